@@ -1,0 +1,25 @@
+"""The edge between a stage and the shell: what a user can cause ends in one line on stderr and exit status 1."""
+
+import io
+import sys
+from collections.abc import Callable
+
+
+def run(name: str, main: Callable[[], None]) -> None:
+    """Run a stage's `main`, turning a refusal into `NAME: what, where, expected, found`.
+
+    ValueError (bad input) and OSError (disk, network) are refusals. Anything else is a defect and keeps its traceback,
+    as everything does under `python -X dev -m stages.NAME`.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # Keras draws a table that not every locale can write
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        if sys.flags.dev_mode:
+            raise
+        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; outputs are as they were, or whole", file=sys.stderr)
+        raise SystemExit(130) from None  # 128 + SIGINT, as shells count

@@ -1,0 +1,42 @@
+"""The processed data set: four arrays on disk, and the contract that preprocess keeps and later stages rely on."""
+
+from pathlib import Path
+
+import numpy as np
+
+PROCESSED = Path("data/processed")
+
+CLASSES = 10
+IMAGE_SHAPE = (28, 28, 1)
+
+
+def images_path(split: str) -> Path:
+    """The file of a split's images: float32 (n, 28, 28, 1), 0..1."""
+    return PROCESSED / f"{split}_images.npy"
+
+
+def labels_path(split: str) -> Path:
+    """The file of a split's labels: float32 (n, 10), one-hot."""
+    return PROCESSED / f"{split}_labels.npy"
+
+
+def load(split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Memory-map a split's images and labels, read-only, without reading their values.
+
+    Raises:
+        ValueError: a file is not an array of the contract's dtype and shape, or the two differ in length.
+        OSError: a file is missing.
+    """
+    images = _load(images_path(split), IMAGE_SHAPE)
+    labels = _load(labels_path(split), (CLASSES,))
+    if len(images) != len(labels):
+        raise ValueError(f"{PROCESSED}: {len(images):,} {split} images but {len(labels):,} labels")
+    return images, labels
+
+
+def _load(path: Path, row_shape: tuple[int, ...]) -> np.ndarray:
+    array: np.ndarray = np.load(path, mmap_mode="r")
+    if array.dtype != np.float32 or array.shape[1:] != row_shape or not len(array):
+        expected = f"float32 (n, {', '.join(map(str, row_shape))})"
+        raise ValueError(f"{path}: expected {expected}, found {array.dtype} {array.shape}")
+    return array

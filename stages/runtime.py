@@ -1,0 +1,91 @@
+"""TensorFlow and Keras, pinned so that one machine gives the same bits twice, whatever its user's settings."""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Settings of the user's that would change the arithmetic or its order without a trace in Git.
+UNSET = ("ONEDNN_", "DNNL_", "TF_XLA_FLAGS", "XLA_FLAGS", "TF_NUM_", "OMP_", "NVIDIA_TF32_OVERRIDE")
+
+# The instruction sets among which TensorFlow, oneDNN and Eigen choose their kernels.
+KERNEL_FLAGS = ("sse4_", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
+
+
+def start(seed: int) -> None:
+    """Import TensorFlow with one thread a processor, float32, oneDNN on, deterministic kernels, and seed everything.
+
+    It takes seconds, so a stage calls it once its parameters and inputs are found good.
+    """
+    for name in [name for name in os.environ if name.startswith(UNSET)]:
+        del os.environ[name]
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+    with _chatter_withheld():
+        import keras
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+    # ~/.keras/keras.json may say otherwise.
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy("float32")
+    tf.config.threading.set_intra_op_parallelism_threads(threads())
+    tf.config.threading.set_inter_op_parallelism_threads(threads())
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+
+
+def threads() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe() -> dict[str, Any]:
+    """What the weights depend on beyond code, parameters and data, so that `git diff` tells why two machines differ."""
+    import cpuinfo
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    flags = cpuinfo.get_cpu_info().get("flags", [])
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        },
+        "platform": f"{sys.platform} {platform.machine()}",
+        # Linux and the processor spell some of them differently: avx512_bf16, avx512bf16.
+        "cpu_instruction_sets": sorted({flag.replace("_", "") for flag in flags if flag.startswith(KERNEL_FLAGS)}),
+        "gpus": len(tf.config.list_physical_devices("GPU")),
+        "threads": threads(),
+        "onednn": os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1",
+        "precision": keras.config.dtype_policy().name,
+    }
+
+
+@contextmanager
+def _chatter_withheld() -> Iterator[None]:
+    """Keep stderr for what a user must read: TensorFlow 2.21 tells of missing GPUs there at any log level.
+
+    If the block raises, what was withheld is written after all.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as withheld:
+        os.dup2(withheld.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            withheld.seek(0)
+            os.write(stderr, withheld.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

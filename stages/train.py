@@ -1,0 +1,87 @@
+"""Read the training arrays and write models/model.keras, models/provenance.json and evaluation/history.csv."""
+
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages import cnn, dataset, keras_archive, parameters, runtime, source, table
+from stages.command import run
+from stages.whole_file import whole_file
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL = Path("models/model.keras")
+PROVENANCE = Path("models/provenance.json")
+HISTORY = Path("evaluation/history.csv")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The section `train` of params.yaml."""
+
+    # Four poolings leave one of 28 pixels; a fifth leaves none.
+    filters: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=4)
+    kernel_size: int = parameters.whole_number(at_least=1)
+    dense_units: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=8)
+    learning_rate: float = parameters.number(above=0)
+    epochs: int = parameters.whole_number(at_least=1)
+    batch_size: int = parameters.whole_number(at_least=1)
+    seed: int = parameters.whole_number(at_least=0, at_most=2**32 - 1)  # NumPy's range
+
+
+def main() -> None:
+    """Train the network that params.yaml describes and write it with its history and where it comes from."""
+    recipe = parameters.load("train", Parameters)
+    images, labels = dataset.load("train")
+    name = source.load().dataset
+    runtime.start(recipe.seed)
+    network = cnn.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.learning_rate)
+    network.summary(line_length=80, print_fn=print)
+    history = fit(network, images, labels, recipe.epochs, recipe.batch_size)
+    with whole_file(MODEL) as path:
+        keras_archive.save(network, path)
+    with whole_file(PROVENANCE) as path:
+        provenance = {"dataset": name, "images": {"train": len(images)}, **runtime.describe()}
+        path.write_text(json.dumps(provenance, indent=2) + "\n")
+    columns = sorted(history[0])
+    rows = ([epoch, *(metrics[column] for column in columns)] for epoch, metrics in enumerate(history, start=1))
+    table.save(HISTORY, ["epoch", *columns], rows)
+    print(f"train: {recipe.epochs} epochs on {len(images):,} images of {name} -> {MODEL}")
+
+
+def fit(network: "keras.Model", images: Any, labels: Any, epochs: int, batch_size: int) -> list[dict[str, float]]:
+    """Train in place and return each epoch's metrics, in order.
+
+    Args:
+        images: float32 (n, 28, 28, 1), 0..1, reshuffled every epoch. labels: float32 (n, 10), one-hot.
+
+    Raises:
+        ValueError: the loss stopped being a number.
+    """
+    import keras
+
+    def report(epoch: int, logs: dict[str, float]) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(f"the loss is {logs['loss']} after epoch {epoch + 1}; try a lower train.learning_rate")
+        if not watched:
+            print(f"train: epoch {epoch + 1} of {epochs}: loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}")
+            sys.stdout.flush()
+
+    watched = sys.stdout.isatty()
+    history = network.fit(
+        images,
+        labels,
+        epochs=epochs,
+        batch_size=batch_size,
+        verbose=1 if watched else 0,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
+    ).history
+    return [{key: values[epoch] for key, values in history.items()} for epoch in range(epochs)]
+
+
+if __name__ == "__main__":
+    run("train", main)
