@@ -1,0 +1,316 @@
+"""Sources of every kind against the download stage, over real HTTP on this machine."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages import download, mirrors
+from stages.archive import RAW, Arrays, read_npz, save_npz
+from stages.catalogue import DATA_SETS, MNIST_5K, DataSet, Mirror
+from stages.source import SOURCE
+from tests.conftest import identities
+from tests.stages.test_archive import members, write_idx, write_npz
+
+Reply = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Server:
+    """Serves files and misbehaviours by path; `requests` lists the paths that were asked for."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+        self.requests: list[str] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.requests.append(self.path)
+                server.replies.get(self.path, status(404))(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.http.server_port}{path}"
+
+
+def status(code: int) -> Reply:
+    return lambda handler: handler.send_error(code)
+
+
+def body(content: bytes, length: int | None = None) -> Reply:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content) if length is None else length))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return reply
+
+
+def stall(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(2)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(mirrors, "RETRIES", 0)
+    monkeypatch.setattr(mirrors, "READ_SECONDS", 0.3)
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+@pytest.fixture
+def tiny(project: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make `mnist` stand for the sixteen digits of the tests, with the mirrors given."""
+
+    def use(*locations: str, sha256: str | None = None) -> None:
+        data_set = DataSet("mnist", identities(arrays), tuple(Mirror(each, sha256) for each in locations))
+        monkeypatch.setattr(download, "DATA_SETS", DATA_SETS | {"mnist": data_set})
+
+    use(nobody())
+    return use
+
+
+def nobody() -> str:
+    """A URL on this machine at which nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}/mnist.npz"
+
+
+def npz(folder: Path, arrays: Arrays) -> bytes:
+    return write_npz(folder / "source.npz", members(arrays)).read_bytes()
+
+
+def test_every_kind_of_source_gives_the_same_bytes(
+    tiny: Callable[..., None],
+    server: Server,
+    project: Path,
+    arrays: Arrays,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = write_idx(project / "idx", arrays)
+    server.replies["/mnist.npz"] = body(npz(project, arrays))
+    for path in folder.iterdir():
+        server.replies[f"/idx/{path.name}"] = body(path.read_bytes())
+    written = set()
+    for source in ["source.npz", "idx", server.url("/mnist.npz"), server.url("/idx/"), server.url("/idx")]:
+        monkeypatch.setenv("DATASET_MIRROR", source)
+        RAW.unlink(missing_ok=True)
+        download.main()
+        written.add(RAW.read_bytes())
+        assert {path.name for path in RAW.parent.iterdir()} == {"mnist.npz", "dataset.json"}
+    save_npz(project / "expected.npz", arrays)
+    assert written == {(project / "expected.npz").read_bytes()}
+    assert SOURCE.read_text() == '{\n  "dataset": "mnist",\n  "requested": "mnist"\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (status(404), "404 Not Found"),
+        (status(500), "500 Server Error"),
+        (stall, "Read timed out"),
+        (body(b"PK", length=1000), "IncompleteRead"),
+        (body(b"<html>Sign in</html>"), "not a whole npz archive: File is not a zip file"),
+        (body(bytes(200_000)), "sent more than the"),
+    ],
+)
+def test_a_mirror_that_answers_wrongly_is_refused_and_the_old_file_stays(
+    tiny: Callable[..., None],
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Callable[..., str],
+    reply: Reply,
+    message: str,
+) -> None:
+    RAW.parent.mkdir(parents=True)
+    RAW.write_bytes(b"the old file")
+    server.replies["/mnist.npz"] = reply
+    monkeypatch.setenv("DATASET_MIRROR", server.url("/mnist.npz"))
+    line = refusal("download", download.main)
+    assert line.startswith("download: ")
+    assert message in line
+    assert RAW.read_bytes() == b"the old file"
+    assert [path.name for path in RAW.parent.iterdir()] == ["mnist.npz"]
+
+
+def test_an_archive_in_order_with_other_digits_is_refused(
+    tiny: Callable[..., None],
+    project: Path,
+    arrays: Arrays,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Callable[..., str],
+) -> None:
+    arrays["x_test"] = 255 - arrays["x_test"]
+    npz(project, arrays)
+    monkeypatch.setenv("DATASET_MIRROR", "source.npz")
+    assert "source.npz: x_test is not that of mnist: expected SHA-256" in refusal("download", download.main)
+    assert not RAW.exists()
+
+
+def test_an_archive_with_another_count_is_refused(
+    tiny: Callable[..., None],
+    project: Path,
+    arrays: Arrays,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Callable[..., str],
+) -> None:
+    arrays["x_test"] = arrays["x_test"][:7]
+    npz(project, arrays)
+    monkeypatch.setenv("DATASET_MIRROR", "source.npz")
+    assert "x_test of mnist must be (8, 28, 28), found (7, 28, 28)" in refusal("download", download.main)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("nowhere.npz", "nowhere.npz: no such file or folder"),
+        ("ftp://example.org/mnist.npz", "a mirror must be an http or https URL or a path"),
+        ("http://", "is not a valid URL"),
+        ("params.yaml", "not a whole npz archive"),
+        (".", "expected the IDX file train-images-idx3-ubyte.gz"),
+    ],
+)
+def test_a_named_mirror_that_cannot_be_right_is_refused(
+    tiny: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Callable[..., str],
+    location: str,
+    message: str,
+) -> None:
+    monkeypatch.setenv("DATASET_MIRROR", location)
+    assert message in refusal("download", download.main)
+
+
+def test_an_archive_with_another_hash_than_published_gives_way_to_the_next_mirror(
+    tiny: Callable[..., None],
+    server: Server,
+    project: Path,
+    arrays: Arrays,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.replies["/mnist.npz"] = body(npz(project, arrays))
+    for path in write_idx(project / "idx", arrays).iterdir():
+        server.replies[f"/idx/{path.name}"] = body(path.read_bytes())
+    tiny(server.url("/mnist.npz"), sha256="0" * 64)
+    with pytest.raises(ValueError, match="answered wrongly"):
+        download.main()
+    download.DATA_SETS["mnist"] = DataSet(
+        "mnist", identities(arrays), (Mirror(server.url("/mnist.npz"), "0" * 64), Mirror(server.url("/idx/")))
+    )
+    download.main()
+    printed = capsys.readouterr()
+    assert "SHA256 hash of downloaded file" in printed.err
+    assert "trying the next mirror" in printed.err
+    assert f"from {server.url('/idx/')}" in printed.out
+
+
+def test_a_failing_server_is_asked_again(
+    tiny: Callable[..., None],
+    server: Server,
+    project: Path,
+    arrays: Arrays,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mirrors, "RETRIES", 1)
+    content = npz(project, arrays)
+
+    def second_time_lucky(handler: BaseHTTPRequestHandler) -> None:
+        (body(content) if server.requests.count("/mnist.npz") > 1 else status(503))(handler)
+
+    server.replies["/mnist.npz"] = second_time_lucky
+    tiny(server.url("/mnist.npz"))
+    download.main()
+    assert server.requests == ["/mnist.npz", "/mnist.npz"]
+    assert RAW.exists()
+
+
+def test_with_no_network_the_embedded_digits_stand_in_and_it_says_so(
+    tiny: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    download.main()
+    MNIST_5K.check(read_npz(RAW, MNIST_5K.size), "the fallback")
+    assert SOURCE.read_text() == '{\n  "dataset": "mnist-5k",\n  "requested": "mnist"\n}\n'
+    warning = capsys.readouterr().err
+    assert "download: warning: mnist-5k stands in for mnist, which no mirror served" in warning
+    assert "run `dvc repro --force download` once online, or set DATASET_MIRROR" in warning
+
+
+def test_wrong_bytes_never_lead_to_the_fallback(
+    tiny: Callable[..., None], server: Server, refusal: Callable[..., str]
+) -> None:
+    server.replies["/mnist.npz"] = body(b"<html>Sign in</html>")
+    tiny(nobody(), server.url("/mnist.npz"))
+    line = refusal("download", download.main)
+    assert "no mirror served mnist" in line
+    assert "does not answer" in line
+    assert "answered wrongly" in line
+    assert not RAW.exists()
+
+
+def test_without_a_fallback_no_network_stops_the_stage(
+    tiny: Callable[..., None], project: Path, refusal: Callable[..., str]
+) -> None:
+    (project / "params.yaml").write_text("download: {dataset: mnist, fallback: null}")
+    assert "does not answer; for the full set, run `dvc repro --force download` once online" in refusal(
+        "download", download.main
+    )
+
+
+def test_a_named_mirror_that_does_not_answer_gives_way_with_a_warning(
+    tiny: Callable[..., None],
+    server: Server,
+    project: Path,
+    arrays: Arrays,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.replies["/mnist.npz"] = body(npz(project, arrays))
+    tiny(server.url("/mnist.npz"))
+    monkeypatch.setenv("DATASET_MIRROR", nobody())
+    download.main()
+    assert "does not answer; trying the mirrors of mnist" in capsys.readouterr().err
+    assert RAW.exists()
+
+
+def test_where_packets_vanish_the_search_gives_up(tiny: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    forever = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: forever.wait(30))
+    monkeypatch.setattr(mirrors, "SEARCH_SECONDS", 0.2)
+    assert not mirrors.answers("http://nowhere.invalid/mnist.npz")
+    forever.set()
+
+
+def test_all_mirrors_together_are_given_less_than_a_minute() -> None:
+    assert (1 + max(len(each.mirrors) for each in DATA_SETS.values())) * mirrors.SEARCH_SECONDS < 60
+
+
+def test_the_verified_file_of_an_earlier_run_needs_no_network(
+    tiny: Callable[..., None], arrays: Arrays, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RAW.parent.mkdir(parents=True)
+    save_npz(RAW, arrays)
+    download.main()
+    assert "from the file already there" in capsys.readouterr().out
+    np.testing.assert_array_equal(read_npz(RAW, 10**6)["x_train"], arrays["x_train"])
+
+
+def test_embedded_digits_come_with_equal_counts() -> None:
+    labels = download.load_embedded(MNIST_5K)
+    assert np.bincount(labels["y_train"]).tolist() == [400] * 10
+    assert np.bincount(labels["y_test"]).tolist() == [100] * 10

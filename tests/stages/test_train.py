@@ -1,0 +1,102 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from stages import dataset, train
+from stages.source import SOURCE, Source
+
+RECIPE = "{filters: [4], kernel_size: 3, dense_units: [8], learning_rate: %s, epochs: 2, batch_size: 8, seed: %s}"
+
+
+@pytest.fixture
+def processed(project: Path) -> None:
+    """Forty random training images and their source; no test arrays, so a stage that opens them fails."""
+    random = np.random.default_rng(0)
+    dataset.PROCESSED.mkdir(parents=True)
+    np.save(dataset.images_path("train"), random.random((40, 28, 28, 1), np.float32))
+    np.save(dataset.labels_path("train"), np.eye(10, dtype=np.float32)[random.integers(0, 10, 40)])
+    SOURCE.parent.mkdir(parents=True)
+    Source("mnist-5k", "mnist").save(SOURCE)
+    write_recipe()
+
+
+def write_recipe(learning_rate: str = "0.001", seed: int = 0) -> None:
+    Path("params.yaml").write_text(f"train: {RECIPE % (learning_rate, seed)}\n")
+
+
+def outputs() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (train.MODEL, train.PROVENANCE, train.HISTORY)}
+
+
+def test_one_seed_gives_the_same_bytes_and_another_seed_others(processed: None, keras: ModuleType) -> None:
+    written = []
+    for seed in (0, 0, 1):
+        keras.utils.clear_session()  # a stage is a process of its own, where names start anew
+        write_recipe(seed=seed)
+        train.main()
+        written.append(outputs())
+    assert written[0] == written[1]
+    assert written[0][str(train.MODEL)] != written[2][str(train.MODEL)]
+
+
+def test_the_history_has_a_row_an_epoch_and_each_is_told(
+    processed: None, keras: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train.main()
+    rows = list(csv.DictReader(train.HISTORY.open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert 0 <= float(rows[1]["accuracy"]) <= 1
+    printed = capsys.readouterr().out
+    assert (
+        f"train: epoch 2 of 2: loss {float(rows[1]['loss']):.4f}, accuracy {float(rows[1]['accuracy']):.4f}" in printed
+    )
+    assert "train: 2 epochs on 40 images of mnist-5k -> models/model.keras" in printed
+
+
+def test_provenance_names_the_data_and_what_the_weights_depend_on(processed: None, keras: ModuleType) -> None:
+    train.main()
+    provenance = json.loads(train.PROVENANCE.read_text())
+    assert provenance["dataset"] == "mnist-5k"
+    assert provenance["images"] == {"train": 40}
+    assert provenance["versions"]["keras"] == keras.__version__
+    assert provenance["threads"] >= 1
+    assert provenance["cpu_instruction_sets"]
+    assert provenance["precision"] == "float32"
+
+
+def test_a_loss_that_is_no_number_stops_training_and_good_outputs_stay(
+    processed: None, keras: ModuleType, refusal: Callable[..., str]
+) -> None:
+    train.main()
+    first = outputs()
+    write_recipe(learning_rate="1e+30")
+    assert "the loss is nan after epoch" in refusal("train", train.main)
+    assert outputs() == first
+    assert not list(Path().rglob(".partial-*"))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((2, 28, 28), np.float32), np.zeros((2, 10), np.float32), "expected float32 (n, 28, 28, 1)"),
+        (np.zeros((2, 28, 28, 1)), np.zeros((2, 10), np.float32), "expected float32 (n, 28, 28, 1), found float64"),
+        (np.zeros((2, 28, 28, 1), np.float32), np.zeros((3, 10), np.float32), "2 train images but 3 labels"),
+        (np.zeros((0, 28, 28, 1), np.float32), np.zeros((0, 10), np.float32), "found float32 (0, 28, 28, 1)"),
+    ],
+)
+def test_processed_arrays_of_another_form_are_refused(
+    processed: None, refusal: Callable[..., str], images: np.ndarray, labels: np.ndarray, message: str
+) -> None:
+    np.save(dataset.images_path("train"), images)
+    np.save(dataset.labels_path("train"), labels)
+    assert message in refusal("train", train.main)
+
+
+def test_a_source_of_another_form_is_refused(processed: None, refusal: Callable[..., str]) -> None:
+    SOURCE.write_text('{"name": "mnist"}')
+    assert "data/raw/dataset.json: expected the keys dataset and requested" in refusal("train", train.main)

@@ -1,0 +1,196 @@
+"""The pipeline as a user runs it: a clone of this checkout, an empty cache, the digits that need no network."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+PREVENT_NETWORK = "http://127.0.0.1:9"  # a proxy that nobody runs: every mirror is out of reach, on any machine
+
+
+class Clone:
+    """A checkout and the shell commands that run in it, with no settings of the user's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder.parent),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "HTTP_PROXY": PREVENT_NETWORK,
+            "HTTPS_PROXY": PREVENT_NETWORK,
+        }
+
+    def attempt(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    def run(self, command: str, **environment: str) -> str:
+        done = self.attempt(command, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def commit(self, message: str) -> None:
+        self.run(f"git add -A && git -c user.name=Test -c user.email=test@example.org commit -q -m '{message}'")
+
+    def read(self, path: str) -> str:
+        return (self.folder / path).read_text()
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        text = self.read(path)
+        assert old in text
+        (self.folder / path).write_text(text.replace(old, new))
+
+    def ran(self, output: str) -> list[str]:
+        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """The files that Git has or would add here, committed, with one epoch to train, run offline and committed."""
+    folder = tmp_path_factory.mktemp("clone") / "project"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+    clone = Clone(folder)
+    clone.run("git init -q -b main")
+    clone.replace("params.yaml", "epochs: 5", "epochs: 1")
+    clone.first_output = clone.run("dvc repro")  # type: ignore[attr-defined]
+    clone.commit("Results on the embedded digits")
+    return clone
+
+
+@pytest.fixture(autouse=True)
+def committed_state(clone: Clone) -> None:
+    """Each test begins with the committed files and the outputs that belong to them."""
+    clone.run("git checkout -q -f main && git clean -q -f -d && dvc checkout -q")
+
+
+def test_with_no_network_the_pipeline_ends_with_metrics_and_warns_twice(clone: Clone) -> None:
+    output = clone.first_output  # type: ignore[attr-defined]
+    assert clone.ran(output) == ["download", "preprocess", "train", "evaluate"]
+    assert "download: warning: mnist-5k stands in for mnist" in output
+    assert "evaluate: warning: mnist-5k stands in for mnist" in output
+    metrics = json.loads(clone.read("metrics.json"))
+    assert (metrics["train"]["images"], metrics["test"]["images"]) == (4000, 1000)
+    assert metrics["test"]["accuracy"] > 0.5
+    assert json.loads(clone.read("models/provenance.json"))["dataset"] == "mnist-5k"
+    assert len(list(csv.DictReader(clone.read("evaluation/predictions.csv").splitlines()))) == 1000
+
+
+def test_a_second_run_runs_nothing(clone: Clone) -> None:
+    assert clone.ran(clone.run("dvc repro")) == []
+    assert "Data and pipelines are up to date" in clone.run("dvc status")
+
+
+def test_make_repro_tries_for_the_full_set_again_and_repeats_the_warning(clone: Clone) -> None:
+    output = clone.run("make --old-file=.venv/installed repro")
+    assert clone.ran(output) == ["download"]
+    assert "download: warning: mnist-5k stands in for mnist" in output
+    assert "test.accuracy" in output
+    assert clone.run("git status --porcelain") == ""
+
+
+def test_run_again_by_force_elsewhere_with_other_settings_nothing_changes(clone: Clone) -> None:
+    clone.run(
+        "dvc repro --force",
+        TZ="Pacific/Auckland",
+        LC_ALL="C",
+        PYTHONHASHSEED="7",
+        KERAS_BACKEND="torch",
+        TF_ENABLE_ONEDNN_OPTS="0",
+        OMP_NUM_THREADS="1",
+        TF_NUM_INTRAOP_THREADS="1",
+    )
+    assert clone.run("git status --porcelain") == ""
+
+
+def test_a_changed_parameter_or_file_reruns_only_what_depends_on_it(clone: Clone) -> None:
+    clone.replace("params.yaml", "seed: 0", "seed: 1")
+    assert clone.ran(clone.run("dvc repro")) == ["train", "evaluate"]
+    with (clone.folder / "stages/evaluate.py").open("a") as file:
+        file.write("# a comment\n")
+    assert clone.ran(clone.run("dvc repro")) == ["evaluate"]
+
+
+def test_a_refused_parameter_leaves_every_output_and_the_lock_as_they_were(clone: Clone) -> None:
+    clone.replace("params.yaml", "batch_size: 100", "batch_size: 0  ")
+    done = clone.attempt("dvc repro")
+    assert done.returncode != 0
+    assert "train: params.yaml: train.batch_size must be a whole number of at least 1, got 0" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert clone.run("git status --porcelain").split() == ["M", "params.yaml"]
+    clone.run("git checkout -q params.yaml")
+    assert "up to date" in clone.run("dvc status")
+
+
+def test_a_wrong_mirror_leaves_every_output_and_the_lock_as_they_were(clone: Clone) -> None:
+    done = clone.attempt("dvc repro --force", DATASET_MIRROR="/nowhere/mnist.npz")
+    assert done.returncode != 0
+    assert "download: /nowhere/mnist.npz: no such file or folder" in done.stderr
+    assert clone.run("git status --porcelain") == ""
+    assert "up to date" in clone.run("dvc status")
+
+
+def test_a_tuning_branch_is_reviewed_in_a_clone_without_data(clone: Clone, tmp_path: Path) -> None:
+    clone.run("git checkout -q -B tuning")
+    clone.replace("params.yaml", "batch_size: 100", "batch_size: 50 ")
+    clone.run("dvc repro")
+    clone.commit("Halve the batches")
+    plain = Clone(tmp_path / "plain")
+    clone.run(f"git clone -q --no-local {clone.folder} {plain.folder}")
+    plain.run("git checkout -q tuning && git fetch -q origin main:main")
+    for each in (clone, plain):
+        parameters = json.loads(each.run("dvc params diff main --json"))
+        assert parameters == {"params.yaml": {"train.batch_size": {"old": 100, "new": 50, "diff": -50}}}
+        metrics = json.loads(each.run("dvc metrics diff main --json"))["metrics.json"]
+        assert set(metrics) <= {"test.accuracy", "test.loss", "test.errors"}
+        assert metrics["test.loss"]["diff"] != 0
+        plots = each.run("dvc plots diff main --show-vega evaluation/history.csv")
+        assert '"rev": "main"' in plots
+        assert '"rev": "workspace"' in plots
+
+
+def test_the_plots_show_curves_confusions_and_misread_digits(clone: Clone) -> None:
+    clone.run("dvc plots show")
+    page = clone.read("dvc_plots/index.html")
+    for part in (
+        "Learning curve, loss",
+        "Learning curve, accuracy",
+        "Confusion matrix, normalised",
+        "misclassified.png",
+    ):
+        assert part in page
+
+
+def test_experiments_run_and_are_shown(clone: Clone) -> None:
+    clone.run("dvc exp run --name small-steps -S train.learning_rate=1e-5")
+    shown = clone.run("dvc exp show --csv")
+    rows = {row["Experiment"]: row for row in csv.DictReader(shown.splitlines())}
+    assert float(rows["small-steps"]["train.learning_rate"]) == 1e-5
+    assert float(rows["small-steps"]["test.accuracy"]) < float(rows[""]["test.accuracy"])

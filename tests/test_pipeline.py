@@ -1,0 +1,114 @@
+"""dvc.yaml against the code: what a stage lists is what it imports, reads and writes."""
+
+import ast
+import dataclasses
+import importlib
+import types
+import typing
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import REPOSITORY
+
+PIPELINE = YAML(typ="safe").load((REPOSITORY / "dvc.yaml").read_text())
+PARAMS = YAML(typ="safe").load((REPOSITORY / "params.yaml").read_text())
+STAGES = PIPELINE["stages"]
+
+
+def imported_files(path: Path) -> set[str]:
+    """The files of `stages` that a file imports, at its top or in a function, and all that these import in turn."""
+    found: set[str] = set()
+    waiting = [path, REPOSITORY / "stages/__init__.py"]
+    while waiting:
+        path = waiting.pop()
+        name = path.relative_to(REPOSITORY).as_posix()
+        if name in found:
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules: list[str] = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            files = [REPOSITORY / f"{module.replace('.', '/')}.py" for module in modules]
+            waiting += [file for file in files if file.is_relative_to(REPOSITORY / "stages") and file.exists()]
+    return found
+
+
+def outputs(stage: str) -> list[str]:
+    entries = STAGES[stage].get("outs", []) + STAGES[stage].get("metrics", [])
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_exactly_the_files_it_imports(stage: str) -> None:
+    listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+    assert listed == imported_files(REPOSITORY / f"stages/{stage}.py")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_lists_exactly_the_section_it_reads(stage: str) -> None:
+    module = importlib.import_module(f"stages.{stage}")
+    expected = [stage] if hasattr(module, "Parameters") else []
+    assert STAGES[stage].get("params", []) == expected
+    if expected:
+        assert list(PARAMS[stage]) == [field.name for field in dataclasses.fields(module.Parameters)]
+    else:
+        assert stage not in PARAMS
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_parameters_rule_admits_only_its_declared_type(stage: str) -> None:
+    module = importlib.import_module(f"stages.{stage}")
+    hints = typing.get_type_hints(module.Parameters) if hasattr(module, "Parameters") else {}
+    for field in dataclasses.fields(module.Parameters) if hints else ():
+        value = PARAMS[stage][field.name]
+        hint = typing.get_origin(hints[field.name]) or hints[field.name]
+        kinds = typing.get_args(hints[field.name]) if hint in (types.UnionType, typing.Union) else (hint,)
+        assert isinstance(tuple(value) if isinstance(value, list) else value, kinds)
+        assert not field.metadata["rule"](b"neither text nor number")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_a_description_a_plain_command_and_outputs_that_outlive_a_failure(stage: str) -> None:
+    entry = STAGES[stage]
+    assert entry["cmd"] == f"python -m stages.{stage}"
+    assert len(entry["desc"].split()) > 20
+    for out in entry.get("outs", []) + entry.get("metrics", []):
+        assert next(iter(out.values()))["persist"] is True
+
+
+def test_every_data_dependency_is_the_output_of_an_earlier_stage() -> None:
+    written: set[str] = set()
+    for stage, entry in STAGES.items():
+        assert {dep for dep in entry["deps"] if not dep.endswith(".py")} <= written
+        written |= set(outputs(stage))
+
+
+def test_only_evaluate_opens_the_test_arrays() -> None:
+    readers = {stage for stage in STAGES if any("test_images" in dep for dep in STAGES[stage]["deps"])}
+    assert readers == {"evaluate"}
+
+
+def test_the_artifact_and_the_plots_are_files_the_pipeline_writes() -> None:
+    written = {path for stage in STAGES for path in outputs(stage)}
+    assert {artifact["path"] for artifact in PIPELINE["artifacts"].values()} <= written
+    for plot in PIPELINE["plots"]:
+        if isinstance(plot, str):
+            assert plot in written
+        else:
+            assert set(next(iter(plot.values()))["y"]) <= written
+
+
+def test_no_stage_but_those_that_use_it_imports_tensorflow() -> None:
+    for stage in ("download", "preprocess"):
+        sources = [(REPOSITORY / file).read_text() for file in imported_files(REPOSITORY / f"stages/{stage}.py")]
+        assert not any("import tensorflow" in source or "import keras" in source for source in sources)
+
+
+def test_every_parameter_has_a_comment() -> None:
+    lines = (REPOSITORY / "params.yaml").read_text().splitlines()
+    assert [line for line in lines if line.startswith("  ") and "#" not in line] == []
