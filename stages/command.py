@@ -4,17 +4,21 @@ import io
 import sys
 from collections.abc import Callable
 
+from stages import guard
+
 
 def run(name: str, main: Callable[[], None]) -> None:
     """Run a stage's `main`, turning a refusal into `NAME: what, where, expected, found`.
 
-    ValueError (bad input) and OSError (disk, network) are refusals. Anything else is a defect and keeps its traceback,
-    as everything does under `python -X dev -m stages.NAME`.
+    ValueError (bad input) and OSError (disk, network, another stage at work) are refusals. Anything else is a defect
+    and keeps its traceback, as everything does under `python -X dev -m stages.NAME`.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Keras draws a table that not every locale can write
     try:
-        main()
+        guard.end_with_dvc(name)
+        with guard.only_stage_here(name):
+            main()
     except (ValueError, OSError) as error:
         if sys.flags.dev_mode:
             raise

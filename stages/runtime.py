@@ -55,7 +55,6 @@ def describe() -> dict[str, Any]:
     flags = cpuinfo.get_cpu_info().get("flags", [])
     return {
         "versions": {
-            "python": platform.python_version(),
             "numpy": np.__version__,
             "keras": keras.__version__,
             "tensorflow": tf.__version__,

@@ -1,6 +1,8 @@
 """What tests share: tiny digits made here, a folder to run a stage in, and a stage run as the shell sees it."""
 
 import hashlib
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +13,7 @@ import pytest
 from stages import command, runtime
 from stages.archive import Arrays
 from stages.catalogue import Array
+from tests.clone import Clone
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -63,3 +66,33 @@ def keras() -> ModuleType:
     import keras
 
     return keras
+
+
+@pytest.fixture(scope="session")
+def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """The files that Git has or would add here, committed, with one epoch to train, run offline and committed."""
+    folder = tmp_path_factory.mktemp("clone") / "project"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+    clone = Clone(folder)
+    clone.run("git init -q -b main")
+    clone.replace("params.yaml", "epochs: 5", "epochs: 1")
+    clone.first_output = clone.run("dvc repro")
+    clone.commit("Results on the embedded digits")
+    return clone
+
+
+@pytest.fixture
+def clone(clone_of_session: Clone) -> Clone:
+    """That clone, with the committed files and the outputs that belong to them."""
+    clone_of_session.run("git checkout -q -f main && git clean -q -f -d && dvc checkout -q -f")
+    return clone_of_session

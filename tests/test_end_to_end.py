@@ -2,97 +2,17 @@
 
 import csv
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.clone import Clone
 
 pytestmark = pytest.mark.slow
 
-PREVENT_NETWORK = "http://127.0.0.1:9"  # a proxy that nobody runs: every mirror is out of reach, on any machine
-
-
-class Clone:
-    """A checkout and the shell commands that run in it, with no settings of the user's."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(folder.parent),
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-            "HTTP_PROXY": PREVENT_NETWORK,
-            "HTTPS_PROXY": PREVENT_NETWORK,
-        }
-
-    def attempt(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-
-    def run(self, command: str, **environment: str) -> str:
-        done = self.attempt(command, **environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def commit(self, message: str) -> None:
-        self.run(f"git add -A && git -c user.name=Test -c user.email=test@example.org commit -q -m '{message}'")
-
-    def read(self, path: str) -> str:
-        return (self.folder / path).read_text()
-
-    def replace(self, path: str, old: str, new: str) -> None:
-        text = self.read(path)
-        assert old in text
-        (self.folder / path).write_text(text.replace(old, new))
-
-    def ran(self, output: str) -> list[str]:
-        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """The files that Git has or would add here, committed, with one epoch to train, run offline and committed."""
-    folder = tmp_path_factory.mktemp("clone") / "project"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, folder / name)
-    clone = Clone(folder)
-    clone.run("git init -q -b main")
-    clone.replace("params.yaml", "epochs: 5", "epochs: 1")
-    clone.first_output = clone.run("dvc repro")  # type: ignore[attr-defined]
-    clone.commit("Results on the embedded digits")
-    return clone
-
-
-@pytest.fixture(autouse=True)
-def committed_state(clone: Clone) -> None:
-    """Each test begins with the committed files and the outputs that belong to them."""
-    clone.run("git checkout -q -f main && git clean -q -f -d && dvc checkout -q")
-
 
 def test_with_no_network_the_pipeline_ends_with_metrics_and_warns_twice(clone: Clone) -> None:
-    output = clone.first_output  # type: ignore[attr-defined]
+    output = clone.first_output
     assert clone.ran(output) == ["download", "preprocess", "train", "evaluate"]
     assert "download: warning: mnist-5k stands in for mnist" in output
     assert "evaluate: warning: mnist-5k stands in for mnist" in output

@@ -1,0 +1,1 @@
+"""What people run after the pipeline; no stage imports it."""

@@ -1,0 +1,55 @@
+"""A clone of this checkout, and commands run in it as a user runs them, with none of the user's settings."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+NO_NETWORK = "http://127.0.0.1:9"  # a proxy that nobody runs: every mirror is out of reach, on any machine
+
+
+class Clone:
+    """A checkout and the shell commands that run in it, with no settings of the user's."""
+
+    first_output = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder.parent),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "HTTP_PROXY": NO_NETWORK,
+            "HTTPS_PROXY": NO_NETWORK,
+        }
+
+    def attempt(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    def run(self, command: str, **environment: str) -> str:
+        done = self.attempt(command, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def commit(self, message: str) -> None:
+        self.run(f"git add -A && git -c user.name=Test -c user.email=test@example.org commit -q -m '{message}'")
+
+    def read(self, path: str) -> str:
+        return (self.folder / path).read_text()
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        text = self.read(path)
+        assert old in text
+        (self.folder / path).write_text(text.replace(old, new))
+
+    def ran(self, output: str) -> list[str]:
+        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]

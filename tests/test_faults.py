@@ -1,0 +1,180 @@
+"""Nothing lost: stages and dvc are killed at random moments, disks refuse, and two runs meet; outputs stay whole.
+
+FAULT_RUNS sets the number of kills; `make faults` sets more than `make test` has the time for.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.clone import Clone
+
+pytestmark = pytest.mark.slow
+
+OUTPUTS = {
+    "download": ["data/raw/mnist.npz", "data/raw/dataset.json"],
+    "preprocess": [
+        f"data/processed/{split}_{kind}.npy" for split in ("train", "test") for kind in ("images", "labels")
+    ],
+    "train": ["models/model.keras", "models/provenance.json", "evaluation/history.csv"],
+    "evaluate": [
+        "metrics.json",
+        "evaluation/predictions.csv",
+        "evaluation/per_digit.csv",
+        "evaluation/confusion_matrix.png",
+        "evaluation/misclassified.png",
+    ],
+}
+VICTIMS = ("stage", "dvc", "both")
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+RUNS = int(os.environ.get("FAULT_RUNS", "8"))
+
+
+def start(clone: Clone, command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["bash", "-c", f"exec {command}"],
+        cwd=clone.folder,
+        env=clone.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def stage_process(dvc: subprocess.Popen[str], within: float = 20) -> psutil.Process | None:
+    """The stage that dvc runs, once it runs; None if dvc ends without."""
+    for _ in range(int(within / 0.02)):
+        if dvc.poll() is not None:
+            return None
+        for child in psutil.Process(dvc.pid).children(recursive=True):
+            try:
+                if any(argument.startswith("stages.") for argument in child.cmdline()):
+                    return child
+            except psutil.Error:
+                continue
+        time.sleep(0.02)
+    return None
+
+
+def litter(clone: Clone) -> list[Path]:
+    return [path for top in ("data", "models", "evaluation") for path in (clone.folder / top).rglob(".partial-*")]
+
+
+@pytest.fixture(scope="module")
+def seconds() -> dict[str, float]:
+    """How long each stage takes here when nothing happens to it, filled in by the first test that runs it."""
+    return {}
+
+
+@pytest.mark.parametrize("number", range(RUNS))
+def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_is_right(
+    clone: Clone, seconds: dict[str, float], number: int
+) -> None:
+    chance = random.Random(number)
+    stage = list(OUTPUTS)[number % len(OUTPUTS)]
+    victim, sent = chance.choice(VICTIMS), chance.choice(SIGNALS)
+    whole = {path: (clone.folder / path).read_bytes() for path in OUTPUTS[stage]}
+    if stage not in seconds:
+        began = time.monotonic()
+        clone.run(f"python -m stages.{stage}")
+        seconds[stage] = time.monotonic() - began
+    old = {path: b"an older " + path.encode() for path in OUTPUTS[stage]}
+    for path, content in old.items():
+        (clone.folder / path).unlink()
+        (clone.folder / path).write_bytes(content)
+
+    dvc = start(clone, f"dvc repro --force --single-item {stage}")
+    process = stage_process(dvc)
+    time.sleep(chance.uniform(0, seconds[stage]))
+    if victim in ("dvc", "both") and dvc.poll() is None:
+        dvc.send_signal(sent)
+    if victim in ("stage", "both") and process is not None and process.is_running():
+        process.send_signal(sent)
+    dvc.communicate(timeout=60)
+    if process is not None and process.is_running():
+        process.wait(timeout=10 if victim != "dvc" or sent != signal.SIGINT else 60)
+
+    for path in OUTPUTS[stage]:
+        file = clone.folder / path
+        # dvc moves an output into its cache and links it back; killed in between, it leaves the cache alone.
+        if file.exists() or victim == "stage":
+            assert file.read_bytes() in (old[path], whole[path]), path
+    clone.run("dvc repro")
+    assert {path: (clone.folder / path).read_bytes() for path in OUTPUTS[stage]} == whole
+    assert clone.run("git status --porcelain") == ""
+    assert litter(clone) == []
+
+
+def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:
+    before = (clone.folder / "models/model.keras").read_bytes()
+    clone.replace("params.yaml", "seed: 0", "seed: 1")
+    dvc = start(clone, "dvc repro")
+    orphan = stage_process(dvc)
+    assert orphan is not None
+    time.sleep(1)
+    dvc.kill()
+    printed = dvc.communicate(timeout=20)[0]
+    assert f"train: dvc (process {dvc.pid}) is gone, so this stage ends too" in printed
+    assert not orphan.is_running()
+    clone.run("git checkout -q params.yaml")
+    assert clone.ran(clone.run("dvc repro")) == []
+    assert (clone.folder / "models/model.keras").read_bytes() == before
+
+
+def test_of_two_runs_at_once_one_runs_and_the_other_says_so(clone: Clone) -> None:
+    clone.replace("params.yaml", "seed: 0", "seed: 1")
+    first = start(clone, "dvc repro")
+    assert stage_process(first) is not None
+    second = clone.attempt("dvc repro")
+    assert second.returncode != 0
+    assert str(first.pid) in second.stderr
+    assert "Traceback" not in second.stderr
+    printed = first.communicate(timeout=60)[0]
+    assert first.returncode == 0, printed
+    assert "up to date" in clone.run("dvc status")
+
+
+def test_a_stage_by_hand_beside_another_is_refused_and_names_it(clone: Clone) -> None:
+    first = start(clone, "python -m stages.train")
+    time.sleep(2)
+    second = clone.attempt("python -m stages.preprocess")
+    assert second.returncode == 1
+    assert f"preprocess: process {first.pid} (stage train) is still at work in this folder" in second.stderr
+    assert first.communicate(timeout=60) is not None
+    assert first.returncode == 0
+
+
+@pytest.mark.parametrize("stage", OUTPUTS)
+def test_a_disk_that_takes_no_more_costs_one_line_and_nothing_else(clone: Clone, stage: str) -> None:
+    done = clone.attempt(f"ulimit -f 1 && dvc repro --force --single-item {stage}")
+    assert done.returncode != 0
+    refusal = [line for line in done.stderr.splitlines() if line.startswith(f"{stage}: ")]
+    assert len(refusal) == 1 if stage != "download" else refusal
+    assert "could not be written: " in refusal[-1]
+    assert "Traceback" not in done.stderr
+    assert litter(clone) == []
+    assert clone.run("git status --porcelain") == ""
+    assert "up to date" in clone.run("dvc status")
+
+
+def test_a_folder_that_cannot_be_written_costs_one_line(clone: Clone) -> None:
+    """A file where the folder should be: unlike permissions, it stops the superuser too."""
+    folder = clone.folder / "evaluation"
+    kept = folder.rename(clone.folder / "kept")
+    folder.write_text("not a folder")
+    try:
+        done = clone.attempt("python -m stages.evaluate")
+    finally:
+        folder.unlink()
+        kept.rename(folder)
+    assert done.returncode == 1
+    assert "evaluate: evaluation/predictions.csv could not be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert clone.run("git status --porcelain") == ""
