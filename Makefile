@@ -46,6 +46,14 @@ test: setup  ## run the whole test suite, with no network
 	mypy
 	python -m pytest
 
+.PHONY: faults
+faults: setup  ## kill stages and dvc at many more random moments than `make test` does
+	FAULT_RUNS=36 python -m pytest tests/test_faults.py
+
+.PHONY: hostile
+hostile: setup  ## make 10,000 broken archives and as many params.yaml, all to be refused
+	HOSTILE_EXAMPLES=10000 python -m pytest tests/stages/test_hostile_input.py
+
 .PHONY: lock
 lock: setup  ## renew requirements.txt from pyproject.toml
 	uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes --no-header --quiet --output-file requirements.txt

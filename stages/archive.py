@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -46,6 +47,11 @@ def read_npz(path: Path, cap: int) -> Arrays:
             expected = sorted(f"{name}.npy" for name in MEMBERS)
             if found != expected:
                 raise ValueError(f"{path}: expected the members {_list(expected)}, found {_list(found)}")
+            methods = {info.compress_type for info in archive.infolist()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+            if methods:  # the others take memory by their own account
+                raise ValueError(
+                    f"{path}: expected members stored or deflated, found compression method {min(methods)}"
+                )
             claimed = sum(info.file_size for info in archive.infolist())
             if claimed > cap:
                 raise ValueError(f"{path}: claims {claimed:,} bytes unpacked, expected at most {cap:,}")
@@ -86,14 +92,14 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
             version = np.lib.format.read_magic(file)
             read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             shape, fortran_order, dtype = read_header[version](file)
-        except (ValueError, KeyError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        except (ValueError, KeyError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
             raise ValueError(f"{path}: {name} has no readable npy header: {error}") from error
         if dtype != np.uint8:
             raise ValueError(f"{path}: {name} must be uint8, found {dtype}")
         follow = info.file_size - file.tell()
         if min(shape, default=0) < 0 or math.prod(shape) != follow:
             raise ValueError(f"{path}: the header of {name} claims the shape {shape}, but {follow:,} bytes follow")
-        content = file.read()
+        content = file.read(follow)  # without a bound, more than claimed would be inflated and then dropped
     return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran_order else "C")
 
 

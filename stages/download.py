@@ -1,6 +1,7 @@
 """Read a mirror, or the embedded digits, and write data/raw/mnist.npz: four verified uint8 arrays."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class Parameters:
 def main() -> None:
     """Obtain the data set that params.yaml asks for, verify it, and write it with the name it goes by."""
     wanted = parameters.load("download", Parameters)
+    shutil.rmtree(DOWNLOADS, ignore_errors=True)  # what a killed run may have left
     named_mirror = os.environ.get("DATASET_MIRROR") or None
     data_set, arrays, origin = obtain(DATA_SETS[wanted.dataset], wanted.fallback, named_mirror)
     provided = Source(data_set.name, wanted.dataset)

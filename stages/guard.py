@@ -43,16 +43,27 @@ def end_with_dvc(name: str) -> None:
     """
     if "DVC_STAGE" not in os.environ:
         return
-    # dvc starts a stage through the user's shell, which may stay between the two.
-    ancestors = (each for each in psutil.Process().parents() if each.cmdline()[-2:-1] != ["-c"])
-    dvc = next(ancestors, None)
-    if dvc is None or (dvc.pid == 1 and "dvc" not in " ".join(dvc.cmdline())):
-        raise ProcessLookupError("the dvc that started this stage is gone")
+    try:
+        # dvc starts a stage through the user's shell, which may stay between the two.
+        dvc = next(each for each in psutil.Process().parents() if each.cmdline()[-2:-1] != ["-c"])
+        if dvc.pid == 1 and "dvc" not in " ".join(dvc.cmdline()):
+            raise ProcessLookupError("the dvc that started this stage is gone")
+    except (StopIteration, psutil.Error):
+        raise ProcessLookupError("the dvc that started this stage cannot be found") from None
+
+    stderr = os.dup(2)  # which the importing of TensorFlow withholds
 
     def watch() -> None:
-        while dvc.is_running() and dvc.status() != psutil.STATUS_ZOMBIE:
+        while _lives(dvc):
             time.sleep(POLL)
-        os.write(2, f"{name}: dvc (process {dvc.pid}) is gone, so this stage ends too\n".encode())
+        os.write(stderr, f"{name}: dvc (process {dvc.pid}) is gone, so this stage ends too\n".encode())
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -59,7 +59,7 @@ def fetch(mirror: Mirror, cap: int, folder: Path) -> Arrays:
     Args:
         mirror: what to fetch; a URL or path that ends in `.npz`, or is a file, is an archive, else a folder of IDX.
         cap: the most bytes that a file may have, as sent or unpacked.
-        folder: where downloads lie meanwhile; made when absent, gone at the end.
+        folder: where downloads lie meanwhile; made when absent, removed at the end.
 
     Raises:
         ValueError: the mirror served something else than it should.
@@ -111,7 +111,6 @@ def _takes_connection(url: str) -> bool:
 
 
 def _fetch_url(mirror: Mirror, cap: int, folder: Path) -> Arrays:
-    shutil.rmtree(folder, ignore_errors=True)
     if mirror.location.endswith(".npz"):
         return read_npz(_download(mirror.location, folder, "archive.npz", mirror.sha256, cap), cap)
     for name in IDX_FILES.values():
@@ -126,26 +125,28 @@ def _download(url: str, folder: Path, name: str, sha256: str | None, cap: int) -
 
 
 class _CappedDownload(pooch.HTTPDownloader):  # type: ignore[misc]  # pooch has no types
-    """pooch's own downloader, with a cap on what it writes, and errors that say which are worth a second try."""
+    """pooch's own downloader, with a cap on what it writes."""
 
     def __init__(self, cap: int) -> None:
-        # A server that compresses on the fly would make the number of bytes unknown.
         super().__init__(
             progressbar=sys.stderr.isatty(),
             chunk_size=2**16,
             timeout=(CONNECT_SECONDS, READ_SECONDS),
             headers={"Accept-Encoding": "identity"},
+            hooks={"response": _take_as_sent},
         )
         self.cap = cap
 
     def __call__(self, url: str, output_file: str, store: Any) -> None:
         with Path(output_file).open("wb") as file:
-            try:
-                super().__call__(url, _CappedFile(file, self.cap, url), store)
-            except requests.HTTPError as error:
-                if error.response is not None and error.response.status_code < 500:
-                    raise OSError(f"{url}: {error.response.status_code} {error.response.reason}") from error
-                raise
+            super().__call__(url, _CappedFile(file, self.cap, url), store)
+
+
+def _take_as_sent(response: requests.Response, **_: Any) -> None:
+    """Refuse what another try would not mend, and keep requests from inflating what the cap has not seen."""
+    if 400 <= response.status_code < 500 or response.status_code == 206:
+        raise OSError(f"{response.url}: {response.status_code} {response.reason}")
+    response.raw.headers.pop("Content-Encoding", None)  # some servers say gzip of every .gz file
 
 
 class _CappedFile:

@@ -69,7 +69,7 @@ def choice(of: Sequence[str | None]) -> Any:
 def _section(section: str, path: Path) -> dict[str, Any]:
     try:
         document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; the pipeline runs in the folder that holds it") from None

@@ -36,8 +36,10 @@ def test_make_repro_tries_for_the_full_set_again_and_repeats_the_warning(clone: 
     assert clone.run("git status --porcelain") == ""
 
 
-def test_run_again_by_force_elsewhere_with_other_settings_nothing_changes(clone: Clone) -> None:
-    clone.run(
+def test_run_in_another_folder_with_other_settings_every_byte_is_the_same(clone: Clone, tmp_path: Path) -> None:
+    other = Clone(tmp_path / "another folder")
+    clone.run(f"git clone -q --no-local {clone.folder} '{other.folder}'")
+    output = other.run(
         "dvc repro --force",
         TZ="Pacific/Auckland",
         LC_ALL="C",
@@ -46,8 +48,10 @@ def test_run_again_by_force_elsewhere_with_other_settings_nothing_changes(clone:
         TF_ENABLE_ONEDNN_OPTS="0",
         OMP_NUM_THREADS="1",
         TF_NUM_INTRAOP_THREADS="1",
+        MPLBACKEND="svg",
     )
-    assert clone.run("git status --porcelain") == ""
+    assert other.ran(output) == ["download", "preprocess", "train", "evaluate"]
+    assert other.run("git status --porcelain") == ""
 
 
 def test_a_changed_parameter_or_file_reruns_only_what_depends_on_it(clone: Clone) -> None:

@@ -1,6 +1,7 @@
 import gzip
 import io
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -135,6 +136,29 @@ def test_more_bytes_than_the_cap_are_refused_before_they_are_unpacked(tmp_path: 
     bomb = members(arrays) | {"x_train.npy": npy(np.zeros((10_000, 28, 28), np.uint8))}
     with pytest.raises(ValueError, match="bytes unpacked, expected at most 100,000"):
         read_npz(write_npz(tmp_path / "a.npz", bomb), CAP)
+
+
+def test_a_member_that_inflates_to_more_than_it_claims_is_refused_within_bounds(tmp_path: Path, arrays: Arrays) -> None:
+    bomb = members(arrays) | {"y_test.npy": npy(np.zeros(8, np.uint8)) + bytes(50_000_000)}
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in bomb.items():
+            archive.writestr(name, content)
+        archive.getinfo("y_test.npy").file_size = len(npy(arrays["y_test"]))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"Bad CRC-32 for file 'y_test\.npy'"):
+            read_npz(tmp_path / "a.npz", CAP)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_another_compression_than_deflate_is_refused(tmp_path: Path, arrays: Arrays) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
+        for name, content in members(arrays).items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match="expected members stored or deflated, found compression method 14"):
+        read_npz(tmp_path / "a.npz", CAP)
 
 
 def test_a_missing_idx_file_is_named(tmp_path: Path, arrays: Arrays) -> None:

@@ -1,8 +1,10 @@
 """Sources of every kind against the download stage, over real HTTP on this machine."""
 
+import gzip
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +40,7 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
+        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def url(self, path: str) -> str:
@@ -58,6 +61,51 @@ def body(content: bytes, length: int | None = None) -> Reply:
     return reply
 
 
+def trickle(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(100):
+        time.sleep(0.05)
+        handler.wfile.write(b"P")
+
+
+def in_circles(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(302)
+    handler.send_header("Location", handler.path)
+    handler.end_headers()
+
+
+def partial_content(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(206)
+    handler.send_header("Content-Range", "bytes 0-1/1000")
+    handler.send_header("Content-Length", "2")
+    handler.end_headers()
+    handler.wfile.write(b"PK")
+
+
+def without_end(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(1000):
+        handler.wfile.write(bytes(2**16))
+
+
+INFLATING = gzip.compress(bytes(50_000_000))
+
+
+def inflating(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.send_header("Content-Length", str(len(INFLATING)))
+    handler.end_headers()
+    handler.wfile.write(INFLATING)
+
+
+def not_http(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"220 smtp.example.org ready\r\n")
+
+
 def stall(handler: BaseHTTPRequestHandler) -> None:
     time.sleep(2)
 
@@ -67,6 +115,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(mirrors, "RETRIES", 0)
     monkeypatch.setattr(mirrors, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(mirrors, "FETCH_SECONDS", 3.0)
     server = Server()
     yield server
     server.http.shutdown()
@@ -128,6 +177,13 @@ def test_every_kind_of_source_gives_the_same_bytes(
         (body(b"PK", length=1000), "IncompleteRead"),
         (body(b"<html>Sign in</html>"), "not a whole npz archive: File is not a zip file"),
         (body(bytes(200_000)), "sent more than the"),
+        (body(b"PK" * 1000, length=2), "not a whole npz archive"),
+        (trickle, "gave up after 3 seconds"),
+        (in_circles, "Exceeded 30 redirects"),
+        (partial_content, "206 Partial Content"),
+        (without_end, "sent more than the"),
+        (inflating, "not a whole npz archive"),
+        (not_http, "BadStatusLine"),
     ],
 )
 def test_a_mirror_that_answers_wrongly_is_refused_and_the_old_file_stays(
@@ -142,7 +198,12 @@ def test_a_mirror_that_answers_wrongly_is_refused_and_the_old_file_stays(
     RAW.write_bytes(b"the old file")
     server.replies["/mnist.npz"] = reply
     monkeypatch.setenv("DATASET_MIRROR", server.url("/mnist.npz"))
-    line = refusal("download", download.main)
+    tracemalloc.start()
+    try:
+        line = refusal("download", download.main)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
     assert line.startswith("download: ")
     assert message in line
     assert RAW.read_bytes() == b"the old file"
