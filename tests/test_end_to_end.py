@@ -95,7 +95,7 @@ def test_a_tuning_branch_is_reviewed_in_a_clone_without_data(clone: Clone, tmp_p
         metrics = json.loads(each.run("dvc metrics diff main --json"))["metrics.json"]
         assert set(metrics) <= {"test.accuracy", "test.loss", "test.errors"}
         assert metrics["test.loss"]["diff"] != 0
-        plots = each.run("dvc plots diff main --show-vega evaluation/history.csv")
+        plots = each.run("dvc plots diff main --targets evaluation/history.csv --show-vega")
         assert '"rev": "main"' in plots
         assert '"rev": "workspace"' in plots
 

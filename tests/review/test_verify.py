@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from review.verify import main
 from tests.clone import Clone
 
 pytestmark = pytest.mark.slow
@@ -24,20 +25,30 @@ def plain(clone: Clone, tmp_path: Path) -> Clone:
     return copy
 
 
-def verify(clone: Clone, revision: str = "") -> tuple[int, list[str]]:
-    done = clone.attempt(f"python -m review.verify {revision}")
-    assert "Traceback" not in done.stderr
-    return done.returncode, (done.stdout + done.stderr).splitlines()
+Verify = Callable[..., tuple[int, list[str]]]
 
 
-def test_what_is_committed_is_true_in_a_checkout_and_at_a_revision(plain: Clone) -> None:
-    for revision in ("", "HEAD", "main"):
-        status, lines = verify(plain, revision)
+@pytest.fixture
+def verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Verify:
+    """Run the command in a clone; return its exit status and the lines it prints."""
+
+    def run(clone: Clone, *arguments: str) -> tuple[int, list[str]]:
+        monkeypatch.chdir(clone.folder)
+        status = main(list(arguments))
+        printed = capsys.readouterr()
+        return status, (printed.out + printed.err).splitlines()
+
+    return run
+
+
+def test_what_is_committed_is_true_in_a_checkout_and_at_a_revision(plain: Clone, verify: Verify) -> None:
+    for revision in ([], ["HEAD"], ["main"]):
+        status, lines = verify(plain, *revision)
         assert (status, lines[:4]) == (
             0,
             [f"verify: {name}: true" for name in ("download", "preprocess", "train", "evaluate")],
         )
-        assert lines[4] == f"verify: dvc.lock of {revision or 'this folder'} is true of all 4 stages"
+        assert lines[4] == f"verify: dvc.lock of {''.join(revision) or 'this folder'} is true of all 4 stages"
 
 
 def edit(path: str, old: str, new: str) -> Callable[[Clone], None]:
@@ -108,7 +119,7 @@ def swap_in_another_model(stages: dict[str, Any]) -> None:
     ],
 )
 def test_tampering_is_found_with_its_reason_before_and_after_a_commit(
-    plain: Clone, tamper: Callable[[Clone], None], reason: str
+    plain: Clone, verify: Verify, tamper: Callable[[Clone], None], reason: str
 ) -> None:
     tamper(plain)
     status, lines = verify(plain)
@@ -119,7 +130,13 @@ def test_tampering_is_found_with_its_reason_before_and_after_a_commit(
     assert verify(plain, "HEAD") == (1, [line.replace("this folder", "HEAD") for line in lines])
 
 
-def test_data_that_is_present_is_hashed_too(clone: Clone) -> None:
+def test_the_command_exits_with_its_status(plain: Clone) -> None:
+    assert plain.attempt("python -m review.verify").returncode == 0
+    plain.replace("params.yaml", "epochs: 1", "epochs: 9")
+    assert plain.attempt("python -m review.verify").returncode == 1
+
+
+def test_data_that_is_present_is_hashed_too(clone: Clone, verify: Verify) -> None:
     labels = clone.folder / "data/processed/test_labels.npy"
     content = labels.read_bytes()
     labels.unlink()
@@ -141,11 +158,11 @@ def test_data_that_is_present_is_hashed_too(clone: Clone) -> None:
     ],
 )
 def test_what_cannot_be_judged_is_refused_in_one_line(
-    plain: Clone, break_it: Callable[[Clone], object], message: str
+    plain: Clone, verify: Verify, break_it: Callable[[Clone], object], message: str
 ) -> None:
-    revision = "no-such-branch" if "no-such-branch" in message else ""
+    revision = ["no-such-branch"] if "no-such-branch" in message else []
     break_it(plain)
-    status, lines = verify(plain, revision)
+    status, lines = verify(plain, *revision)
     assert status == 1
     assert len(lines) == 1
     assert lines[0].startswith(message)
