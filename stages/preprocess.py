@@ -34,7 +34,7 @@ def check_raw(raw: Arrays) -> None:
                 f"{RAW}: y_{split} must be one label for each of {len(images):,} images, found the shape {labels.shape}"
             )
         if labels.max() >= CLASSES:
-            raise ValueError(f"{RAW}: y_{split} must be digits 0 to 9, found {labels.max()} at row {labels.argmax()}")
+            raise ValueError(f"{RAW}: y_{split} must be digits 0 to 9, found {labels.max()} at row {np.argmax(labels)}")
 
 
 def scale_pixels(images: np.ndarray) -> np.ndarray:
