@@ -22,8 +22,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from scmrepo.exceptions import SCMError
 
+from review.revision import PROVENANCE, leaves, open_repo
+
 LOCK = "dvc.lock"
-PROVENANCE = "models/provenance.json"
 
 Entry = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("revision", nargs="?", help="a commit, branch or tag; without it, the files in this folder")
     revision = parser.parse_args(arguments).revision
     try:
-        with Repo(rev=revision) as repo:
+        with open_repo(revision) as repo:
             findings = dict(check(repo))
     except (DvcException, SCMError, YAMLError, ValueError, OSError) as error:
         print(f"verify: {' '.join(str(error).split())}", file=sys.stderr)
@@ -89,22 +90,14 @@ def _parameters(stage: PipelineStage, entry: Entry) -> Iterator[str]:
     locked: dict[str, Any] = {}
     present: dict[str, Any] = {}
     for file, values in entry.get("params", {}).items():
-        locked |= {f"{file}:{key}": value for key, value in _leaves(values)}
+        locked |= {f"{file}:{key}": value for key, value in leaves(values)}
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
-            present |= {f"{dep.def_path}:{key}": value for key, value in _leaves(dep.read_params())}
+            present |= {f"{dep.def_path}:{key}": value for key, value in leaves(dep.read_params())}
     for key in sorted(locked.keys() | present.keys()):
         if locked.get(key) != present.get(key) or (key in locked) != (key in present):
             old, new = (str(values[key]) if key in values else "absent" for values in (locked, present))
             yield f"changed parameter {key.removeprefix('params.yaml:')}: {old} -> {new}"
-
-
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _inputs(

@@ -21,7 +21,7 @@ def labels_path(split: str) -> Path:
 
 
 def load(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Memory-map a split's images and labels, read-only, without reading their values.
+    """Memory-map a split's images and labels, read-only, without reading their values. Only validation may be empty.
 
     Raises:
         ValueError: a file is not an array of the contract's dtype and shape, or the two differ in length.
@@ -29,6 +29,8 @@ def load(split: str) -> tuple[np.ndarray, np.ndarray]:
     """
     images = _load(images_path(split), IMAGE_SHAPE)
     labels = _load(labels_path(split), (CLASSES,))
+    if not len(images) and split != "validation":
+        raise ValueError(f"{images_path(split)}: holds no images")
     if len(images) != len(labels):
         raise ValueError(f"{PROCESSED}: {len(images):,} {split} images but {len(labels):,} labels")
     return images, labels
@@ -36,7 +38,7 @@ def load(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _load(path: Path, row_shape: tuple[int, ...]) -> np.ndarray:
     array: np.ndarray = np.load(path, mmap_mode="r")
-    if array.dtype != np.float32 or array.shape[1:] != row_shape or not len(array):
+    if array.dtype != np.float32 or array.shape[1:] != row_shape:
         expected = f"float32 (n, {', '.join(map(str, row_shape))})"
         raise ValueError(f"{path}: expected {expected}, found {array.dtype} {array.shape}")
     return array

@@ -1,11 +1,11 @@
-"""Read the model and the test arrays and write metrics.json and evaluation/: predictions, per-digit table, pictures."""
+"""Read the model and both held-out splits and write metrics.json and evaluation/: predictions, tables, pictures."""
 
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
@@ -13,6 +13,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precisio
 from stages import dataset, pictures, runtime, source, table
 from stages.command import run
 from stages.whole_file import whole_file
+
+if TYPE_CHECKING:
+    import keras
 
 MODEL = Path("models/model.keras")
 PROVENANCE = Path("models/provenance.json")
@@ -27,42 +30,53 @@ BATCH = 1000  # images predicted at once; their activations take about 150 MB
 
 
 def main() -> None:
-    """Predict every test image once, and write what follows from that."""
-    images, labels = dataset.load("test")
+    """Predict every validation and test image once, and write what follows from that."""
+    held_out = {split: dataset.load(split) for split in ("validation", "test")}
     train_images = json.loads(PROVENANCE.read_text())["images"]["train"]
     warning = source.load().warning()
-    actual = labels.argmax(axis=1)
-    probabilities = predict(images)
+    model = load_model()
+    outcomes = {  # validation may be switched off, and then has no images
+        split: (labels.argmax(axis=1), predict(model, images))
+        for split, (images, labels) in held_out.items()
+        if len(images)
+    }
+    metrics = {"train": {"images": train_images}} | {split: measure(*each) for split, each in outcomes.items()}
+    table.save(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
+
+    # Tables and pictures show the test images: what is to be judged by validation is judged by its numbers.
+    actual, probabilities = outcomes["test"]
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    metrics = {"train": {"images": train_images}, "test": measure(actual, probabilities)}
     worst = most_confidently_wrong(actual, predicted, confidence, 25)
-    rows = zip(range(len(actual)), actual, predicted, confidence.tolist(), strict=True)
-    table.save(PREDICTIONS, ["image", "actual", "predicted", "confidence"], rows)
     table.save(PER_DIGIT, ["digit", "images", "errors", "precision", "recall", "f1"], per_digit(actual, predicted))
     with whole_file(CONFUSION_MATRIX) as path:
         pictures.draw_confusion_matrix(confusion_matrix(actual, predicted, labels=DIGITS), path)
     with whole_file(MISCLASSIFIED) as path:
         captions = [f"{actual[i]} read as {predicted[i]}\nconfidence {confidence[i]:.3f}" for i in worst]
-        pictures.draw_digits(images[worst], captions, "The most confidently misclassified test images", path)
+        test_images, _ = held_out["test"]
+        pictures.draw_digits(test_images[worst], captions, "The most confidently misclassified test images", path)
     with whole_file(METRICS) as path:
         path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-    test = metrics["test"]
-    counts = f"{test['errors']:,} errors in {test['images']:,} test images"
-    print(f"evaluate: {counts}, accuracy {test['accuracy']:.4f} -> {METRICS}")
+    for split in outcomes:
+        counts = f"{metrics[split]['errors']:,} errors in {metrics[split]['images']:,} {split} images"
+        print(f"evaluate: {counts}, accuracy {metrics[split]['accuracy']:.4f} -> {METRICS}")
     if warning:
         print(f"evaluate: {warning}", file=sys.stderr)
 
 
-def predict(images: np.ndarray) -> np.ndarray:
+def load_model() -> "keras.Model":
+    """Load the trained network, without its optimizer."""
+    runtime.start(seed=0)  # prediction draws nothing; any seed does
+    import keras
+
+    return keras.models.load_model(MODEL, compile=False, safe_mode=True)
+
+
+def predict(model: "keras.Model", images: np.ndarray) -> np.ndarray:
     """Return float32 (n, 10) probabilities of float32 (n, 28, 28, 1) images in 0..1.
 
     Raises:
         ValueError: the model predicts something that is not a number.
     """
-    runtime.start(seed=0)  # prediction draws nothing; any seed does
-    import keras
-
-    model = keras.models.load_model(MODEL, compile=False, safe_mode=True)
     probabilities: np.ndarray = model.predict(images, batch_size=BATCH, verbose=0)
     if not np.isfinite(probabilities).all():
         raise ValueError(
@@ -71,13 +85,21 @@ def predict(images: np.ndarray) -> np.ndarray:
     return probabilities
 
 
+def rows_of(outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterable[Sequence[Any]]:
+    """Yield a row an image, split by split: split, image (counted from 0), actual, predicted, confidence (0 to 1)."""
+    for split, (actual, probabilities) in outcomes.items():
+        columns = (actual, probabilities.argmax(axis=1), probabilities.max(axis=1).tolist())
+        for image, row in enumerate(zip(*columns, strict=True)):
+            yield split, image, *row
+
+
 def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Return accuracy (0 to 1), loss (mean cross-entropy in nats), and the counts of errors and images."""
     predicted = probabilities.argmax(axis=1)
     exact = probabilities.astype(np.float64)
     loss = log_loss(actual, exact / exact.sum(axis=1, keepdims=True), labels=DIGITS)
     if not math.isfinite(loss):
-        raise ValueError(f"the test loss is {loss}; expected a number")
+        raise ValueError(f"the loss is {loss}; expected a number")
     return {
         "accuracy": accuracy_score(actual, predicted),
         "loss": round(loss, 6),

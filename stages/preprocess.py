@@ -1,9 +1,13 @@
-"""Read data/raw/mnist.npz and write data/processed/*.npy: float32 NHWC images in 0..1 and one-hot labels."""
+"""Read data/raw/mnist.npz, hold out validation images, and write data/processed/*.npy: NHWC in 0..1, one-hot labels."""
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sklearn.model_selection import train_test_split
 
+from stages import parameters
 from stages.archive import RAW, Arrays, read_npz
 from stages.command import run
 from stages.dataset import CLASSES, PROCESSED, images_path, labels_path
@@ -12,15 +16,59 @@ from stages.whole_file import whole_file
 CAP = 2**30  # bytes of raw arrays; MNIST has 55 MB
 
 
+@dataclass(frozen=True)
+class Parameters:
+    """The section `preprocess` of params.yaml."""
+
+    validation_images: int = parameters.whole_number(at_least=0)
+    seed: int = parameters.whole_number(at_least=0, at_most=2**32 - 1)  # NumPy's range
+
+
 def main() -> None:
     """Refuse a raw file that breaks its contract, then write each split's images and labels."""
+    wanted = parameters.load("preprocess", Parameters)
     raw = read_npz(RAW, CAP)
     check_raw(raw)
-    for split in ("train", "test"):
-        save(images_path(split), scale_pixels(raw[f"x_{split}"])[..., np.newaxis])
-        save(labels_path(split), one_hot(raw[f"y_{split}"]))
-    counts = f"{len(raw['x_train']):,} train and {len(raw['x_test']):,} test images"
-    print(f"preprocess: {counts} -> {PROCESSED} (float32, 28x28x1)")
+    held_out = hold_out(raw["y_train"], wanted.validation_images, wanted.seed)
+    splits = {
+        "train": (raw["x_train"][~held_out], raw["y_train"][~held_out]),
+        "validation": (raw["x_train"][held_out], raw["y_train"][held_out]),
+        "test": (raw["x_test"], raw["y_test"]),
+    }
+    for split, (images, labels) in splits.items():
+        save(images_path(split), scale_pixels(images)[..., np.newaxis])
+        save(labels_path(split), one_hot(labels))
+    counts = ", ".join(f"{len(labels):,} {split}" for split, (_, labels) in splits.items())
+    print(f"preprocess: {counts} images -> {PROCESSED} (float32, 28x28x1)")
+    if held_out.sum() < wanted.validation_images:
+        print(
+            f"preprocess: warning: preprocess.validation_images is {wanted.validation_images:,}, but a quarter of "
+            f"{len(held_out):,} training images is the most that is held out: {held_out.sum():,}",
+            file=sys.stderr,
+        )
+
+
+def hold_out(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Choose `count` of the rows of `labels`, at most a quarter of them, so that each digit keeps its share.
+
+    Args:
+        labels: uint8 (n,), digits.
+
+    Returns:
+        bool (n,), true for the rows held out.
+
+    Raises:
+        ValueError: fewer rows than digits are to be held out, or a digit has a single row.
+    """
+    held_out = np.zeros(len(labels), dtype=bool)
+    count = min(count, len(labels) // 4)
+    if count:
+        try:
+            _, rows = train_test_split(np.arange(len(labels)), test_size=count, random_state=seed, stratify=labels)
+        except ValueError as error:
+            raise ValueError(f"preprocess.validation_images cannot be {count:,} here: {error}") from error
+        held_out[rows] = True
+    return held_out
 
 
 def check_raw(raw: Arrays) -> None:

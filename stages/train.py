@@ -1,4 +1,4 @@
-"""Read the training arrays and write models/model.keras, models/provenance.json and evaluation/history.csv."""
+"""Read the training and validation arrays and write the model, its provenance and evaluation/history.csv."""
 
 import json
 import math
@@ -37,15 +37,20 @@ def main() -> None:
     """Train the network that params.yaml describes and write it with its history and where it comes from."""
     recipe = parameters.load("train", Parameters)
     images, labels = dataset.load("train")
+    validation = dataset.load("validation")
     name = source.load().dataset
     runtime.start(recipe.seed)
     network = cnn.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.learning_rate)
     network.summary(line_length=80, print_fn=print)
-    history = fit(network, images, labels, recipe.epochs, recipe.batch_size)
+    history = fit(network, images, labels, validation, recipe.epochs, recipe.batch_size)
     with whole_file(MODEL) as path:
         keras_archive.save(network, path)
     with whole_file(PROVENANCE) as path:
-        provenance = {"dataset": name, "images": {"train": len(images)}, **runtime.describe()}
+        provenance = {
+            "dataset": name,
+            "images": {"train": len(images), "validation": len(validation[0])},
+            **runtime.describe(),
+        }
         path.write_text(json.dumps(provenance, indent=2) + "\n")
     columns = sorted(history[0])
     rows = ([epoch, *(metrics[column] for column in columns)] for epoch, metrics in enumerate(history, start=1))
@@ -53,11 +58,14 @@ def main() -> None:
     print(f"train: {recipe.epochs} epochs on {len(images):,} images of {name} -> {MODEL}")
 
 
-def fit(network: "keras.Model", images: Any, labels: Any, epochs: int, batch_size: int) -> list[dict[str, float]]:
-    """Train in place and return each epoch's metrics, in order.
+def fit(
+    network: "keras.Model", images: Any, labels: Any, validation: tuple[Any, Any], epochs: int, batch_size: int
+) -> list[dict[str, float]]:
+    """Train in place and return each epoch's metrics, in order; those of validation begin with `validation_`.
 
     Args:
         images: float32 (n, 28, 28, 1), 0..1, reshuffled every epoch. labels: float32 (n, 10), one-hot.
+        validation: images and labels of the same form, which nothing is learnt from; there may be none.
 
     Raises:
         ValueError: the loss stopped being a number.
@@ -68,8 +76,8 @@ def fit(network: "keras.Model", images: Any, labels: Any, epochs: int, batch_siz
         if not math.isfinite(logs["loss"]):
             raise ValueError(f"the loss is {logs['loss']} after epoch {epoch + 1}; try a lower train.learning_rate")
         if not watched:
-            print(f"train: epoch {epoch + 1} of {epochs}: loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}")
-            sys.stdout.flush()
+            told = ", ".join(f"{_named(key)} {value:.4f}" for key, value in sorted(logs.items()))
+            print(f"train: epoch {epoch + 1} of {epochs}: {told}", flush=True)
 
     watched = sys.stdout.isatty()
     history = network.fit(
@@ -77,10 +85,16 @@ def fit(network: "keras.Model", images: Any, labels: Any, epochs: int, batch_siz
         labels,
         epochs=epochs,
         batch_size=batch_size,
+        validation_data=validation if len(validation[0]) else None,
+        validation_batch_size=1000,  # no gradients, so larger batches fit
         verbose=1 if watched else 0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
     ).history
-    return [{key: values[epoch] for key, values in history.items()} for epoch in range(epochs)]
+    return [{_named(key): values[epoch] for key, values in history.items()} for epoch in range(epochs)]
+
+
+def _named(metric: str) -> str:
+    return metric.replace("val_", "validation_")  # the field's word, and this project's, for Keras's
 
 
 if __name__ == "__main__":

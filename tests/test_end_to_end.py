@@ -17,10 +17,14 @@ def test_with_no_network_the_pipeline_ends_with_metrics_and_warns_twice(clone: C
     assert "download: warning: mnist-5k stands in for mnist" in output
     assert "evaluate: warning: mnist-5k stands in for mnist" in output
     metrics = json.loads(clone.read("metrics.json"))
-    assert (metrics["train"]["images"], metrics["test"]["images"]) == (4000, 1000)
+    assert {split: numbers["images"] for split, numbers in metrics.items()} == {
+        "train": 3000,
+        "validation": 1000,
+        "test": 1000,
+    }
     assert metrics["test"]["accuracy"] > 0.5
     assert json.loads(clone.read("models/provenance.json"))["dataset"] == "mnist-5k"
-    assert len(list(csv.DictReader(clone.read("evaluation/predictions.csv").splitlines()))) == 1000
+    assert len(list(csv.DictReader(clone.read("evaluation/predictions.csv").splitlines()))) == 2000
 
 
 def test_a_second_run_runs_nothing(clone: Clone) -> None:
@@ -93,7 +97,9 @@ def test_a_tuning_branch_is_reviewed_in_a_clone_without_data(clone: Clone, tmp_p
         parameters = json.loads(each.run("dvc params diff main --json"))
         assert parameters == {"params.yaml": {"train.batch_size": {"old": 100, "new": 50, "diff": -50}}}
         metrics = json.loads(each.run("dvc metrics diff main --json"))["metrics.json"]
-        assert set(metrics) <= {"test.accuracy", "test.loss", "test.errors"}
+        assert set(metrics) <= {
+            f"{split}.{name}" for split in ("validation", "test") for name in ("accuracy", "loss", "errors")
+        }
         assert metrics["test.loss"]["diff"] != 0
         plots = each.run("dvc plots diff main --targets evaluation/history.csv --show-vega")
         assert '"rev": "main"' in plots
@@ -106,7 +112,7 @@ def test_the_plots_show_curves_confusions_and_misread_digits(clone: Clone) -> No
     for part in (
         "Learning curve, loss",
         "Learning curve, accuracy",
-        "Confusion matrix, normalised",
+        "Confusion matrix, validation and test, normalised",
         "misclassified.png",
     ):
         assert part in page

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.slow
 OUTPUTS = {
     "download": ["data/raw/mnist.npz", "data/raw/dataset.json"],
     "preprocess": [
-        f"data/processed/{split}_{kind}.npy" for split in ("train", "test") for kind in ("images", "labels")
+        f"data/processed/{split}_{kind}.npy"
+        for split in ("train", "validation", "test")
+        for kind in ("images", "labels")
     ],
     "train": ["models/model.keras", "models/provenance.json", "evaluation/history.csv"],
     "evaluate": [

@@ -150,6 +150,7 @@ def test_data_that_is_present_is_hashed_too(clone: Clone, verify: Verify) -> Non
     ("break_it", "message"),
     [
         (lambda _: None, "verify: unknown Git revision 'no-such-branch'"),
+        (lambda _: None, "verify: `main:stages` is not a commit"),
         (remove("dvc.lock"), "verify: there is no dvc.lock: `dvc repro` writes it"),
         (edit("dvc.lock", "stages:", "steps:"), "verify: dvc.lock must hold the key stages, as DVC writes it"),
         (append("dvc.lock", "\n  : : :\n"), "verify: "),
@@ -160,7 +161,7 @@ def test_data_that_is_present_is_hashed_too(clone: Clone, verify: Verify) -> Non
 def test_what_cannot_be_judged_is_refused_in_one_line(
     plain: Clone, verify: Verify, break_it: Callable[[Clone], object], message: str
 ) -> None:
-    revision = ["no-such-branch"] if "no-such-branch" in message else []
+    revision = [name for name in ("no-such-branch", "main:stages") if name in message]
     break_it(plain)
     status, lines = verify(plain, *revision)
     assert status == 1

@@ -13,12 +13,13 @@ from stages.source import SOURCE, Source
 
 @pytest.fixture
 def model(project: Path, keras: ModuleType) -> None:
-    """An untrained small network, sixty random test images, and no training arrays."""
+    """An untrained small network, sixty random test images, thirty to validate, and no training arrays."""
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
     dataset.PROCESSED.mkdir(parents=True)
-    np.save(dataset.images_path("test"), random.random((60, 28, 28, 1), np.float32))
-    np.save(dataset.labels_path("test"), np.eye(10, dtype=np.float32)[random.integers(0, 10, 60)])
+    for split, count in (("test", 60), ("validation", 30)):
+        np.save(dataset.images_path(split), random.random((count, 28, 28, 1), np.float32))
+        np.save(dataset.labels_path(split), np.eye(10, dtype=np.float32)[random.integers(0, 10, count)])
     SOURCE.parent.mkdir(parents=True)
     Source("mnist", "mnist").save(SOURCE)
     evaluate.MODEL.parent.mkdir()
@@ -29,27 +30,38 @@ def model(project: Path, keras: ModuleType) -> None:
 def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
     evaluate.main()
     network = keras.models.load_model(evaluate.MODEL)
-    loss, accuracy = network.evaluate(*dataset.load("test"), verbose=0)
     metrics = json.loads(evaluate.METRICS.read_text())
-    assert metrics == {
-        "train": {"images": 40},
-        "test": {
+    assert metrics.pop("train") == {"images": 40}
+    assert list(metrics) == ["validation", "test"]
+    for split, images in (("validation", 30), ("test", 60)):
+        loss, accuracy = network.evaluate(*dataset.load(split), verbose=0)
+        assert metrics[split] == {
             "accuracy": pytest.approx(accuracy),
             "loss": pytest.approx(loss, abs=1e-5),
-            "errors": round(60 * (1 - accuracy)),
-            "images": 60,
-        },
-    }
+            "errors": round(images * (1 - accuracy)),
+            "images": images,
+        }
+
+
+def test_without_validation_images_there_are_no_metrics_of_them(model: None) -> None:
+    np.save(dataset.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
+    np.save(dataset.labels_path("validation"), np.zeros((0, 10), np.float32))
+    evaluate.main()
+    assert list(json.loads(evaluate.METRICS.read_text())) == ["train", "test"]
+    assert "validation" not in evaluate.PREDICTIONS.read_text()
 
 
 def test_predictions_and_the_per_digit_table_agree_with_the_metrics(model: None) -> None:
     evaluate.main()
     rows = list(csv.DictReader(evaluate.PREDICTIONS.open()))
-    metrics = json.loads(evaluate.METRICS.read_text())["test"]
-    labels = dataset.load("test")[1].argmax(axis=1)
-    assert [row["image"] for row in rows] == [str(image) for image in range(60)]
-    assert [row["actual"] for row in rows] == [str(label) for label in labels]
-    assert sum(row["actual"] != row["predicted"] for row in rows) == metrics["errors"]
+    assert [row["split"] for row in rows] == ["validation"] * 30 + ["test"] * 60
+    for split, images in (("validation", 30), ("test", 60)):
+        metrics = json.loads(evaluate.METRICS.read_text())[split]
+        of_split = [row for row in rows if row["split"] == split]
+        labels = dataset.load(split)[1].argmax(axis=1)
+        assert [row["image"] for row in of_split] == [str(image) for image in range(images)]
+        assert [row["actual"] for row in of_split] == [str(label) for label in labels]
+        assert sum(row["actual"] != row["predicted"] for row in of_split) == metrics["errors"]
     assert all(0.1 <= float(row["confidence"]) <= 1 for row in rows)
     digits = list(csv.DictReader(evaluate.PER_DIGIT.open()))
     assert sum(int(digit["images"]) for digit in digits) == metrics["images"]

@@ -6,7 +6,7 @@ import dvc.api
 import pytest
 from dvc.repo import Repo
 
-from stages import download, parameters, train
+from stages import download, parameters, preprocess, train
 
 GOOD = {
     "filters": "[32, 64, 64]",
@@ -34,6 +34,7 @@ def test_the_projects_own_parameters_are_the_notebooks(project: Path) -> None:
         batch_size=100,
         seed=0,
     )
+    assert parameters.load("preprocess", preprocess.Parameters) == preprocess.Parameters(5000, 0)
     assert parameters.load("download", download.Parameters) == download.Parameters("mnist", "mnist-5k")
 
 

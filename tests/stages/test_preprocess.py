@@ -9,9 +9,14 @@ from stages.archive import RAW, Arrays, save_npz
 from tests.stages.test_archive import members, npy, write_npz
 
 
+def write_parameters(project: Path, validation_images: int = 0, seed: int = 0) -> None:
+    (project / "params.yaml").write_text(f"preprocess: {{validation_images: {validation_images}, seed: {seed}}}")
+
+
 @pytest.fixture
 def save_raw(project: Path) -> Callable[[Arrays], None]:
     RAW.parent.mkdir(parents=True)
+    write_parameters(project)
     return lambda arrays: save_npz(RAW, arrays)
 
 
@@ -21,6 +26,7 @@ def test_the_processed_arrays_keep_their_contract(save_raw: Callable[[Arrays], N
     for split in ("train", "test"):
         images, labels = dataset.load(split)
         raw_images, raw_labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        assert len(dataset.load("validation")[0]) == 0
         assert images.dtype == labels.dtype == np.float32
         assert images.shape == (*raw_images.shape, 1)
         assert images.flags.c_contiguous
@@ -40,7 +46,9 @@ def test_the_same_raw_file_gives_the_same_bytes(save_raw: Callable[[Arrays], Non
     first = {path.name: path.read_bytes() for path in dataset.PROCESSED.iterdir()}
     preprocess.main()
     assert {path.name: path.read_bytes() for path in dataset.PROCESSED.iterdir()} == first
-    assert sorted(first) == ["test_images.npy", "test_labels.npy", "train_images.npy", "train_labels.npy"]
+    assert sorted(first) == [
+        f"{split}_{kind}.npy" for split in ("test", "train", "validation") for kind in ("images", "labels")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +78,58 @@ def test_a_raw_file_that_breaks_its_contract_is_refused_and_good_outputs_stay(
     assert dataset.images_path("test").read_bytes() == before
 
 
+LABELS = np.repeat(np.arange(10, dtype=np.uint8), [200, 100, 100, 100, 100, 100, 100, 100, 50, 50])
+
+
+def test_each_digit_keeps_its_share_in_validation() -> None:
+    held_out = preprocess.hold_out(LABELS, 100, seed=0)
+    assert held_out.sum() == 100
+    assert np.bincount(LABELS[held_out]).tolist() == [20, 10, 10, 10, 10, 10, 10, 10, 5, 5]
+
+
+def test_the_choice_of_validation_images_follows_its_seed() -> None:
+    first, again, other = (preprocess.hold_out(LABELS, 100, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_no_image_is_in_two_splits_and_none_is_lost(
+    save_raw: Callable[[Arrays], None], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (len(LABELS), 28, 28), np.uint8)
+    save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
+    write_parameters(project, validation_images=100)
+    preprocess.main()
+    train, validation = (dataset.load(split)[0] for split in ("train", "validation"))
+    assert (len(train), len(validation)) == (900, 100)
+    both = {image.tobytes() for image in train} | {image.tobytes() for image in validation}
+    assert both == {image.tobytes() for image in preprocess.scale_pixels(images)}
+    assert len(both) == 1000
+    printed = capsys.readouterr()
+    assert "900 train, 100 validation, 5 test images" in printed.out
+    assert printed.err == ""
+
+
+def test_a_small_data_set_gives_a_quarter_at_most_and_says_so(
+    save_raw: Callable[[Arrays], None], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = np.zeros((len(LABELS), 28, 28), np.uint8)
+    save_raw({"x_train": images, "y_train": LABELS, "x_test": images, "y_test": LABELS})
+    write_parameters(project, validation_images=5000)
+    preprocess.main()
+    assert len(dataset.load("validation")[0]) == 250
+    assert "validation_images is 5,000, but a quarter of 1,000 training images" in capsys.readouterr().err
+
+
+def test_too_few_validation_images_to_have_each_digit_are_refused(
+    save_raw: Callable[[Arrays], None], project: Path, arrays: Arrays, refusal: Callable[..., str]
+) -> None:
+    save_raw(arrays)
+    write_parameters(project, validation_images=3)
+    assert "preprocess.validation_images cannot be 3 here" in refusal("preprocess", preprocess.main)
+
+
 def test_a_raw_file_with_a_member_too_many_is_refused(
     save_raw: Callable[[Arrays], None], arrays: Arrays, refusal: Callable[..., str]
 ) -> None:
@@ -77,5 +137,7 @@ def test_a_raw_file_with_a_member_too_many_is_refused(
     assert "found x_test.npy, x_train.npy, x_validation.npy" in refusal("preprocess", preprocess.main)
 
 
-def test_a_missing_raw_file_is_refused_in_one_line(project: Path, refusal: Callable[..., str]) -> None:
+def test_a_missing_raw_file_is_refused_in_one_line(
+    save_raw: Callable[[Arrays], None], refusal: Callable[..., str]
+) -> None:
     assert "No such file or directory: 'data/raw/mnist.npz'" in refusal("preprocess", preprocess.main)

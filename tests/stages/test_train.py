@@ -15,11 +15,12 @@ RECIPE = "{filters: [4], kernel_size: 3, dense_units: [8], learning_rate: %s, ep
 
 @pytest.fixture
 def processed(project: Path) -> None:
-    """Forty random training images and their source; no test arrays, so a stage that opens them fails."""
+    """Forty random images to train, twenty to validate, and their source; a stage that opens test arrays fails."""
     random = np.random.default_rng(0)
     dataset.PROCESSED.mkdir(parents=True)
-    np.save(dataset.images_path("train"), random.random((40, 28, 28, 1), np.float32))
-    np.save(dataset.labels_path("train"), np.eye(10, dtype=np.float32)[random.integers(0, 10, 40)])
+    for split, count in (("train", 40), ("validation", 20)):
+        np.save(dataset.images_path(split), random.random((count, 28, 28, 1), np.float32))
+        np.save(dataset.labels_path(split), np.eye(10, dtype=np.float32)[random.integers(0, 10, count)])
     SOURCE.parent.mkdir(parents=True)
     Source("mnist-5k", "mnist").save(SOURCE)
     write_recipe()
@@ -52,17 +53,34 @@ def test_the_history_has_a_row_an_epoch_and_each_is_told(
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert 0 <= float(rows[1]["accuracy"]) <= 1
     printed = capsys.readouterr().out
-    assert (
-        f"train: epoch 2 of 2: loss {float(rows[1]['loss']):.4f}, accuracy {float(rows[1]['accuracy']):.4f}" in printed
-    )
+    columns = ["accuracy", "loss", "validation_accuracy", "validation_loss"]
+    assert list(rows[1])[1:] == columns
+    assert f"train: epoch 2 of 2: {', '.join(f'{each} {float(rows[1][each]):.4f}' for each in columns)}" in printed
     assert "train: 2 epochs on 40 images of mnist-5k -> models/model.keras" in printed
+
+
+def test_without_validation_images_training_goes_on_without(processed: None, keras: ModuleType) -> None:
+    np.save(dataset.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
+    np.save(dataset.labels_path("validation"), np.zeros((0, 10), np.float32))
+    train.main()
+    assert train.HISTORY.read_text().splitlines()[0] == "epoch,accuracy,loss"
+
+
+def test_nothing_is_learnt_from_the_validation_images(processed: None, keras: ModuleType) -> None:
+    models = []
+    for pixels in (0, 1):
+        keras.utils.clear_session()
+        np.save(dataset.images_path("validation"), np.full((20, 28, 28, 1), pixels, np.float32))
+        train.main()
+        models.append(train.MODEL.read_bytes())
+    assert models[0] == models[1]
 
 
 def test_provenance_names_the_data_and_what_the_weights_depend_on(processed: None, keras: ModuleType) -> None:
     train.main()
     provenance = json.loads(train.PROVENANCE.read_text())
     assert provenance["dataset"] == "mnist-5k"
-    assert provenance["images"] == {"train": 40}
+    assert provenance["images"] == {"train": 40, "validation": 20}
     assert provenance["versions"]["keras"] == keras.__version__
     assert provenance["threads"] >= 1
     assert provenance["cpu_instruction_sets"]
@@ -86,7 +104,7 @@ def test_a_loss_that_is_no_number_stops_training_and_good_outputs_stay(
         (np.zeros((2, 28, 28), np.float32), np.zeros((2, 10), np.float32), "expected float32 (n, 28, 28, 1)"),
         (np.zeros((2, 28, 28, 1)), np.zeros((2, 10), np.float32), "expected float32 (n, 28, 28, 1), found float64"),
         (np.zeros((2, 28, 28, 1), np.float32), np.zeros((3, 10), np.float32), "2 train images but 3 labels"),
-        (np.zeros((0, 28, 28, 1), np.float32), np.zeros((0, 10), np.float32), "found float32 (0, 28, 28, 1)"),
+        (np.zeros((0, 28, 28, 1), np.float32), np.zeros((0, 10), np.float32), "train_images.npy: holds no images"),
     ],
 )
 def test_processed_arrays_of_another_form_are_refused(

@@ -1,0 +1,184 @@
+"""Read what a revision, or this folder, says of its results: parameters, metrics, predictions and provenance.
+
+All of it is in Git or in the files beside it, so neither data nor cache nor remote is needed.
+"""
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from dvc.repo import Repo
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+PARAMS = "params.yaml"
+METRICS = "metrics.json"
+PREDICTIONS = "evaluation/predictions.csv"
+PROVENANCE = "models/provenance.json"
+
+SPLITS = ("validation", "test")  # tuning is decided on the first; the second is for the final word
+COLUMNS = {  # of the predictions: the form of each, and its name
+    "split": ("validation|test", "validation or test"),
+    "image": ("[0-9]{1,9}", "a whole number"),
+    "actual": ("[0-9]", "a digit"),
+    "predicted": ("[0-9]", "a digit"),
+    "confidence": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model read in the images of one split: int arrays (n,) of one row an image, by ascending image."""
+
+    image: np.ndarray
+    actual: np.ndarray
+    predicted: np.ndarray
+
+
+@dataclass(frozen=True)
+class Results:
+    """What one side of a comparison holds; `revision` is as the user named it, and None is this folder."""
+
+    revision: str | None
+    commit: str | None
+    parameters: dict[str, Any]
+    metrics: dict[str, float]
+    predictions: dict[str, Predictions]
+    dataset: str
+    train_images: int
+
+    @property
+    def name(self) -> str:
+        return _name(self.revision)
+
+
+def load(revision: str | None) -> Results:
+    """Read the results of a commit, branch, tag or DVC experiment, or with None those of this folder.
+
+    Raises:
+        OSError: there are no predictions or no provenance. ValueError: a file has another form than its stage gives it.
+        DvcException, SCMError: there is no such revision, or no repository.
+    """
+    with open_repo(revision) as repo:
+        predictions = _read(repo, revision, PREDICTIONS, parse_predictions)
+        dataset, train_images = _read(repo, revision, PROVENANCE, parse_provenance)
+        return Results(
+            revision=revision,
+            commit=None if revision is None else repo.get_rev(),
+            parameters=_read(repo, revision, PARAMS, parse_parameters, missing={}),
+            metrics=_read(repo, revision, METRICS, parse_metrics, missing={}),
+            predictions=predictions,
+            dataset=dataset,
+            train_images=train_images,
+        )
+
+
+def open_repo(revision: str | None) -> Repo:
+    """Open this folder's repository as it is at `revision`, or with None as the files in the folder are.
+
+    Raises:
+        ValueError: `revision` is no commit. DvcException, SCMError: there is no such revision, or no repository.
+    """
+    if revision is not None and not revision.strip():
+        raise ValueError(f"unknown Git revision '{revision}'")  # to Repo an empty one is this folder
+    try:
+        return Repo(rev=revision, uninitialized=revision is not None)  # what a commit lacks is told file by file
+    except AttributeError:  # from pygit2, for a folder or a file within a commit
+        raise ValueError(f"`{revision}` is not a commit") from None
+
+
+def parse_parameters(text: str) -> dict[str, Any]:
+    """Return each parameter by its dotted key, with the value that DVC sees."""
+    document = YAML(typ="safe").load(text)
+    if not isinstance(document, dict | None):
+        raise ValueError("expected sections of keys")
+    return dict(leaves(document or {}))
+
+
+def parse_metrics(text: str) -> dict[str, float]:
+    """Return each metric by its dotted key."""
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("expected metrics by split")
+    metrics = dict(leaves(document))
+    for key, value in metrics.items():
+        # Half the largest float: the difference of two is a number as well. This refuses NaN and infinity too.
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max / 2:
+            raise ValueError(f"{key} must be a number, got {_short(value)}")
+    return metrics
+
+
+def parse_provenance(text: str) -> tuple[str, int]:
+    """Return the name of the data set that the model saw, and how many images of it trained the model."""
+    match json.loads(text):
+        case {"dataset": str(dataset), "images": {"train": int(images)}} if dataset.isprintable():
+            return dataset, images
+    raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
+
+
+def parse_predictions(text: str) -> dict[str, Predictions]:
+    """Return the predictions of each split that there is."""
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = next(rows, [])
+    if absent := [column for column in COLUMNS if column not in header]:
+        raise ValueError(f"column {absent[0]} is missing; expected are {','.join(COLUMNS)}")
+    found: dict[str, dict[int, tuple[int, int]]] = {}
+    for cells in rows:
+        where = f"line {rows.line_num}"
+        if len(cells) != len(header):
+            raise ValueError(f"{where}: expected {len(header)} cells, found {len(cells)}")
+        row = dict(zip(header, cells, strict=True))
+        for column, (form, expected) in COLUMNS.items():
+            if not re.fullmatch(form, row[column]):
+                raise ValueError(f"{where}: {column} must be {expected}, got {_short(row[column])}")
+        images = found.setdefault(row["split"], {})
+        if int(row["image"]) in images:
+            raise ValueError(f"{where}: {row['split']} image {row['image']} was predicted before")
+        images[int(row["image"])] = (int(row["actual"]), int(row["predicted"]))
+    if not found:
+        raise ValueError("expected a row for each image, found none")
+    return {split: _by_image(found[split]) for split in SPLITS if split in found}
+
+
+def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of each leaf of a nested mapping."""
+    for key, value in node.items():
+        name = key if isinstance(key, str) and key.isprintable() else repr(key)
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _by_image(rows: Mapping[int, tuple[int, int]]) -> Predictions:
+    table = np.array([(image, *rows[image]) for image in sorted(rows)])
+    return Predictions(table[:, 0], table[:, 1], table[:, 2])
+
+
+def _read(repo: Repo, revision: str | None, path: str, parse: Callable[[str], T], missing: T | None = None) -> T:
+    try:
+        return parse(repo.fs.read_text(repo.fs.join(repo.root_dir, path), encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        if missing is not None:
+            return missing
+        remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
+        raise FileNotFoundError(f"{_name(revision)} holds no {path}: {remedy}") from None
+    except (ValueError, YAMLError, csv.Error, RecursionError) as error:
+        raise ValueError(f"{path} of {_name(revision)}: {error}") from None
+
+
+def _name(revision: str | None) -> str:
+    return "this folder" if revision is None else f"`{revision}`"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,453 @@
+"""The command on small repositories made here: what it prints, what it refuses, and how it exits."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Set
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from review.compare import main
+from tests.clone import Clone
+from tests.conftest import REPOSITORY
+
+Compare = Callable[..., tuple[int, str]]
+
+IMAGES = 40
+
+
+class Repository(Clone):
+    """A Git and DVC repository that holds the results of runs that never were."""
+
+    def write(
+        self,
+        validation: Set[int] | None = frozenset(),
+        test: Set[int] | None = frozenset(),
+        epochs: int = 5,
+        dataset: str = "mnist",
+        images: int = IMAGES,
+        shift: int = 0,
+    ) -> None:
+        """Write results in which the named images of each split are misread; None leaves out the split."""
+        rows = ["split,image,actual,predicted,confidence"]
+        metrics: dict[str, dict[str, float]] = {"train": {"images": 200}}
+        for split, wrong in (("validation", validation), ("test", test)):
+            if wrong is None:
+                continue
+            for image in range(images):
+                actual = (image + shift) % 10
+                rows.append(f"{split},{image},{actual},{(actual + (image in wrong)) % 10},0.987654")
+            metrics[split] = {"accuracy": 1 - len(wrong) / images, "errors": len(wrong)}
+        self.put("evaluation/predictions.csv", "\n".join(rows) + "\n")
+        self.put("metrics.json", json.dumps(metrics))
+        self.put("models/provenance.json", json.dumps({"dataset": dataset, "images": {"train": 200}}))
+        self.put("params.yaml", f"train:\n  epochs: {epochs}  # passes\n  filters: [32, 64]\n")
+
+    def put(self, path: str, text: str) -> None:
+        (self.folder / path).parent.mkdir(exist_ok=True)
+        (self.folder / path).write_text(text)
+
+    def branch(self, name: str, **results: Any) -> None:
+        """Commit such results on a branch from main."""
+        self.run(f"git checkout -q -B {name} main")
+        self.write(**results)
+        self.commit(name)
+        self.run("git checkout -q main")
+
+
+@pytest.fixture(scope="module")
+def repository_of_module(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """On main the model misreads images 0 to 9 of both splits."""
+    repository = Repository(tmp_path_factory.mktemp("compare") / "project")
+    (repository.folder / ".dvc").mkdir(parents=True)
+    shutil.copy(REPOSITORY / ".dvc/config", repository.folder / ".dvc/config")
+    repository.put(".gitignore", "/.dvc/tmp\n")
+    repository.write(validation=set(range(10)), test=set(range(10)))
+    repository.run("git init -q -b main")
+    repository.commit("main")
+    repository.run("git tag -a v1 -m v1", GIT_COMMITTER_NAME="Test", GIT_COMMITTER_EMAIL="test@example.org")
+    return repository
+
+
+@pytest.fixture
+def repository(repository_of_module: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A copy of that repository, as the current directory."""
+    folder = tmp_path / "project"
+    shutil.copytree(repository_of_module.folder, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    return Repository(folder)
+
+
+@pytest.fixture
+def compare(capsys: pytest.CaptureFixture[str]) -> Compare:
+    """Run the command; return its exit status and what it prints on stdout."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        status = main(list(arguments))
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return status, printed.out
+
+    return run
+
+
+@pytest.fixture
+def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run the command, which must exit with 2, print nothing and say why in one line, which is returned."""
+
+    def run(*arguments: str) -> str:
+        assert main(list(arguments)) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("compare: ")
+        assert printed.err.count("\n") == 1
+        return printed.err.removeprefix("compare: ").rstrip()
+
+    return run
+
+
+def test_two_branches_are_compared_in_full(repository: Repository, compare: Compare) -> None:
+    repository.branch("better", validation={0}, test={0, 1, 39}, epochs=8)
+    status, text = compare("main", "better")
+    commits = [repository.run(f"git rev-parse --short=7 {name}").strip() for name in ("main", "better")]
+    assert status == 0
+    assert (
+        text
+        == f"""\
+base: `main` ({commits[0]}), trained on 200 images of mnist
+head: `better` ({commits[1]}), trained on 200 images of mnist
+
+parameter     base  head
+train.epochs     5     8
+
+metric               base   head  difference
+test.accuracy        0.75  0.925      +0.175
+test.errors            10      3          -7
+train.images          200    200           0
+validation.accuracy  0.75  0.975      +0.225
+validation.errors      10      1          -9
+
+same images, paired                                       validation                       test
+images                                                            40                         40
+accuracy of base (95 % interval)           0.7500 (0.5981 to 0.8581)  0.7500 (0.5981 to 0.8581)
+accuracy of head (95 % interval)           0.9750 (0.8712 to 0.9956)  0.9250 (0.8014 to 0.9742)
+difference                                                   +0.2250                    +0.1750
+smallest difference that could have shown                     0.1750                     0.1750
+images that only base gets right                                   0                          1
+images that only head gets right                                   9                          8
+McNemar's exact test                                      p = 0.0039                 p = 0.0391
+
+digit (+ only head is right, - only base is)  validation   test
+1                                                  +1 -0  +0 -0
+2                                                  +1 -0  +1 -0
+3                                                  +1 -0  +1 -0
+4                                                  +1 -0  +1 -0
+5                                                  +1 -0  +1 -0
+6                                                  +1 -0  +1 -0
+7                                                  +1 -0  +1 -0
+8                                                  +1 -0  +1 -0
+9                                                  +1 -0  +1 -1
+
+validation: better: head alone gets 9 images right and base alone 0, which luck rarely does to equally good models \
+(p = 0.0039, below 0.05); a difference in accuracy below 0.1750 could not have shown
+test: better: head alone gets 8 images right and base alone 1, which luck rarely does to equally good models \
+(p = 0.0391, below 0.05); a difference in accuracy below 0.1750 could not have shown
+This is about two trained models: another seed moves accuracy as well, so repeat a close call with other seeds
+
+verdict: `better` is better than `main`, by validation
+"""
+    )
+
+
+def test_a_lost_digit_is_told_from_a_won_one(repository: Repository, compare: Compare) -> None:
+    repository.branch("mixed", validation={*range(9), 19, 29}, test=set(range(10)))
+    _, text = compare("main", "mixed")
+    assert "\n9                                                  +1 -2  +0 -0\n" in text
+
+
+def test_without_a_second_revision_the_files_of_this_folder_are_compared(
+    repository: Repository, compare: Compare
+) -> None:
+    repository.write(validation=set(range(20)), test=set(range(10)))
+    _, text = compare("HEAD")
+    assert "\nhead: this folder, trained on 200 images of mnist\n" in text
+    assert "parameters: none differs" in text
+    assert text.endswith("\nverdict: this folder is worse than `HEAD`, by validation\n")
+
+
+def test_the_same_results_cannot_be_told_apart(repository: Repository, compare: Compare) -> None:
+    status, text = compare("main", "v1", "--fail-if", "worse")
+    assert status == 0
+    assert "validation: cannot be told apart: base and head get the same images right\n" in text
+    assert "digit" not in text
+    assert text.endswith("\nverdict: `v1` and `main` cannot be told apart, by validation\n")
+
+
+def test_so_few_images_that_no_difference_could_have_shown_are_told(repository: Repository, compare: Compare) -> None:
+    repository.branch("hardly", validation=set(range(5)))
+    _, text = compare("main", "hardly")
+    assert (
+        "validation: cannot be told apart: head alone gets 5 images right and base alone 0, which luck may well do to "
+        "equally good models (p = 0.0625, not below 0.05); so few images could not have shown any difference\n" in text
+    )
+
+
+@pytest.mark.parametrize("name", ["seed-1", "refs/tags/v1", "v1", "HEAD", "main~0", "sha", "short"])
+def test_a_revision_is_named_as_git_and_dvc_name_it(repository: Repository, compare: Compare, name: str) -> None:
+    sha = repository.run("git rev-parse HEAD").strip()
+    if name == "seed-1":  # as `dvc exp run --name seed-1` leaves it: a commit under the one it started from
+        repository.branch("elsewhere", epochs=6)
+        repository.run(f"git update-ref refs/exps/{sha[:2]}/{sha[2:]}/seed-1 elsewhere")
+        sha = repository.run("git rev-parse elsewhere").strip()
+        repository.run("git branch -q -D elsewhere")
+    _, text = compare({"sha": sha, "short": sha[:7]}.get(name, name), "--json")
+    assert json.loads(text)["base"]["commit"] == sha
+
+
+def test_an_experiment_name_that_two_commits_have_is_refused(
+    repository: Repository, refusal: Callable[..., str]
+) -> None:
+    repository.branch("one", epochs=6)
+    repository.branch("two", epochs=7)
+    for branch in ("one", "two"):
+        sha = repository.run(f"git rev-parse {branch}").strip()
+        repository.run(f"git update-ref refs/exps/{sha[:2]}/{sha[2:]}/twice {sha}")
+    assert refusal("twice") == "ambiguous Git revision 'twice'"
+
+
+def test_a_split_that_one_side_lacks_is_left_out_and_the_other_decides(
+    repository: Repository, compare: Compare
+) -> None:
+    repository.branch("older", validation=None, test=set())
+    _, text = compare("older", "main", "--json")
+    found = json.loads(text)
+    assert (list(found["splits"]), found["decided_by"], found["verdict"]) == (["test"], "test", "worse")
+    assert found["metrics"]["validation.errors"] == {"head": 10}
+    _, text = compare("older", "main")
+    assert "\nvalidation: only head has predictions of it, so it is not compared\n" in text
+    assert text.endswith("verdict: `main` is worse than `older`, by test\n")
+    assert "\nvalidation.errors    absent    10\n" in text
+
+
+def test_validation_decides_even_against_test(repository: Repository, compare: Compare) -> None:
+    repository.branch("tuned", validation=set(), test=set(range(20)))
+    status, text = compare("main", "tuned", "--fail-if", "not-better", "--json")
+    found = json.loads(text)
+    assert {name: split["verdict"] for name, split in found["splits"].items()} == {
+        "validation": "better",
+        "test": "worse",
+    }
+    assert (status, found["verdict"]) == (0, "better")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "verdict", "worse", "not_better"),
+    [
+        (range(0), "better", 0, 0),
+        (range(1, 11), "cannot be told apart", 0, 1),
+        (range(20), "worse", 1, 1),
+    ],
+)
+def test_fail_if_turns_the_verdict_into_an_exit_status(
+    repository: Repository, compare: Compare, wrong: range, verdict: str, worse: int, not_better: int
+) -> None:
+    repository.branch("head", validation=set(wrong))
+    status, text = compare("main", "head", "--json")
+    assert (status, json.loads(text)["verdict"]) == (0, verdict)
+    assert compare("main", "head", "--fail-if", "worse")[0] == worse
+    assert compare("main", "head", "--fail-if", "not-better")[0] == not_better
+
+
+def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository: Repository, compare: Compare) -> None:
+    repository.branch("better", validation=set())
+    repository.run("git checkout -q better")
+    repository.put("params.yaml", "train:\n  epochs: 5\n  filters: [32, 64]\n  note: a|b\n")
+    _, text = compare("main", "--markdown")
+    blocks = text.split("\n\n")
+    assert blocks[0] == "**verdict: this folder is better than `main`, by validation**"
+    assert blocks[2] == "| parameter | base | head |\n| --- | ---: | ---: |\n| train.note | absent | 'a\\|b' |"
+    assert "| validation.errors | 10 | 0 | -10 |" in blocks[3].splitlines()
+    for table in blocks[2:6]:
+        header, ruler, *rows = table.splitlines()
+        columns = header.count(" | ")
+        assert ruler == "| --- |" + " ---: |" * columns
+        assert all(row.replace("\\|", "").count(" | ") == columns for row in rows)
+    assert blocks[6].startswith("- validation: better: head alone gets 10 images right and base alone 0")
+
+
+def test_json_has_a_documented_structure_without_nan(repository: Repository, compare: Compare) -> None:
+    repository.put("params.yaml", "train:\n  epochs: .nan\n  filters: null\n  begun: 2026-01-31\n")
+    _, text = compare("main", "--json")
+    found = json.loads(text, parse_constant=pytest.fail)
+    assert list(found) == ["base", "head", "parameters", "metrics", "splits", "decided_by", "verdict"]
+    sha = repository.run("git rev-parse HEAD").strip()
+    assert found["base"] == {"revision": "main", "commit": sha, "dataset": "mnist", "train_images": 200}
+    assert found["head"] == {"revision": None, "commit": None, "dataset": "mnist", "train_images": 200}
+    assert found["parameters"] == {
+        "train.begun": {"head": "datetime.date(2026, 1, 31)"},
+        "train.epochs": {"base": 5, "head": "nan"},
+        "train.filters": {"base": [32, 64], "head": None},
+    }
+    assert found["metrics"]["test.accuracy"] == {"base": 0.75, "head": 0.75, "difference": 0.0}
+    split = found["splits"]["test"]
+    assert list(split) == [
+        *("images", "base", "head", "difference", "only_base", "only_head"),
+        *("p", "smallest_difference", "digits", "verdict"),
+    ]
+    assert list(split["base"]) == ["right", "accuracy", "low", "high"]
+    assert (split["p"], split["smallest_difference"]) == (1, None)
+    assert split["digits"]["9"] == {"images": 4, "only_base": 0, "only_head": 0}
+
+
+def test_a_parameter_that_changed_its_type_alone_has_changed(repository: Repository, compare: Compare) -> None:
+    repository.put("params.yaml", 'train:\n  epochs: "5"\n  filters: [32, 64]\n')
+    _, text = compare("main")
+    assert "\ntrain.epochs     5   '5'\n" in text
+
+
+def test_what_has_neither_parameters_nor_metrics_is_compared_all_the_same(
+    repository: Repository, compare: Compare
+) -> None:
+    for path in ("params.yaml", "metrics.json"):
+        (repository.folder / path).unlink()
+    _, text = compare("main")
+    assert "\ntrain.epochs          5  absent\n" in text
+    assert "\ntest.errors            10  absent" in text
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "no_color", "options", "start"),
+    [
+        (True, "", [], "\033[32mverdict: "),
+        (True, "1", [], "verdict: "),
+        (False, "", [], "verdict: "),
+        (True, "", ["--markdown"], "- "),
+        (True, "", ["--json"], "}"),
+    ],
+)
+def test_only_a_terminal_gets_colour_and_only_if_no_color_is_unset(
+    repository: Repository,
+    compare: Compare,
+    monkeypatch: pytest.MonkeyPatch,
+    is_terminal: bool,
+    no_color: str,
+    options: list[str],
+    start: str,
+) -> None:
+    repository.write(validation=set())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    _, text = compare("main", *options)
+    assert text.splitlines()[-1].startswith(start)
+    assert text.count("\033") == (2 if start.startswith("\033") else 0)
+
+
+def remove(path: str) -> Callable[[Repository], None]:
+    return lambda repository: (repository.folder / path).unlink()
+
+
+def put(path: str, text: str) -> Callable[[Repository], None]:
+    return lambda repository: repository.put(path, text)
+
+
+def write(**results: Any) -> Callable[[Repository], None]:
+    return lambda repository: repository.write(**results)
+
+
+REFUSED = [
+    (remove("evaluation/predictions.csv"), "HEAD holds no evaluation/predictions.csv: REMEDY"),
+    (remove("models/provenance.json"), "HEAD holds no models/provenance.json: REMEDY"),
+    (
+        put("evaluation/predictions.csv", "image,actual,predicted,confidence\n0,7,7,1\n"),
+        "evaluation/predictions.csv of HEAD: column split is missing; "
+        "expected are split,image,actual,predicted,confidence",
+    ),
+    (put("metrics.json", "{"), "metrics.json of HEAD: Expecting property name"),
+    (put("metrics.json", "[" * 100_000), "metrics.json of HEAD: maximum recursion depth"),
+    (put("params.yaml", "train: ]"), "params.yaml of HEAD: "),
+    (put("params.yaml", "train: &again\n  more: *again\n"), "params.yaml of HEAD: maximum recursion depth"),
+    (put("models/provenance.json", "{}"), "models/provenance.json of HEAD: expected the keys dataset, a name, and"),
+    (
+        write(dataset="mnist-5k"),
+        "`main` is of the data set mnist and HEAD of mnist-5k, whose accuracies do not compare: "
+        "set download.dataset alike and `dvc repro`",
+    ),
+    (
+        write(images=IMAGES + 2),
+        "`main` and HEAD have different validation images, whose accuracies do not compare: "
+        "0 are only in the first and 2 only in the second",
+    ),
+    (
+        write(validation=None, shift=1),
+        "`main` and HEAD have different test images, whose accuracies do not compare: "
+        "image 0 is a 0 in the first and a 1 in the second",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
+def test_what_does_not_compare_is_refused_in_one_line_in_this_folder_and_in_a_commit(
+    repository: Repository, refusal: Callable[..., str], change: Callable[[Repository], None], message: str
+) -> None:
+    change(repository)
+    here = message.replace("HEAD", "this folder").replace("REMEDY", "`dvc repro` writes it")
+    assert refusal("main").startswith(here)
+    repository.run("git checkout -q -b topic")
+    repository.commit("topic")
+    there = message.replace("HEAD", "`topic`").replace("REMEDY", "`dvc repro` there and commit it")
+    assert refusal("main", "topic").startswith(there)
+
+
+def test_two_sides_without_a_split_in_common_are_refused(repository: Repository, refusal: Callable[..., str]) -> None:
+    repository.branch("one", validation=None)
+    repository.write(test=None)
+    assert refusal("one") == "no split in common: `one` has test, this folder has validation"
+
+
+def test_a_commit_from_before_dvc_holds_no_predictions(repository: Repository, refusal: Callable[..., str]) -> None:
+    repository.run("git checkout -q --orphan before && git rm -rf -q .")
+    repository.put("notes.txt", "")
+    repository.commit("before")
+    repository.run("git checkout -q main")
+    expected = "`before` holds no evaluation/predictions.csv: `dvc repro` there and commit it"
+    assert refusal("before") == expected
+
+
+@pytest.mark.parametrize(
+    ("revision", "message"),
+    [
+        ("no-such-branch", "unknown Git revision 'no-such-branch'"),
+        ("HEAD~9", "unknown Git revision 'HEAD~9'"),
+        ("", "unknown Git revision ''"),
+        ("main:models", "`main:models` is not a commit"),
+        ("main:params.yaml", "`main:params.yaml` is not a commit"),
+    ],
+)
+def test_what_is_no_revision_is_refused_on_either_side(
+    repository: Repository, refusal: Callable[..., str], revision: str, message: str
+) -> None:
+    assert refusal(revision) == message
+    assert refusal("main", revision) == message
+
+
+def test_a_folder_without_git_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "is not a git repository" in refusal("main")
+
+
+def test_the_command_needs_neither_data_nor_cache_and_leaves_git_as_it_was(repository: Repository) -> None:
+    repository.branch("worse", validation=set(range(20)))
+    command = [sys.executable, "-m", "review.compare", "main", "worse", "--fail-if", "worse"]
+    environment = repository.environment | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        command, cwd=repository.folder, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.endswith("verdict: `worse` is worse than `main`, by validation\n")
+    assert repository.run("git status --porcelain") == ""
