@@ -101,6 +101,7 @@ def test_a_tuning_branch_is_reviewed_in_a_clone_without_data(clone: Clone, tmp_p
             f"{split}.{name}" for split in ("validation", "test") for name in ("accuracy", "loss", "errors")
         }
         assert metrics["test.loss"]["diff"] != 0
+        assert "verdict: this folder " in each.run("python -m review.compare main")
         plots = each.run("dvc plots diff main --targets evaluation/history.csv --show-vega")
         assert '"rev": "main"' in plots
         assert '"rev": "workspace"' in plots
