@@ -48,7 +48,7 @@ test: setup  ## run the whole test suite, with no network
 
 .PHONY: faults
 faults: setup  ## kill stages and dvc at many more random moments than `make test` does
-	FAULT_RUNS=36 python -m pytest --numprocesses=2 tests/test_faults.py
+	FAULT_RUNS=32 python -m pytest --numprocesses=2 tests/test_faults.py
 
 .PHONY: hostile
 hostile: setup  ## make 10,000 broken archives and as many params.yaml, all to be refused
