@@ -1,6 +1,6 @@
 """Read a stage's section of params.yaml, with the values DVC sees, into that stage's frozen dataclass."""
 
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import field, fields
 from pathlib import Path
@@ -55,7 +55,8 @@ def number(above: float) -> Any:
     """A dataclass field that holds a finite number greater than `above`."""
 
     def rule(value: Any) -> bool:
-        return type(value) in (int, float) and math.isfinite(value) and value > above
+        # Compared rather than converted: an int may be larger than any float.
+        return type(value) in (int, float) and above < value <= sys.float_info.max
 
     return _field(rule, f"a number greater than {above:g}")
 

@@ -78,6 +78,7 @@ def assert_same_reading(key: str, seen: Any, acceptable: Callable[[Any], bool]) 
         ({"kernel_size": "0"}, "train.kernel_size must be a whole number of at least 1, got 0"),
         ({"learning_rate": ".nan"}, "train.learning_rate must be a number greater than 0, got nan"),
         ({"learning_rate": ".inf"}, "train.learning_rate must be a number greater than 0, got inf"),
+        ({"learning_rate": "1" + "0" * 400}, "train.learning_rate must be a number greater than 0, got 1000"),
         ({"learning_rate": "0"}, "train.learning_rate must be a number greater than 0, got 0"),
         ({"learning_rate": "fast"}, "train.learning_rate must be a number greater than 0, got 'fast'"),
         ({"filters": "[]"}, "train.filters must be a list of 1 to 4 whole numbers of at least 1, got []"),
