@@ -1,5 +1,6 @@
 """Read a stage's section of params.yaml, with the values DVC sees, into that stage's frozen dataclass."""
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import field, fields
@@ -51,14 +52,22 @@ def whole_numbers(at_least: int, most_entries: int) -> Any:
     return _field(rule, f"a list of 1 to {most_entries} whole numbers {_range(at_least, None)}")
 
 
-def number(above: float) -> Any:
-    """A dataclass field that holds a finite number greater than `above`."""
+def number(above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf) -> Any:
+    """A dataclass field that holds a finite number within these limits, each of which may be left out."""
+    limits = {"greater than": above, "of at least": at_least, "below": below}
+    expected = " and ".join(f"{words} {limit:g}" for words, limit in limits.items() if math.isfinite(limit))
 
     def rule(value: Any) -> bool:
         # Compared rather than converted: an int may be larger than any float.
-        return type(value) in (int, float) and above < value <= sys.float_info.max
+        fits = type(value) in (int, float) and above < value and at_least <= value < below
+        return fits and abs(value) <= sys.float_info.max
 
-    return _field(rule, f"a number greater than {above:g}")
+    return _field(rule, f"a number {expected}")
+
+
+def truth() -> Any:
+    """A dataclass field that holds true or false."""
+    return _field(lambda value: type(value) is bool, "true or false")
 
 
 def choice(of: Sequence[str | None]) -> Any:

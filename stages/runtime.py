@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,17 @@ UNSET = ("ONEDNN_", "DNNL_", "TF_XLA_FLAGS", "XLA_FLAGS", "TF_NUM_", "OMP_", "NV
 KERNEL_FLAGS = ("sse4_", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
 
 
-def start(seed: int) -> None:
-    """Import TensorFlow with one thread a processor, float32, oneDNN on, deterministic kernels, and seed everything.
+PRECISIONS = ("float32", "mixed_bfloat16", "auto")
+
+
+def start(seed: int, precision: str = "float32") -> None:
+    """Import TensorFlow with one thread a processor, oneDNN on, deterministic kernels, and seed everything.
 
     It takes seconds, so a stage calls it once its parameters and inputs are found good.
+
+    Args:
+        precision: one of PRECISIONS. mixed_bfloat16 computes in bfloat16 and keeps the weights in float32; auto is that
+            where the hardware has bfloat16, and float32 where it would have to be emulated, which is slow.
     """
     for name in [name for name in os.environ if name.startswith(UNSET)]:
         del os.environ[name]
@@ -33,11 +40,36 @@ def start(seed: int) -> None:
     # ~/.keras/keras.json may say otherwise.
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
-    keras.config.set_dtype_policy("float32")
+    if precision == "auto":
+        precision = "mixed_bfloat16" if has_bfloat16(instruction_sets(), _compute_capabilities()) else "float32"
+    keras.config.set_dtype_policy(precision)
     tf.config.threading.set_intra_op_parallelism_threads(threads())
     tf.config.threading.set_inter_op_parallelism_threads(threads())
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
+
+
+def has_bfloat16(cpu: Sequence[str], gpus: Sequence[tuple[int, int]]) -> bool:
+    """Whether what computes here has bfloat16 in hardware: every GPU, or where there is none the processor.
+
+    Args:
+        cpu: instruction sets. gpus: the CUDA compute capability of each; bfloat16 came with 8.0 (NVIDIA, CUDA C++
+            Programming Guide, "Arithmetic Instructions").
+    """
+    if gpus:
+        return all(capability >= (8, 0) for capability in gpus)
+    return "avx512bf16" in cpu or "amxbf16" in cpu
+
+
+def instruction_sets() -> list[str]:
+    """The processor's instruction sets among which kernels are chosen, sorted.
+
+    Linux and the processor spell some of them differently, avx512_bf16 and avx512bf16: here they have no underscore.
+    """
+    from archspec.cpu.detect import detected_info
+
+    flags = detected_info().features
+    return sorted({flag.replace("_", "") for flag in flags if flag.startswith(KERNEL_FLAGS)})
 
 
 def threads() -> int:
@@ -47,12 +79,10 @@ def threads() -> int:
 
 def describe() -> dict[str, Any]:
     """What the weights depend on beyond code, parameters and data, so that `git diff` tells why two machines differ."""
-    import cpuinfo
     import keras
     import numpy as np
     import tensorflow as tf
 
-    flags = cpuinfo.get_cpu_info().get("flags", [])
     return {
         "versions": {
             "numpy": np.__version__,
@@ -60,13 +90,20 @@ def describe() -> dict[str, Any]:
             "tensorflow": tf.__version__,
         },
         "platform": f"{sys.platform} {platform.machine()}",
-        # Linux and the processor spell some of them differently: avx512_bf16, avx512bf16.
-        "cpu_instruction_sets": sorted({flag.replace("_", "") for flag in flags if flag.startswith(KERNEL_FLAGS)}),
+        "cpu_instruction_sets": instruction_sets(),
         "gpus": len(tf.config.list_physical_devices("GPU")),
         "threads": threads(),
         "onednn": os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1",
         "precision": keras.config.dtype_policy().name,
     }
+
+
+def _compute_capabilities() -> list[tuple[int, int]]:
+    """Of each GPU; one that has none, made by another than NVIDIA, counts as (0, 0)."""
+    import tensorflow as tf
+
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return [each.get("compute_capability", (0, 0)) for each in details]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A clone of this checkout, and commands run in it as a user runs them, with none of the user's settings."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,17 @@ class Clone:
         text = self.read(path)
         assert old in text
         (self.folder / path).write_text(text.replace(old, new))
+
+    def set(self, key: str, value: object) -> None:
+        """Give a parameter of params.yaml, `section.name`, another value, whatever it has."""
+        section, name = key.split(".")
+        text = self.read("params.yaml")
+        changed, count = re.subn(
+            rf"(?ms)(^{section}:\n.*?^  {name}:) [^#\n]*?( *(?:#|$))", rf"\1 {value}\2", text, count=1
+        )
+        assert count
+        assert changed != text
+        (self.folder / "params.yaml").write_text(changed)
 
     def ran(self, output: str) -> list[str]:
         return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]

@@ -59,7 +59,7 @@ def test_run_in_another_folder_with_other_settings_every_byte_is_the_same(clone:
 
 
 def test_a_changed_parameter_or_file_reruns_only_what_depends_on_it(clone: Clone) -> None:
-    clone.replace("params.yaml", "epochs: 1", "epochs: 2")
+    clone.set("train.epochs", 2)
     assert clone.ran(clone.run("dvc repro")) == ["train", "evaluate"]
     with (clone.folder / "stages/evaluate.py").open("a") as file:
         file.write("# a comment\n")
@@ -67,7 +67,7 @@ def test_a_changed_parameter_or_file_reruns_only_what_depends_on_it(clone: Clone
 
 
 def test_a_refused_parameter_leaves_every_output_and_the_lock_as_they_were(clone: Clone) -> None:
-    clone.replace("params.yaml", "batch_size: 100", "batch_size: 0  ")
+    clone.set("train.batch_size", 0)
     done = clone.attempt("dvc repro")
     assert done.returncode != 0
     assert "train: params.yaml: train.batch_size must be a whole number of at least 1, got 0" in done.stderr
@@ -87,7 +87,7 @@ def test_a_wrong_mirror_leaves_every_output_and_the_lock_as_they_were(clone: Clo
 
 def test_a_tuning_branch_is_reviewed_in_a_clone_without_data(clone: Clone, tmp_path: Path) -> None:
     clone.run("git checkout -q -B tuning")
-    clone.replace("params.yaml", "batch_size: 100", "batch_size: 50 ")
+    clone.set("train.batch_size", 50)
     clone.run("dvc repro")
     clone.commit("Halve the batches")
     plain = Clone(tmp_path / "plain")

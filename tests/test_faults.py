@@ -116,7 +116,7 @@ def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_is_right(
 
 def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:
     before = (clone.folder / "models/model.keras").read_bytes()
-    clone.replace("params.yaml", "epochs: 1", "epochs: 2")
+    clone.set("train.epochs", 2)
     dvc = start(clone, "dvc repro")
     orphan = stage_process(dvc)
     assert orphan is not None
@@ -131,7 +131,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:
 
 
 def test_of_two_runs_at_once_one_runs_and_the_other_says_so(clone: Clone) -> None:
-    clone.replace("params.yaml", "epochs: 1", "epochs: 3")
+    clone.set("train.epochs", 3)
     first = start(clone, "dvc repro")
     assert stage_process(first) is not None
     second = clone.attempt("dvc repro")
@@ -144,7 +144,7 @@ def test_of_two_runs_at_once_one_runs_and_the_other_says_so(clone: Clone) -> Non
 
 
 def test_a_stage_by_hand_beside_another_is_refused_and_names_it(clone: Clone) -> None:
-    clone.replace("params.yaml", "epochs: 1", "epochs: 500")  # at work for as long as the test wants
+    clone.set("train.epochs", 500)  # at work for as long as the test wants
     first = start(clone, "python -m stages.train")
     holder = clone.folder / ".dvc/tmp/stage.holder"
     while not (holder.exists() and str(first.pid) in holder.read_text()) and first.poll() is None:

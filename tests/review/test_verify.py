@@ -19,7 +19,7 @@ def plain(clone: Clone, tmp_path: Path) -> Clone:
     """What `git clone` gives: the committed results on the embedded digits, which params.yaml asks for."""
     copy = Clone(tmp_path / "plain")
     clone.run(f"git clone -q --no-local {clone.folder} {copy.folder}")
-    copy.replace("params.yaml", "dataset: mnist ", "dataset: mnist-5k ")
+    copy.set("download.dataset", "mnist-5k")
     copy.replace("dvc.lock", "dataset: mnist\n", "dataset: mnist-5k\n")
     copy.commit("Ask for the embedded digits")
     return copy
@@ -132,7 +132,7 @@ def test_tampering_is_found_with_its_reason_before_and_after_a_commit(
 
 def test_the_command_exits_with_its_status(plain: Clone) -> None:
     assert plain.attempt("python -m review.verify").returncode == 0
-    plain.replace("params.yaml", "epochs: 1", "epochs: 9")
+    plain.set("train.epochs", 9)
     assert plain.attempt("python -m review.verify").returncode == 1
 
 

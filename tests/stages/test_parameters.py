@@ -5,16 +5,25 @@ from typing import Any
 import dvc.api
 import pytest
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 
 from stages import download, parameters, preprocess, train
+from tests.conftest import REPOSITORY
 
 GOOD = {
     "filters": "[32, 64, 64]",
     "kernel_size": "3",
     "dense_units": "[128, 64]",
+    "batch_normalization": "false",
+    "shift": "0.0",
+    "rotation": "0.0",
+    "zoom": "0.0",
+    "schedule": "constant",
     "learning_rate": "0.001",
+    "warmup": "0.1",
     "epochs": "5",
     "batch_size": "100",
+    "precision": "float32",
     "seed": "0",
 }
 
@@ -24,18 +33,36 @@ def write_train(folder: Path, **changed: str | None) -> None:
     (folder / "params.yaml").write_text("\n".join(["train:", *lines]) + "\n")
 
 
-def test_the_projects_own_parameters_are_the_notebooks(project: Path) -> None:
-    assert parameters.load("train", train.Parameters) == train.Parameters(
+@pytest.mark.parametrize("recipe", sorted((REPOSITORY / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_is_a_whole_params_yaml(project: Path, recipe: Path) -> None:
+    def keys(path: Path) -> dict[str, list[str]]:
+        return {section: list(values) for section, values in YAML(typ="safe").load(path.read_text()).items()}
+
+    assert keys(recipe) == keys(project / "params.yaml")
+    for stage in (download, preprocess, train):
+        assert parameters.load(stage.__name__.removeprefix("stages."), stage.Parameters, recipe)
+
+
+def test_the_notebooks_recipe_has_the_notebooks_parameters() -> None:
+    recipe = REPOSITORY / "recipes/notebook.yaml"
+    assert parameters.load("train", train.Parameters, recipe) == train.Parameters(
         filters=(32, 64, 64),
         kernel_size=3,
         dense_units=(128, 64),
+        batch_normalization=False,
+        shift=0,
+        rotation=0,
+        zoom=0,
+        schedule="constant",
         learning_rate=0.001,
+        warmup=0.1,
         epochs=5,
         batch_size=100,
+        precision="float32",
         seed=0,
     )
-    assert parameters.load("preprocess", preprocess.Parameters) == preprocess.Parameters(5000, 0)
-    assert parameters.load("download", download.Parameters) == download.Parameters("mnist", "mnist-5k")
+    assert parameters.load("preprocess", preprocess.Parameters, recipe) == preprocess.Parameters(0, 0)
+    assert parameters.load("download", download.Parameters, recipe) == download.Parameters("mnist", "mnist-5k")
 
 
 @pytest.mark.parametrize("text", ["1e-5", "1e-05", "1.0E-05", "0.001", "1", "on", "0o17", "017", "1_000", "0x1F", "~"])
@@ -85,6 +112,13 @@ def assert_same_reading(key: str, seen: Any, acceptable: Callable[[Any], bool]) 
         ({"filters": "[8, 8, 8, 8, 8]"}, "must be a list of 1 to 4 whole numbers of at least 1, got [8, 8, 8, 8, 8]"),
         ({"filters": "32"}, "train.filters must be a list of 1 to 4 whole numbers of at least 1, got 32"),
         ({"dense_units": "[128, 0]"}, "train.dense_units must be a list of 1 to 8 whole numbers of at least 1"),
+        ({"batch_normalization": "1"}, "train.batch_normalization must be true or false, got 1"),
+        ({"shift": "-1"}, "train.shift must be a number of at least 0 and below 14, got -1"),
+        ({"rotation": "180"}, "train.rotation must be a number of at least 0 and below 180, got 180"),
+        ({"zoom": "a little"}, "train.zoom must be a number of at least 0 and below 1, got 'a little'"),
+        ({"warmup": "1"}, "train.warmup must be a number of at least 0 and below 1, got 1"),
+        ({"schedule": "linear"}, "train.schedule must be constant or cosine, got 'linear'"),
+        ({"precision": "float16"}, "train.precision must be float32, mixed_bfloat16 or auto, got 'float16'"),
         ({"seed": "-1"}, "train.seed must be a whole number from 0 to 4294967295, got -1"),
     ],
 )

@@ -3,14 +3,31 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
-from stages import dataset, train
+from stages import cnn, dataset, parameters, train
 from stages.source import SOURCE, Source
+from tests.conftest import REPOSITORY
 
-RECIPE = "{filters: [4], kernel_size: 3, dense_units: [8], learning_rate: %s, epochs: 2, batch_size: 8, seed: %s}"
+RECIPE = {
+    "filters": [4],
+    "kernel_size": 3,
+    "dense_units": [8],
+    "batch_normalization": False,
+    "shift": 1.0,
+    "rotation": 0.0,
+    "zoom": 0.0,
+    "schedule": "cosine",
+    "learning_rate": 0.001,
+    "warmup": 0.2,
+    "epochs": 2,
+    "batch_size": 8,
+    "precision": "float32",
+    "seed": 0,
+}
 
 
 @pytest.fixture
@@ -26,8 +43,17 @@ def processed(project: Path) -> None:
     write_recipe()
 
 
-def write_recipe(learning_rate: str = "0.001", seed: int = 0) -> None:
-    Path("params.yaml").write_text(f"train: {RECIPE % (learning_rate, seed)}\n")
+def write_recipe(**changed: Any) -> None:
+    Path("params.yaml").write_text(json.dumps({"train": RECIPE | changed}))  # JSON is YAML
+
+
+def rates(steps: int, **changed: Any) -> list[float]:
+    """The learning rate at each of `steps`, as Adam sees it."""
+    write_recipe(**changed)
+    network = cnn.build([1], 3, [1])
+    train.prepare(network, parameters.load("train", train.Parameters), steps)
+    schedule = network.optimizer._learning_rate
+    return [float(schedule(step)) if callable(schedule) else float(schedule) for step in range(steps)]
 
 
 def outputs() -> dict[str, bytes]:
@@ -43,6 +69,38 @@ def test_one_seed_gives_the_same_bytes_and_another_seed_others(processed: None, 
         written.append(outputs())
     assert written[0] == written[1]
     assert written[0][str(train.MODEL)] != written[2][str(train.MODEL)]
+
+
+def test_the_notebooks_recipe_has_its_optimizer_and_loss(project: Path, keras: ModuleType) -> None:
+    (project / "params.yaml").write_text((REPOSITORY / "recipes/notebook.yaml").read_text())
+    recipe = parameters.load("train", train.Parameters)
+    network = cnn.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
+    train.prepare(network, recipe, steps=3000)
+    config = network.optimizer.get_config()
+    assert isinstance(network.optimizer, keras.optimizers.Adam)
+    assert config["learning_rate"] == pytest.approx(0.001)
+    assert (config["beta_1"], config["beta_2"], config["epsilon"]) == (0.9, 0.999, 1e-7)
+    assert network.loss == "categorical_crossentropy"
+    assert network.count_params() == 138_506
+
+
+def test_a_cosine_climbs_to_the_learning_rate_and_falls_to_nothing(processed: None, keras: ModuleType) -> None:
+    seen = rates(100, schedule="cosine", learning_rate=0.004, warmup=0.2)
+    assert seen[0] == 0
+    assert seen[10] == pytest.approx(0.002)
+    assert max(seen) == seen[20] == pytest.approx(0.004)
+    assert seen[60] == pytest.approx(0.002)
+    assert 0 < seen[99] < 0.00001
+    assert seen[20:] == sorted(seen[20:], reverse=True)
+
+
+def test_without_a_climb_a_cosine_begins_at_the_learning_rate(processed: None, keras: ModuleType) -> None:
+    assert rates(10, schedule="cosine", learning_rate=0.004, warmup=0)[0] == pytest.approx(0.004)
+    assert rates(1, schedule="cosine", learning_rate=0.004, warmup=0.9) == [pytest.approx(0.004)]
+
+
+def test_a_constant_rate_stays(processed: None, keras: ModuleType) -> None:
+    assert rates(3, schedule="constant", learning_rate=0.004) == [pytest.approx(0.004)] * 3
 
 
 def test_the_history_has_a_row_an_epoch_and_each_is_told(
@@ -92,7 +150,7 @@ def test_a_loss_that_is_no_number_stops_training_and_good_outputs_stay(
 ) -> None:
     train.main()
     first = outputs()
-    write_recipe(learning_rate="1e+30")
+    write_recipe(learning_rate=1e30, schedule="constant")
     assert "the loss is nan after epoch" in refusal("train", train.main)
     assert outputs() == first
     assert not list(Path().rglob(".partial-*"))
