@@ -54,6 +54,10 @@ faults: setup  ## kill stages and dvc at many more random moments than `make tes
 hostile: setup  ## make 10,000 broken archives and as many params.yaml, all to be refused
 	HOSTILE_EXAMPLES=10000 python -m pytest tests/stages/test_hostile_input.py
 
+.PHONY: noise
+noise: setup  ## train the recipe with SEEDS=5 seeds and keep mean and deviation; RECIPE=... names another params.yaml
+	python -m review.noise --seeds $(or $(SEEDS),5) $(RECIPE)
+
 .PHONY: lock
 lock: setup  ## renew requirements.txt from pyproject.toml
 	uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes --no-header --quiet --output-file requirements.txt

@@ -9,21 +9,34 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from dvc.exceptions import DvcException
 from scmrepo.exceptions import SCMError
 
-from review.paired import ALPHA, Accuracy, Digit, Paired, Verdict, judge, pair
-from review.revision import SPLITS, Predictions, Results, load
+from review.paired import (
+    ALPHA,
+    Accuracy,
+    Digit,
+    Paired,
+    Seeds,
+    Spread,
+    Verdict,
+    between_recipes,
+    between_runs,
+    judge,
+    pair,
+)
+from review.revision import SPLITS, Noise, Predictions, Results, load, recipe_of
 
 COLOURS: dict[Verdict, int] = {"better": 32, "worse": 31, "cannot be told apart": 33}  # ANSI green, red, yellow
 
 CAUTION = (
-    "This is about two trained models: another seed moves accuracy as well, so repeat a close call with other seeds"
+    "This is about two trained models: another seed moves accuracy as well, and by how much is not known here; "
+    "`make noise` measures it"
 )
 
 Table = list[list[str]]  # the first row is the header
@@ -93,8 +106,19 @@ def compare(base: Results, head: Results) -> Comparison:
                 f"{base.name} and {head.name} have different {split} images, whose accuracies do not compare: "
                 f"{difference}"
             )
-        splits[split] = pair(one_split.actual, one_split.predicted, other_split.predicted)
+        paired = pair(one_split.actual, one_split.predicted, other_split.predicted)
+        splits[split] = replace(paired, seeds=_seeds(split, paired, *measured(base, head)))
     return Comparison(base, head, splits)
+
+
+def measured(base: Results, head: Results) -> tuple[Noise | None, Noise | None]:
+    """Return for either side the noise of the seed measured at its own recipe, by whichever side keeps it in Git."""
+
+    def of(side: Results) -> Noise | None:
+        recipe = (side.dataset, recipe_of(side.parameters))
+        return next((each for each in [*head.noise, *base.noise] if (each.dataset, each.parameters) == recipe), None)
+
+    return of(base), of(head)
 
 
 def sides(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -131,6 +155,7 @@ def facts(comparison: Comparison) -> Iterator[str]:
             yield f"{split}: only {next(iter(found))} has predictions of it, so it is not compared"
     if not changed_parameters(comparison):
         yield "parameters: none differs"
+    yield _told_of_seeds(comparison)
 
 
 def tables(comparison: Comparison) -> Iterator[Table]:
@@ -151,7 +176,8 @@ def tables(comparison: Comparison) -> Iterator[Table]:
         ["smallest difference that could have shown", *(_smallest(split) for split in splits)],
         ["images that only base gets right", *(f"{split.only_base:,}" for split in splits)],
         ["images that only head gets right", *(f"{split.only_head:,}" for split in splits)],
-        ["McNemar's exact test", *(_p(split) for split in splits)],
+        ["McNemar's exact test", *(_p(split.p) for split in splits)],
+        *_seed_rows(splits),
     ]
     rows = []
     for digit in sorted({digit for split in splits for digit in split.digits}):
@@ -168,12 +194,18 @@ def explain(split: str, paired: Paired) -> str:
         return f"{split}: cannot be told apart: base and head get the same images right"
     counts = f"head alone gets {paired.only_head:,} images right and base alone {paired.only_base:,}"
     luck, limit = ("rarely does", "below") if paired.p < ALPHA else ("may well do", "not below")
-    reason = f"which luck {luck} to equally good models ({_p(paired)}, {limit} {ALPHA})"
+    reason = f"which luck {luck} to equally good models ({_p(paired.p)}, {limit} {ALPHA})"
     if paired.smallest_difference is None:
         least = "so few images could not have shown any difference"
     else:
         least = f"a difference in accuracy below {_smallest(paired)} could not have shown"
-    return f"{split}: {judge(paired)}: {counts}, {reason}; {least}"
+    return f"{split}: {judge(paired)}: {counts}, {reason}; {least}{_explained_by_seeds(paired)}"
+
+
+def reasons(comparison: Comparison) -> list[str]:
+    """Return why the verdict is what it is, in a line for each split, and what it does not know."""
+    unknown = [] if comparison.splits[comparison.decided_by].seeds else [CAUTION]
+    return [*(explain(*each) for each in comparison.splits.items()), *unknown]
 
 
 def conclude(comparison: Comparison) -> str:
@@ -193,7 +225,7 @@ def as_text(comparison: Comparison, colour: bool) -> str:
             padded = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
             lines.append("  ".join([first.ljust(widths[0]), *padded]).rstrip())
         blocks.append("\n".join(lines))
-    blocks.append("\n".join([*(explain(*split) for split in comparison.splits.items()), CAUTION]))
+    blocks.append("\n".join(reasons(comparison)))
     verdict = conclude(comparison)
     blocks.append(f"\033[{COLOURS[comparison.verdict]}m{verdict}\033[0m" if colour else verdict)
     return "\n\n".join(blocks)
@@ -206,9 +238,7 @@ def as_markdown(comparison: Comparison) -> str:
         header, *rows = [[re.sub(r"([\\`*|<\[])", r"\\\1", cell) for cell in row] for row in table]
         ruler = ["---", *("---:" for _ in header[1:])]
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [header, ruler, *rows]))
-    blocks.append(
-        "\n".join(f"- {reason}" for reason in [*(explain(*each) for each in comparison.splits.items()), CAUTION])
-    )
+    blocks.append("\n".join(f"- {reason}" for reason in reasons(comparison)))
     return "\n\n".join(blocks)
 
 
@@ -265,8 +295,78 @@ def _interval(accuracy: Accuracy) -> str:
     return f"{accuracy.accuracy:.4f} ({accuracy.low:.4f} to {accuracy.high:.4f})"
 
 
-def _p(paired: Paired) -> str:
-    return f"p = {paired.p:.4f}" if paired.p >= 0.0001 else "p < 0.0001"
+def _p(p: float) -> str:
+    return f"p = {p:.4f}" if p >= 0.0001 else "p < 0.0001"
+
+
+def _seeds(split: str, paired: Paired, base: Noise | None, head: Noise | None) -> Seeds | None:
+    found = [side.spreads[split] for side in (base, head) if side and split in side.spreads]
+    if len(found) == 2 and base is not head:
+        return between_recipes(*found)
+    return between_runs(paired.difference, found[0]) if found else None
+
+
+def _told_of_seeds(comparison: Comparison) -> str:
+    base, head = measured(comparison.base, comparison.head)
+    if base and head:
+        return (
+            "seeds: one recipe, whose noise was measured" if base is head else "seeds: the noise of both was measured"
+        )
+    if not (base or head):
+        kept = [*comparison.head.noise, *comparison.base.noise]
+        state = f"is stale: {_unlike_recipe(comparison.head, kept[0])}" if kept else "was not measured"
+        return f"seeds: the noise of a seed {state}, so the verdict knows of the luck of the images alone"
+    known, other, side = ("base", "head", comparison.head) if base else ("head", "base", comparison.base)
+    record = base or head
+    assert record is not None
+    return (
+        f"seeds: the noise measured for {known} stands in for {other}, for which it is stale "
+        f"({_unlike_recipe(side, record)}); `make noise` measures that as well"
+    )
+
+
+def _unlike_recipe(side: Results, record: Noise) -> str:
+    if side.dataset != record.dataset:
+        return f"it was measured on {record.dataset}"
+    both = sides(record.parameters, recipe_of(side.parameters))
+    other = [key for key, values in both.items() if _shown(values, "base") != _shown(values, "head")]
+    return "it was measured at " + ", ".join(f"{key} {_shown(both[key], 'base')}" for key in other)
+
+
+def _seed_rows(splits: Sequence[Paired]) -> Table:
+    """The rows that tell of seeds, where they are known."""
+    if not any(split.seeds for split in splits):
+        return []
+
+    def row(name: str, cell: Callable[[Seeds], str]) -> list[str]:
+        return [name, *(cell(split.seeds) if split.seeds else "unknown" for split in splits)]
+
+    return [
+        row("accuracy of base over seeds, mean ± deviation (n)", lambda seeds: _spread(seeds.base)),
+        row("accuracy of head over seeds, mean ± deviation (n)", lambda seeds: _spread(seeds.head)),
+        row("t-test on seeds", lambda seeds: _p(seeds.p)),
+    ]
+
+
+def _spread(spread: Spread) -> str:
+    return f"{spread.mean:.4f} ± {spread.standard_deviation:.4f} ({spread.n})"
+
+
+def _explained_by_seeds(paired: Paired) -> str:
+    seeds = paired.seeds
+    if seeds is None:
+        return ""
+    if seeds.of == "runs":
+        where = "inside" if seeds.p >= ALPHA else "outside"
+        return (
+            f"; the difference of {seeds.difference:+.4f} is {where} one seed's noise, which divides two runs of one "
+            f"recipe by up to {seeds.limit:.4f} ({_p(seeds.p)})"
+        )
+    apart = "rarely" if seeds.p < ALPHA else "may well"
+    return (
+        f"; over {seeds.base.n} and {seeds.head.n} seeds the means differ by {seeds.difference:+.4f}, as those of "
+        f"equally good recipes {apart} do ({_p(seeds.p)})"
+    )
 
 
 def _smallest(paired: Paired) -> str:

@@ -1,10 +1,10 @@
-"""Two models on the same images: does one read them better, or is it the luck of which images these are?"""
+"""Two models on the same images: does one read them better, or is it the luck of which images, or of which seed?"""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, t, ttest_ind_from_stats
 
 ALPHA = 0.05  # the p-value below which a difference counts as shown; convention since Fisher (1925)
 
@@ -31,6 +31,32 @@ class Digit:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Accuracies of one recipe trained with n seeds, at least 2: their mean and sample standard deviation."""
+
+    mean: float
+    standard_deviation: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """What is known of the luck of the seed: how likely it alone makes a difference as large as this one.
+
+    `of` is "recipes" where each of the two was measured, and `difference` is between the means over their seeds; or
+    "runs" where one measurement serves both, and it is between two runs. Only then is there a `limit`, the largest
+    difference that two runs of one recipe have in 95 of 100 cases.
+    """
+
+    of: Literal["recipes", "runs"]
+    base: Spread
+    head: Spread
+    difference: float
+    limit: float | None
+    p: float
+
+
+@dataclass(frozen=True)
 class Paired:
     """One split, read by the models of base and of head; the fields are those of `--json`."""
 
@@ -43,6 +69,7 @@ class Paired:
     p: float
     smallest_difference: float | None
     digits: dict[int, Digit]
+    seeds: Seeds | None = None
 
 
 def pair(actual: np.ndarray, base: np.ndarray, head: np.ndarray) -> Paired:
@@ -70,12 +97,38 @@ def pair(actual: np.ndarray, base: np.ndarray, head: np.ndarray) -> Paired:
 def judge(paired: Paired) -> Verdict:
     """Say what head is, compared with base: the one place that decides.
 
-    McNemar's test knows the luck of the images alone. It takes the two models as they are; that another seed gives
-    another model of the same recipe is a second kind of luck, and what is known of it belongs here.
+    There are two kinds of luck, and both must be unlikely. McNemar's test knows that of the images: it takes the two
+    models as they are. That another seed gives another model of the same recipe is told by `seeds`, where measured.
     """
+    ahead = paired.only_head - paired.only_base
     if paired.p >= ALPHA:
         return "cannot be told apart"
-    return "better" if paired.only_head > paired.only_base else "worse"
+    if paired.seeds and (paired.seeds.p >= ALPHA or paired.seeds.difference * ahead <= 0):
+        return "cannot be told apart"
+    return "better" if ahead > 0 else "worse"
+
+
+def between_runs(difference: float, spread: Spread) -> Seeds:
+    """Judge the difference in accuracy of two runs by the spread of runs of one recipe.
+
+    If the seed alone divides them, the difference of two has the standard deviation of one times the root of 2; divided
+    by its estimate from n seeds it follows Student's t with n - 1 degrees of freedom (Student 1908).
+    """
+    deviation = spread.standard_deviation * 2**0.5
+    limit = float(t.ppf(1 - ALPHA / 2, spread.n - 1) * deviation)
+    p = float(2 * t.sf(abs(difference) / deviation, spread.n - 1)) if deviation else float(difference == 0)
+    return Seeds("runs", spread, spread, difference, limit, p)
+
+
+def between_recipes(base: Spread, head: Spread) -> Seeds:
+    """Judge the difference of two means over seeds by Welch's t-test, for spreads that may differ (Welch 1947)."""
+    difference = head.mean - base.mean
+    if base.standard_deviation or head.standard_deviation:
+        sides = ((side.mean, side.standard_deviation, side.n) for side in (head, base))
+        p = float(ttest_ind_from_stats(*next(sides), *next(sides), equal_var=False).pvalue)
+    else:
+        p = float(difference == 0)
+    return Seeds("recipes", base, head, difference, None, p)
 
 
 def accuracy(right: int, images: int) -> Accuracy:

@@ -17,10 +17,13 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from review.paired import Spread
+
 PARAMS = "params.yaml"
 METRICS = "metrics.json"
 PREDICTIONS = "evaluation/predictions.csv"
 PROVENANCE = "models/provenance.json"
+NOISE = "evaluation/seed_noise.json"
 
 SPLITS = ("validation", "test")  # tuning is decided on the first; the second is for the final word
 COLUMNS = {  # of the predictions: the form of each, and its name
@@ -44,6 +47,15 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """What `review.noise` measured of one recipe: its data set, its parameters, and the accuracies of each split."""
+
+    dataset: str
+    parameters: dict[str, Any]
+    spreads: dict[str, Spread]
+
+
+@dataclass(frozen=True)
 class Results:
     """What one side of a comparison holds; `revision` is as the user named it, and None is this folder."""
 
@@ -54,6 +66,7 @@ class Results:
     predictions: dict[str, Predictions]
     dataset: str
     train_images: int
+    noise: list[Noise]
 
     @property
     def name(self) -> str:
@@ -78,6 +91,7 @@ def load(revision: str | None) -> Results:
             predictions=predictions,
             dataset=dataset,
             train_images=train_images,
+            noise=_read(repo, revision, NOISE, parse_noise, missing=[]),
         )
 
 
@@ -124,6 +138,27 @@ def parse_provenance(text: str) -> tuple[str, int]:
     raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
 
 
+def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a recipe: all parameters but the seed of training, and where the data set comes from."""
+    return {key: value for key, value in parameters.items() if key != "train.seed" and not key.startswith("download.")}
+
+
+def parse_noise(text: str) -> list[Noise]:
+    """Return what was measured of each recipe."""
+    document = json.loads(text)
+    try:
+        return [
+            Noise(
+                each["dataset"],
+                dict(each["parameters"]),
+                {split: _spread(each["splits"][split]["accuracy"]) for split in SPLITS if split in each["splits"]},
+            )
+            for each in document["recipes"]
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"expected what review.noise writes: {type(error).__name__} at {error}") from None
+
+
 def parse_predictions(text: str) -> dict[str, Predictions]:
     """Return the predictions of each split that there is."""
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -156,6 +191,13 @@ def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _spread(accuracy: Mapping[str, Any]) -> Spread:
+    spread = Spread(float(accuracy["mean"]), float(accuracy["standard_deviation"]), len(accuracy["by_seed"]))
+    if not (0 <= spread.mean <= 1 and 0 <= spread.standard_deviation <= 1 and spread.n > 1):
+        raise ValueError(f"expected a mean and a standard deviation from 0 to 1 of 2 seeds or more, got {spread}")
+    return spread
 
 
 def _by_image(rows: Mapping[int, tuple[int, int]]) -> Predictions:

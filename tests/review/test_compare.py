@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from review.compare import main
+from review.noise import summarize
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
 
@@ -120,6 +121,7 @@ def test_two_branches_are_compared_in_full(repository: Repository, compare: Comp
         == f"""\
 base: `main` ({commits[0]}), trained on 200 images of mnist
 head: `better` ({commits[1]}), trained on 200 images of mnist
+seeds: the noise of a seed was not measured, so the verdict knows of the luck of the images alone
 
 parameter     base  head
 train.epochs     5     8
@@ -156,11 +158,110 @@ validation: better: head alone gets 9 images right and base alone 0, which luck 
 (p = 0.0039, below 0.05); a difference in accuracy below 0.1750 could not have shown
 test: better: head alone gets 8 images right and base alone 1, which luck rarely does to equally good models \
 (p = 0.0391, below 0.05); a difference in accuracy below 0.1750 could not have shown
-This is about two trained models: another seed moves accuracy as well, so repeat a close call with other seeds
+This is about two trained models: another seed moves accuracy as well, and by how much is not known here; \
+`make noise` measures it
 
 verdict: `better` is better than `main`, by validation
 """
     )
+
+
+def noise(*recipes: tuple[int, list[float]], dataset: str = "mnist") -> str:
+    """What review.noise keeps of recipes that differ in their epochs, from their validation accuracies."""
+    records = []
+    for epochs, accuracies in recipes:
+        metrics = [{"validation": {"accuracy": each, "loss": 0.1}} for each in accuracies]
+        document = {"train": {"epochs": epochs, "filters": [32, 64]}}
+        records.append(summarize(dataset, document, metrics))
+    return json.dumps({"recipes": records})
+
+
+WIDE = [0.7, 0.8, 0.9, 0.6, 0.75]  # of seeds of one recipe; two such runs differ by up to 0.4390
+NARROW = [0.75, 0.76, 0.74, 0.75, 0.75]
+
+
+def test_a_difference_inside_one_seeds_noise_is_none(repository: Repository, compare: Compare) -> None:
+    repository.put("evaluation/seed_noise.json", noise((5, WIDE)))
+    repository.commit("noise")
+    repository.branch("better", validation={0}, test={0, 1, 39})
+    _, text = compare("main", "better")
+    assert "seeds: one recipe, whose noise was measured\n" in text
+    assert "validation: cannot be told apart: head alone gets 9 images right" in text
+    assert (
+        "; the difference of +0.2250 is inside one seed's noise, which divides two runs of one recipe by up to 0.4390 "
+        "(p = 0.2278)" in text
+    )
+    assert "accuracy of base over seeds, mean ± deviation (n)" in text
+    assert "0.7500 ± 0.1118 (5)" in text
+    assert "verdict: `better` and `main` cannot be told apart, by validation" in text
+    assert "`make noise`" not in text
+
+
+def test_a_difference_outside_one_seeds_noise_is_one(repository: Repository, compare: Compare) -> None:
+    repository.put("evaluation/seed_noise.json", noise((5, NARROW)))
+    repository.commit("noise")
+    repository.branch("better", validation={0})
+    status, text = compare("main", "better", "--fail-if", "not-better")
+    assert status == 0
+    assert "is outside one seed's noise" in text
+    assert "verdict: `better` is better than `main`, by validation" in text
+
+
+def test_the_noise_of_one_recipe_stands_in_for_another_and_is_called_stale(
+    repository: Repository, compare: Compare
+) -> None:
+    repository.put("evaluation/seed_noise.json", noise((5, WIDE)))
+    repository.commit("noise")
+    repository.branch("longer", validation={0}, epochs=8)
+    _, text = compare("main", "longer")
+    assert (
+        "seeds: the noise measured for base stands in for head, for which it is stale (it was measured at "
+        "train.epochs 5); `make noise` measures that as well\n" in text
+    )
+    assert "verdict: `longer` and `main` cannot be told apart" in text
+
+
+def test_where_both_recipes_were_measured_their_means_decide(repository: Repository, compare: Compare) -> None:
+    for name, means, verdict in (
+        ("longer", [0.95, 0.97, 0.96, 0.96, 0.95], "`longer` is better than `main`"),
+        ("luckier", WIDE, "`luckier` and `main` cannot be told apart"),
+    ):
+        repository.put("evaluation/seed_noise.json", noise((5, NARROW), (8, means)))
+        repository.commit("noise")
+        repository.branch(name, validation={0}, epochs=8)
+        _, text = compare("main", name)
+        assert "seeds: the noise of both was measured\n" in text
+        assert "; over 5 and 5 seeds the means differ by" in text
+        assert f"verdict: {verdict}, by validation" in text
+
+
+def test_noise_that_belongs_to_neither_recipe_is_not_used(repository: Repository, compare: Compare) -> None:
+    for text, why in (
+        (noise((3, WIDE)), "it was measured at train.epochs 3"),
+        (noise((5, WIDE), dataset="mnist-5k"), "it was measured on mnist-5k"),
+    ):
+        repository.put("evaluation/seed_noise.json", text)
+        repository.commit("noise")
+        repository.branch("better", validation={0})
+        _, text = compare("main", "better")
+        assert f"seeds: the noise of a seed is stale: {why}, so the verdict knows of the luck of the images" in text
+        assert "verdict: `better` is better than `main`" in text
+        assert "`make noise` measures it" in text
+
+
+def test_noise_of_another_form_is_refused(repository: Repository, refusal: Callable[..., str]) -> None:
+    for text in ('{"recipes": [{}]}', "[]", '{"recipes": 5}', noise((5, [2.0, 3.0]))):
+        repository.put("evaluation/seed_noise.json", text)
+        assert refusal("main").startswith("evaluation/seed_noise.json of this folder: expected ")
+
+
+def test_the_seeds_are_in_json(repository: Repository, compare: Compare) -> None:
+    repository.put("evaluation/seed_noise.json", noise((5, NARROW)))
+    _, text = compare("main", "--json")
+    splits = json.loads(text)["splits"]
+    assert splits["validation"]["seeds"]["base"]["n"] == 5
+    assert splits["validation"]["seeds"]["of"] == "runs"
+    assert splits["test"]["seeds"] is None
 
 
 def test_a_lost_digit_is_told_from_a_won_one(repository: Repository, compare: Compare) -> None:
@@ -296,7 +397,7 @@ def test_json_has_a_documented_structure_without_nan(repository: Repository, com
     split = found["splits"]["test"]
     assert list(split) == [
         *("images", "base", "head", "difference", "only_base", "only_head"),
-        *("p", "smallest_difference", "digits", "verdict"),
+        *("p", "smallest_difference", "digits", "seeds", "verdict"),
     ]
     assert list(split["base"]) == ["right", "accuracy", "low", "high"]
     assert (split["p"], split["smallest_difference"]) == (1, None)

@@ -1,11 +1,24 @@
 """The statistics against published examples, and against sums that a reader can redo by hand."""
 
+from dataclasses import replace
 from math import comb
+from statistics import fmean, stdev
 
 import numpy as np
 import pytest
 
-from review.paired import ALPHA, Digit, accuracy, judge, mcnemar, pair, smallest_difference
+from review.paired import (
+    ALPHA,
+    Digit,
+    Spread,
+    accuracy,
+    between_recipes,
+    between_runs,
+    judge,
+    mcnemar,
+    pair,
+    smallest_difference,
+)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +102,37 @@ def test_a_verdict_needs_a_difference_that_luck_rarely_makes(only_base: int, onl
     head[:only_base] = 1
     base[only_base : only_base + only_head] = 1
     assert judge(pair(actual, base, head)) == verdict
+
+
+def test_the_p_value_of_two_recipes_is_that_of_welch() -> None:
+    # Student's sleep data as R's `t.test(extra ~ group, data = sleep)` prints it: p-value = 0.07939
+    drugs = (
+        [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
+        [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
+    )
+    base, head = (Spread(fmean(hours), stdev(hours), len(hours)) for hours in drugs)
+    found = between_recipes(base, head)
+    assert found.p == pytest.approx(0.07939, abs=0.000005)
+    assert found.difference == pytest.approx(1.58)
+
+
+def test_two_runs_of_one_recipe_differ_by_as_much_as_students_table_says() -> None:
+    spread = Spread(0.99, 0.002, 5)
+    limit = 2.776 * 2**0.5 * 0.002  # t of 4 degrees of freedom at 0.975
+    assert between_runs(0.001, spread).limit == pytest.approx(limit, rel=0.001)
+    assert between_runs(0.99 * limit, spread).p > ALPHA > between_runs(1.01 * limit, spread).p
+    assert between_runs(-0.003, spread).p == between_runs(0.003, spread).p
+
+
+def test_without_any_spread_a_difference_is_one_however_small() -> None:
+    still = Spread(0.99, 0.0, 3)
+    assert between_runs(0.0001, still).p == between_recipes(still, Spread(0.9901, 0.0, 3)).p == 0
+    assert between_runs(0.0, still).p == between_recipes(still, still).p == 1
+
+
+def test_means_that_point_the_other_way_than_the_models_decide_nothing() -> None:
+    actual, right, wrong = np.zeros(40, int), np.zeros(40, int), np.ones(40, int)
+    paired = pair(actual, wrong, right)
+    assert judge(paired) == "better"
+    opposite = between_recipes(Spread(0.9, 0.001, 5), Spread(0.8, 0.001, 5))
+    assert judge(replace(paired, seeds=opposite)) == "cannot be told apart"
