@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
-from stages import dataset, pictures, runtime, source, table
+from stages import batches, dataset, pictures, runtime, source, table
 from stages.command import run
 from stages.whole_file import whole_file
 
@@ -26,7 +26,7 @@ CONFUSION_MATRIX = Path("evaluation/confusion_matrix.png")
 MISCLASSIFIED = Path("evaluation/misclassified.png")
 
 DIGITS = range(dataset.CLASSES)
-BATCH = 1000  # images predicted at once; their activations take about 150 MB
+BATCH = 100  # images predicted at once; larger batches are no faster and take more memory than training does
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     warning = source.load().warning()
     model = load_model()
     outcomes = {  # validation may be switched off, and then has no images
-        split: (labels.argmax(axis=1), predict(model, images))
+        split: (labels.argmax(axis=1), predict(model, batches.of(split, BATCH)))
         for split, (images, labels) in held_out.items()
         if len(images)
     }
@@ -71,13 +71,13 @@ def load_model() -> "keras.Model":
     return keras.models.load_model(MODEL, compile=False, safe_mode=True)
 
 
-def predict(model: "keras.Model", images: np.ndarray) -> np.ndarray:
-    """Return float32 (n, 10) probabilities of float32 (n, 28, 28, 1) images in 0..1.
+def predict(model: "keras.Model", images: "keras.utils.PyDataset") -> np.ndarray:
+    """Return float32 (n, 10) probabilities of the images of these batches, in their order.
 
     Raises:
         ValueError: the model predicts something that is not a number.
     """
-    probabilities: np.ndarray = model.predict(images, batch_size=BATCH, verbose=0)
+    probabilities: np.ndarray = model.predict(images, verbose=0)
     if not np.isfinite(probabilities).all():
         raise ValueError(
             f"{MODEL}: predicts probabilities that are not numbers; train it again at a lower learning rate"

@@ -31,7 +31,7 @@ def start(seed: int, precision: str = "float32") -> None:
         del os.environ[name]
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with _chatter_withheld():
+    with _chatter_withheld(), _hidden("matplotlib", "pandas", "sklearn"):
         import keras
         import tensorflow as tf
 
@@ -104,6 +104,21 @@ def _compute_capabilities() -> list[tuple[int, int]]:
 
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     return [each.get("compute_capability", (0, 0)) for each in details]
+
+
+@contextmanager
+def _hidden(*packages: str) -> Iterator[None]:
+    """Let the block's imports find none of these packages, unless they are imported already.
+
+    Keras 3.15 imports them where they are installed, for parts of it that no stage uses: they take a second and 80 MB.
+    """
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None there is a ModuleNotFoundError
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 import json
 import math
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stages import augmentation, cnn, dataset, keras_archive, parameters, runtime, source, table
+from stages import augmentation, batches, cnn, dataset, keras_archive, learning, parameters, runtime, source, table
 from stages.command import run
 from stages.whole_file import whole_file
 
@@ -18,7 +19,7 @@ MODEL = Path("models/model.keras")
 PROVENANCE = Path("models/provenance.json")
 HISTORY = Path("evaluation/history.csv")
 
-STEPS_PER_EXECUTION = 10  # between two of which Python looks at how it goes; one by one takes about 6 % longer
+VALIDATION_BATCH = 250  # images; larger ones are no faster and take more memory than training does
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Parameters:
     shift: float = parameters.number(at_least=0, below=14)  # half an image
     rotation: float = parameters.number(at_least=0, below=180)
     zoom: float = parameters.number(at_least=0, below=1)
-    schedule: str = parameters.choice(of=["constant", "cosine"])
+    label_smoothing: float = parameters.number(at_least=0, below=1)
+    schedule: str = parameters.choice(of=learning.SCHEDULES)
     learning_rate: float = parameters.number(above=0)
     warmup: float = parameters.number(at_least=0, below=1)
     epochs: int = parameters.whole_number(at_least=1)
@@ -45,8 +47,7 @@ class Parameters:
 def main() -> None:
     """Train the network that params.yaml describes and write it with its history and where it comes from."""
     recipe = parameters.load("train", Parameters)
-    images, labels = dataset.load("train")
-    validation = dataset.load("validation")
+    images = {split: len(dataset.load(split)[0]) for split in ("train", "validation")}
     name = source.load().dataset
     runtime.start(recipe.seed, recipe.precision)
     network = cnn.build(
@@ -56,53 +57,44 @@ def main() -> None:
         recipe.batch_normalization,
         augmentation.layers(recipe.shift, recipe.rotation, recipe.zoom),
     )
-    prepare(network, recipe, steps=recipe.epochs * math.ceil(len(images) / recipe.batch_size))
+    steps = recipe.epochs * math.ceil(images["train"] / recipe.batch_size)
+    learning.prepare(
+        network,
+        learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps),
+        recipe.label_smoothing,
+    )
     network.summary(line_length=80, print_fn=print)
-    history = fit(network, images, labels, validation, recipe.epochs, recipe.batch_size)
+    began = time.perf_counter()
+    history = fit(
+        network,
+        batches.of("train", recipe.batch_size, recipe.seed),
+        batches.of("validation", VALIDATION_BATCH) if images["validation"] else None,
+        recipe.epochs,
+    )
+    seconds = time.perf_counter() - began
     with whole_file(MODEL) as path:
         keras_archive.save(network, path)
     with whole_file(PROVENANCE) as path:
-        provenance = {
-            "dataset": name,
-            "images": {"train": len(images), "validation": len(validation[0])},
-            **runtime.describe(),
-        }
+        provenance = {"dataset": name, "images": images, **runtime.describe()}
         path.write_text(json.dumps(provenance, indent=2) + "\n")
     columns = sorted(history[0])
     rows = ([epoch, *(metrics[column] for column in columns)] for epoch, metrics in enumerate(history, start=1))
     table.save(HISTORY, ["epoch", *columns], rows)
-    print(f"train: {recipe.epochs} epochs on {len(images):,} images of {name} -> {MODEL}")
-
-
-def prepare(network: "keras.Model", recipe: Parameters, steps: int) -> None:
-    """Give the network what it learns by: Adam, its learning rate over all `steps` of the training, and its loss.
-
-    A schedule of `cosine` climbs in a straight line to the learning rate, and falls back to 0 as half a cosine does
-    (Loshchilov and Hutter 2017, arXiv 1608.03983).
-    """
-    import keras
-
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        climb = int(recipe.warmup * steps)
-        ends = {"initial_learning_rate": 0.0, "warmup_target": rate} if climb else {"initial_learning_rate": rate}
-        rate = keras.optimizers.schedules.CosineDecay(decay_steps=steps - climb, warmup_steps=climb, **ends)
-    network.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        loss="categorical_crossentropy",
-        metrics=["accuracy"],
-        steps_per_execution=STEPS_PER_EXECUTION,
-    )
+    told = f"{recipe.epochs} epochs on {images['train']:,} images of {name} in {provenance['precision']}"
+    print(f"train: {told}, {seconds:.1f} s -> {MODEL}")
 
 
 def fit(
-    network: "keras.Model", images: Any, labels: Any, validation: tuple[Any, Any], epochs: int, batch_size: int
+    network: "keras.Model",
+    training: "keras.utils.PyDataset",
+    validation: "keras.utils.PyDataset | None",
+    epochs: int,
 ) -> list[dict[str, float]]:
     """Train in place and return each epoch's metrics, in order; those of validation begin with `validation_`.
 
     Args:
-        images: float32 (n, 28, 28, 1), 0..1, reshuffled every epoch. labels: float32 (n, 10), one-hot.
-        validation: images and labels of the same form, which nothing is learnt from; there may be none.
+        training: batches of images and labels, in another order every epoch.
+        validation: batches which nothing is learnt from, if there are any.
 
     Raises:
         ValueError: the loss stopped being a number.
@@ -118,12 +110,10 @@ def fit(
 
     watched = sys.stdout.isatty()
     history = network.fit(
-        images,
-        labels,
+        training,
         epochs=epochs,
-        batch_size=batch_size,
-        validation_data=validation if len(validation[0]) else None,
-        validation_batch_size=1000,  # no gradients, so larger batches fit
+        validation_data=validation,
+        shuffle=False,  # they are already
         verbose=1 if watched else 0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
     ).history

@@ -23,13 +23,14 @@ def model(project: Path, keras: ModuleType) -> None:
     SOURCE.parent.mkdir(parents=True)
     Source("mnist", "mnist").save(SOURCE)
     evaluate.MODEL.parent.mkdir()
-    keras_archive.save(cnn.build([4], 3, [8], 0.001), evaluate.MODEL)
+    keras_archive.save(cnn.build([4], 3, [8]), evaluate.MODEL)
     evaluate.PROVENANCE.write_text('{"images": {"train": 40}}')
 
 
 def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
     evaluate.main()
     network = keras.models.load_model(evaluate.MODEL)
+    network.compile(loss="categorical_crossentropy", metrics=["accuracy"])
     metrics = json.loads(evaluate.METRICS.read_text())
     assert metrics.pop("train") == {"images": 40}
     assert list(metrics) == ["validation", "test"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from stages import cnn, keras_archive
+from stages import cnn, keras_archive, learning
 
 Trained = tuple[Any, np.ndarray, np.ndarray]
 
@@ -16,7 +16,8 @@ def train_small(keras: ModuleType) -> Trained:
     random = np.random.default_rng(0)
     images = random.random((32, 28, 28, 1), np.float32)
     labels = np.eye(10, dtype=np.float32)[random.integers(0, 10, 32)]
-    network = cnn.build([4], 3, [8], 0.001)
+    network = cnn.build([4], 3, [8])
+    learning.prepare(network, learning.rate("cosine", 0.001, 0.5, steps=8), label_smoothing=0.1)
     network.fit(images, labels, batch_size=8, verbose=0)
     return network, images, labels
 

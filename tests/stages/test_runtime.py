@@ -1,8 +1,11 @@
+import subprocess
+import sys
 from types import ModuleType
 
 import pytest
 
 from stages import runtime
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,21 @@ def test_instruction_sets_are_named_as_the_processor_names_them() -> None:
     found = runtime.instruction_sets()
     assert found == sorted(set(found))
     assert not any("_" in name for name in found)
+
+
+@pytest.mark.slow
+def test_training_imports_no_package_that_only_keras_asks_for() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    assert told.split() == ["False", "False", "True"]  # and once started, whoever wants one imports it as ever
+
+
+SCRIPT = """
+import sys
+from stages import runtime, train
+runtime.start(seed=0)
+print("sklearn" in sys.modules, "matplotlib" in sys.modules)
+import sklearn.metrics
+print("sklearn" in sys.modules)
+"""
