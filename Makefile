@@ -58,6 +58,10 @@ hostile: setup  ## make 10,000 broken archives and as many params.yaml, all to b
 noise: setup  ## train the recipe with SEEDS=5 seeds and keep mean and deviation; RECIPE=... names another params.yaml
 	python -m review.noise --seeds $(or $(SEEDS),5) $(RECIPE)
 
+.PHONY: bench
+bench: setup  ## time the pipeline beside the notebook; DATASET_MIRROR names mnist.npz
+	python -m bench.run --recipe recipes/notebook.yaml --recipe recipes/quick.yaml
+
 .PHONY: lock
 lock: setup  ## renew requirements.txt from pyproject.toml
 	uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes --no-header --quiet --output-file requirements.txt

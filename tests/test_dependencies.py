@@ -8,19 +8,20 @@ from importlib.metadata import packages_distributions
 
 from tests.conftest import REPOSITORY
 
+ROOMS = {"bench", "review", "stages"}
 USED_UNIMPORTED = {"tqdm"}  # by pooch, for its progress bar
 
 
 def imported_distributions() -> set[str]:
-    """The distributions of all that stages/ and review/ import, at their top or in a function."""
+    """The distributions of all that the rooms import, at their top or in a function."""
     names: set[str] = set()
-    for path in [*(REPOSITORY / "stages").glob("*.py"), *(REPOSITORY / "review").glob("*.py")]:
+    for path in [path for room in ROOMS for path in (REPOSITORY / room).glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module)
             elif isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-    foreign = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names | {"stages", "review"}}
+    foreign = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names | ROOMS}
     known = packages_distributions()
     # ruamel is a namespace that several distributions share
     return {"ruamel.yaml" if name.startswith("ruamel") else known[name.split(".")[0]][0].lower() for name in foreign}

@@ -1,0 +1,1 @@
+"""The notebook's recipe as a plain script, and the timing of the pipeline beside it."""

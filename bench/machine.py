@@ -1,0 +1,33 @@
+"""What the figures of a bench depend on: the machine, and the versions of what it ran."""
+
+import platform
+from importlib.metadata import version
+
+import archspec.cpu
+import psutil
+
+from stages import runtime
+
+
+def describe() -> dict[str, str]:
+    """Return what a reader must know of this machine, by heading."""
+    return {
+        "processor": f"{archspec.cpu.brand_string() or 'unknown'} ({platform.machine()})",
+        "instruction sets": ", ".join(runtime.instruction_sets()),
+        "cores": str(runtime.threads()),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
+        "system": _system(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a run of the pipeline spends its time in."""
+    packages = ("tensorflow", "keras", "dvc", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.release()}"

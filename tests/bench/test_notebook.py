@@ -1,0 +1,23 @@
+from types import ModuleType
+
+import numpy as np
+
+
+def test_the_notebooks_network_has_the_notebooks_parameters_loss_and_optimizer(keras: ModuleType) -> None:
+    from bench import notebook
+
+    model = notebook.build()
+    assert model.count_params() == notebook.PARAMETERS == 138_506
+    assert model.loss == "categorical_crossentropy"
+    assert model.optimizer.get_config() | {"name": "adam"} == keras.optimizers.Adam(name="adam").get_config()
+
+
+def test_the_notebook_and_the_default_recipe_are_one_network(keras: ModuleType) -> None:
+    from bench import notebook
+    from stages import cnn
+
+    networks = notebook.build(), cnn.build([32, 64, 64], 3, [128, 64])
+    networks[1].set_weights(networks[0].get_weights())
+    images = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
+    predictions = [network.predict(images, verbose=0) for network in networks]
+    np.testing.assert_array_equal(*predictions)  # although ReLU comes after the pooling in one, before it in the other

@@ -1,0 +1,129 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import run, workshop
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture
+def refuse(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run the bench, which must exit with 1, and return what it says on stderr."""
+
+    def refused(*arguments: str) -> str:
+        assert run.main(list(arguments)) == 1
+        return capsys.readouterr().err
+
+    return refused
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "mnist.npz"
+    path.touch()
+    return path
+
+
+def test_an_archive_must_be_named(refuse: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATASET_MIRROR", raising=False)
+    assert refuse() == "bench: no archive to read: name a copy of mnist.npz with --mirror or DATASET_MIRROR\n"
+
+
+def test_an_archive_must_be_here(refuse: Callable[..., str]) -> None:
+    told = refuse("--mirror", "absent/mnist.npz")
+    assert told == "bench: absent/mnist.npz: no such file; expected a copy of mnist.npz on this machine\n"
+
+
+def test_two_recipes_of_one_name_are_refused(refuse: Callable[..., str], archive: Path, tmp_path: Path) -> None:
+    recipes = [tmp_path / folder / "quick.yaml" for folder in ("a", "b")]
+    for recipe in recipes:
+        recipe.parent.mkdir()
+        recipe.touch()
+    told = refuse("--mirror", str(archive), *(word for each in recipes for word in ("--recipe", str(each))))
+    assert told == f"bench: --recipe: each file must have a name of its own, got {recipes[0]}, {recipes[1]}\n"
+
+
+def test_at_least_one_round_is_wanted(
+    refuse: Callable[..., str], archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "head", lambda: "abc1234")
+    told = refuse("--mirror", str(archive), "--rounds", "0")
+    assert told == "bench: --rounds must be at least 1, got 0\n"
+
+
+def test_a_change_outside_bench_is_refused_and_one_inside_is_not(
+    refuse: Callable[..., str], archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "repository"
+    monkeypatch.setattr(workshop, "REPOSITORY", repository)
+    for name in ("bench/results.md", "params.yaml"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("old\n")
+    author = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+    workshop.git("init", "--quiet")
+    workshop.git("add", "--all")
+    workshop.git(*author, "commit", "--quiet", "--message", "Both")
+
+    (repository / "bench/results.md").write_text("new\n")
+    assert run.head() == workshop.git("rev-parse", "--short", "HEAD").strip()
+    (repository / "params.yaml").write_text("new\n")
+    assert refuse("--mirror", str(archive)) == (
+        "bench: the bench measures HEAD, from which the files here differ: params.yaml; commit or stash them\n"
+    )
+
+
+def test_a_command_that_fails_is_told_with_its_last_line(archive: Path, tmp_path: Path) -> None:
+    here = workshop.prepare(tmp_path / "workshop", archive)
+    with pytest.raises(OSError, match=r"^`python -c print\('why'\); exit\(3\)` exited with 3: why$"):
+        workshop.run_command(here, ["python", "-c", "print('why'); exit(3)"], tmp_path)
+
+
+def test_a_process_is_measured_by_what_it_alone_took(archive: Path, tmp_path: Path) -> None:
+    here = workshop.prepare(tmp_path / "workshop", archive)
+    (tmp_path / "large.py").write_text("block = bytearray(64 * 2**20)\n")
+    (tmp_path / "small.py").write_text("")
+    peaks = {}
+    for module in ("large", "small"):
+        workshop.run_command(here, ["python", "-m", module], tmp_path)
+        peaks[module] = workshop.recorded(here)[module].peak_mib
+    # This process, with all that the tests import, is many times as large as either.
+    assert peaks["small"] < 40
+    assert 60 < peaks["large"] - peaks["small"] < 70
+
+
+def test_the_users_dvc_settings_and_caches_are_out_of_sight(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_CACHE_DIR", "theirs")
+    here = workshop.prepare(tmp_path / "workshop", archive)
+    settings = {name: value for name, value in here.environment.items() if name.startswith("DVC_")}
+    assert settings
+    assert all(value.startswith(str(here.folder)) for value in settings.values())
+
+
+def test_a_killed_command_is_told_as_shells_tell_it(tmp_path: Path) -> None:
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    record = tmp_path / "record"
+    done = subprocess.run(
+        [sys.executable, "-IS", REPOSITORY / "bench/measure.py", record, sys.executable, "-c", script], check=False
+    )
+    assert done.returncode == 137
+    assert json.loads(record.read_text())["command"] == [sys.executable, "-c", script]
+
+
+def test_an_epoch_is_the_time_from_one_line_to_the_next() -> None:
+    stage = [(1.0, "train: starts"), (5.0, "train: epoch 1 of 3: loss 1"), (8.0, "train: epoch 2 of 3: loss 1")]
+    notebook = [
+        (2.0, "Epoch 1/5"),
+        (2.5, "600/600 loss: 1"),
+        (6.0, "Epoch 2/5"),
+        (9.0, "Epoch 3/5"),
+        (15.0, "Epoch 4/5"),
+    ]
+    assert run.seconds_an_epoch(stage) == 3.0
+    assert run.seconds_an_epoch(notebook) == 4.0
+    assert run.seconds_an_epoch(stage[:2]) is None
