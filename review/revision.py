@@ -172,19 +172,8 @@ def parse_noise(text: str) -> list[Noise]:
 
 def parse_predictions(text: str) -> dict[str, Predictions]:
     """Return the predictions of each split that there is."""
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = next(rows, [])
-    if absent := [column for column in COLUMNS if column not in header]:
-        raise ValueError(f"column {absent[0]} is missing; expected are {','.join(COLUMNS)}")
     found: dict[str, dict[int, tuple[int, int]]] = {}
-    for cells in rows:
-        where = f"line {rows.line_num}"
-        if len(cells) != len(header):
-            raise ValueError(f"{where}: expected {len(header)} cells, found {len(cells)}")
-        row = dict(zip(header, cells, strict=True))
-        for column, (form, expected) in COLUMNS.items():
-            if not re.fullmatch(form, row[column]):
-                raise ValueError(f"{where}: {column} must be {expected}, got {_short(row[column])}")
+    for where, row in _rows(text, COLUMNS, COLUMNS):
         images = found.setdefault(row["split"], {})
         if int(row["image"]) in images:
             raise ValueError(f"{where}: {row['split']} image {row['image']} was predicted before")
