@@ -39,6 +39,11 @@ repro: setup  ## run the pipeline and show its metrics
 	dvc repro
 	dvc metrics show
 
+.PHONY: report
+report: setup  ## BASE=main [HEAD=...] [OUTPUT=report]: write a page for the review of one revision against another
+	@test -n "$$BASE" || { echo "make: name the revision to compare with: make report BASE=main" >&2; exit 1; }
+	@python -m review.report --output "$${OUTPUT:-report}" -- "$$BASE" $${HEAD:+"$$HEAD"}
+
 .PHONY: test
 test: setup  ## run the whole test suite, with no network
 	ruff check .

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from review.paired import Spread
 
 PARAMS = "params.yaml"
 METRICS = "metrics.json"
+HISTORY = "evaluation/history.csv"
 PREDICTIONS = "evaluation/predictions.csv"
 PROVENANCE = "models/provenance.json"
 NOISE = "evaluation/seed_noise.json"
@@ -32,6 +33,11 @@ COLUMNS = {  # of the predictions: the form of each, and its name
     "actual": ("[0-9]", "a digit"),
     "predicted": ("[0-9]", "a digit"),
     "confidence": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
+}
+HISTORY_COLUMNS = {  # of the history: the form of each, and its name
+    "epoch": ("[0-9]{1,9}", "a whole number"),
+    "accuracy": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
+    "loss": (r"[0-9]{1,15}(\.[0-9]+)?", "a number of at least 0"),
 }
 
 T = TypeVar("T")
@@ -57,7 +63,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Results:
-    """What one side of a comparison holds; `revision` is as the user named it, and None is this folder."""
+    """What one side of a comparison holds; `revision` is as the user named it, and None is this folder.
+
+    `history` has by name, such as "loss" and "validation_loss", a value for each epoch; there may be none.
+    """
 
     revision: str | None
     commit: str | None
@@ -67,6 +76,7 @@ class Results:
     dataset: str
     train_images: int
     noise: list[Noise]
+    history: dict[str, list[float]]
 
     @property
     def name(self) -> str:
@@ -92,6 +102,7 @@ def load(revision: str | None) -> Results:
             dataset=dataset,
             train_images=train_images,
             noise=_read(repo, revision, NOISE, parse_noise, missing=[]),
+            history=_read(repo, revision, HISTORY, parse_history, missing={}),
         )
 
 
@@ -161,19 +172,8 @@ def parse_noise(text: str) -> list[Noise]:
 
 def parse_predictions(text: str) -> dict[str, Predictions]:
     """Return the predictions of each split that there is."""
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = next(rows, [])
-    if absent := [column for column in COLUMNS if column not in header]:
-        raise ValueError(f"column {absent[0]} is missing; expected are {','.join(COLUMNS)}")
     found: dict[str, dict[int, tuple[int, int]]] = {}
-    for cells in rows:
-        where = f"line {rows.line_num}"
-        if len(cells) != len(header):
-            raise ValueError(f"{where}: expected {len(header)} cells, found {len(cells)}")
-        row = dict(zip(header, cells, strict=True))
-        for column, (form, expected) in COLUMNS.items():
-            if not re.fullmatch(form, row[column]):
-                raise ValueError(f"{where}: {column} must be {expected}, got {_short(row[column])}")
+    for where, row in _rows(text, COLUMNS, COLUMNS):
         images = found.setdefault(row["split"], {})
         if int(row["image"]) in images:
             raise ValueError(f"{where}: {row['split']} image {row['image']} was predicted before")
@@ -181,6 +181,20 @@ def parse_predictions(text: str) -> dict[str, Predictions]:
     if not found:
         raise ValueError("expected a row for each image, found none")
     return {split: _by_image(found[split]) for split in SPLITS if split in found}
+
+
+def parse_history(text: str) -> dict[str, list[float]]:
+    """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
+    history: dict[str, list[float]] = {}
+    forms = HISTORY_COLUMNS | {f"validation_{name}": HISTORY_COLUMNS[name] for name in ("accuracy", "loss")}
+    for epoch, (where, row) in enumerate(_rows(text, HISTORY_COLUMNS, forms), start=1):
+        if row.pop("epoch") != str(epoch):
+            raise ValueError(f"{where}: expected epoch {epoch}")
+        for column, cell in row.items():
+            history.setdefault(column, []).append(float(cell))
+    if not history:
+        raise ValueError("expected a row for each epoch, found none")
+    return history
 
 
 def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -198,6 +212,26 @@ def _spread(accuracy: Mapping[str, Any]) -> Spread:
     if not (0 <= spread.mean <= 1 and 0 <= spread.standard_deviation <= 1 and spread.n > 1):
         raise ValueError(f"expected a mean and a standard deviation from 0 to 1 of 2 seeds or more, got {spread}")
     return spread
+
+
+def _rows(
+    text: str, required: Iterable[str], forms: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the line and the cells of each row of a CSV file, those of the columns in `forms`, each of its form."""
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = next(rows, [])
+    if absent := [column for column in required if column not in header]:
+        raise ValueError(f"column {absent[0]} is missing; expected are {','.join(required)}")
+    for cells in rows:
+        where = f"line {rows.line_num}"
+        if len(cells) != len(header):
+            raise ValueError(f"{where}: expected {len(header)} cells, found {len(cells)}")
+        row = {column: cell for column, cell in zip(header, cells, strict=True) if column in forms}
+        for column, cell in row.items():
+            form, expected = forms[column]
+            if not re.fullmatch(form, cell):
+                raise ValueError(f"{where}: {column} must be {expected}, got {_short(cell)}")
+        yield where, row
 
 
 def _by_image(rows: Mapping[int, tuple[int, int]]) -> Predictions:

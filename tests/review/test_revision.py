@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from review.revision import leaves, parse_metrics, parse_parameters, parse_predictions, parse_provenance
+from review.revision import (
+    leaves,
+    parse_history,
+    parse_metrics,
+    parse_parameters,
+    parse_predictions,
+    parse_provenance,
+)
 
 HEADER = "split,image,actual,predicted,confidence\n"
 
@@ -96,3 +103,33 @@ def test_provenance_without_a_data_set_and_its_size_is_refused(document: object)
 def test_provenance_names_the_data_set_and_how_many_images_trained() -> None:
     document = {"dataset": "mnist", "images": {"train": 55000, "validation": 5000}, "threads": 2}
     assert parse_provenance(json.dumps(document)) == ("mnist", 55000)
+
+
+def test_a_history_is_read_by_column_with_and_without_validation() -> None:
+    assert parse_history("epoch,accuracy,loss\n1,0.9,0.5\n2,1.000000,12.25\n") == {
+        "accuracy": [0.9, 1.0],
+        "loss": [0.5, 12.25],
+    }
+    found = parse_history("epoch,lr,validation_loss,loss,accuracy,validation_accuracy\n1,x,0.25,0.5,0,1\n")
+    assert found == {"validation_loss": [0.25], "loss": [0.5], "accuracy": [0.0], "validation_accuracy": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "column epoch is missing; expected are epoch,accuracy,loss"),
+        ("epoch,loss\n1,0.5\n", "column accuracy is missing"),
+        ("epoch,accuracy,loss\n", "expected a row for each epoch, found none"),
+        ("epoch,accuracy,loss\n1,0.5\n", "line 2: expected 3 cells, found 2"),
+        ("epoch,accuracy,loss\n1,1.5,0.5\n", "line 2: accuracy must be a number from 0 to 1, got '1.5'"),
+        ("epoch,accuracy,loss\n1,0.5,nan\n", "line 2: loss must be a number of at least 0, got 'nan'"),
+        ("epoch,accuracy,loss\n1,0.5,-0.1\n", "line 2: loss must be a number of at least 0, got '-0.1'"),
+        ("epoch,accuracy,loss,validation_loss\n1,0.5,0.5,\n", "line 2: validation_loss must be a number of at least 0"),
+        ("epoch,accuracy,loss\n0,0.5,0.5\n", "line 2: expected epoch 1"),
+        ("epoch,accuracy,loss\n1,0.5,0.5\n3,0.5,0.5\n", "line 3: expected epoch 2"),
+    ],
+)
+def test_a_history_of_another_form_is_refused_with_the_line(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        parse_history(text)
+    assert message in str(refused.value)

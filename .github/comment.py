@@ -1,0 +1,139 @@
+"""Post a report, a folder that review.report wrote, as the one comment of its pull request, and push its pictures.
+
+A comment shows pictures only by address, so they go to a branch of their own, in a folder for each commit under review.
+The report comes from code of the pull request: its Markdown is passed on as text, of its other files only plain PNGs,
+and nothing of it is run. Needs the standard library, git and gh.
+
+Environment: GH_TOKEN, GITHUB_REPOSITORY, GITHUB_SERVER_URL and GITHUB_RUN_ID as GitHub sets them; PULL_REQUEST, its
+number; HEAD_SHA, the commit under review.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MARKER = "<!-- review -->"  # finds the comment again
+AUTHOR = "github-actions[bot]"
+BRANCH = "review-pictures"
+LONGEST = 65_536  # characters that GitHub takes in a comment
+LARGEST = 2**20  # bytes of a picture; those of review.report have about a tenth
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def main() -> None:
+    """Read the folder that the command line names, push its pictures, and write the comment or renew it."""
+    report = Path(sys.argv[1])
+    repository, server = os.environ["GITHUB_REPOSITORY"], os.environ["GITHUB_SERVER_URL"]
+    number, sha = os.environ["PULL_REQUEST"], os.environ["HEAD_SHA"]
+    if not re.fullmatch("[0-9]+", number) or not re.fullmatch("[0-9a-f]{40}", sha):
+        sys.exit(f"comment: expected the number of a pull request and a commit, got {number!r} and {sha!r}")
+    if (report / "report.md").is_symlink():  # it could name a file of this machine, for all to read
+        sys.exit("comment: report.md is a link")
+    folder = f"pr-{number}/{sha}"
+    pictures = find_pictures(report)
+    if pictures:
+        push(pictures, f"{server}/{repository}", folder)
+    text = (report / "report.md").read_text(encoding="utf-8", errors="replace")
+    text = link(text, pictures, f"{server}/{repository}/raw/{BRANCH}/{folder}")
+    run = f"{server}/{repository}/actions/runs/{os.environ['GITHUB_RUN_ID']}"
+    post(
+        body(text, f"Commit {sha}; the page `report.html` is in the artifact of [this run]({run})."), repository, number
+    )
+
+
+def find_pictures(report: Path) -> dict[str, Path]:
+    """Return the PNGs of the report by name; what has an odd name, is a link, too large or no PNG is left out."""
+    found = {path.name: path for path in sorted(report.glob("*.png")) if re.fullmatch(r"[a-z_]{1,40}\.png", path.name)}
+    plain = {name: path for name, path in found.items() if path.is_file() and not path.is_symlink()}
+    return {name: path for name, path in plain.items() if path.stat().st_size <= LARGEST and _begins_as_png(path)}
+
+
+def push(pictures: dict[str, Path], origin: str, folder: str) -> None:
+    """Add pictures to the branch in one commit, beside all that it holds; begin the branch where there is none.
+
+    Another run may push at the same time, and then the second of the two starts again from what the first left.
+    """
+    settings = {
+        "credential.helper": "!gh auth git-credential",  # hands git the token, which is in no file or command line
+        "user.name": AUTHOR,
+        "user.email": f"{AUTHOR}@users.noreply.github.com",
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+
+        def git(*arguments: str) -> str:
+            return _run(["git", "-C", scratch, *arguments])
+
+        git("init", "--quiet")
+        git("remote", "add", "origin", origin)
+        for key, value in settings.items():
+            git("config", key, value)
+        blobs = {name: git("hash-object", "-w", "--no-filters", str(path.resolve())) for name, path in pictures.items()}
+        for attempt in (1, 2, 3):
+            git("read-tree", "--empty")
+            parents = []
+            if git("ls-remote", "origin", f"refs/heads/{BRANCH}"):
+                git("fetch", "--quiet", "--depth=1", "--filter=blob:none", "origin", f"refs/heads/{BRANCH}")
+                git("read-tree", "FETCH_HEAD")
+                parents = ["-p", git("rev-parse", "FETCH_HEAD")]
+            for name, blob in blobs.items():
+                git("update-index", "--add", "--cacheinfo", f"100644,{blob},{folder}/{name}")
+            commit = git("commit-tree", git("write-tree", "--missing-ok"), *parents, "-m", f"Pictures of {folder}")
+            try:
+                git("push", "--quiet", "origin", f"{commit}:refs/heads/{BRANCH}")
+                return
+            except subprocess.CalledProcessError:
+                if attempt == 3:
+                    raise
+
+
+def link(markdown: str, pictures: dict[str, Path], address: str) -> str:
+    """Give the pictures of the report their address, and leave every other word as it is."""
+    return re.sub(
+        r"\]\(([a-z_]+\.png)\)",
+        lambda found: f"]({address}/{found[1]})" if found[1] in pictures else found[0],
+        markdown,
+    )
+
+
+def body(markdown: str, footer: str) -> str:
+    """Return the comment: the marker, the report, as much of it as GitHub takes, and the footer."""
+    room = LONGEST - len(MARKER) - len(footer) - 100
+    if len(markdown) > room:
+        markdown = f"{markdown[:room]}\n\n(The rest is in the artifact.)"
+    return f"{MARKER}\n{markdown.rstrip()}\n\n{footer}\n"
+
+
+def post(text: str, repository: str, number: str) -> None:
+    """Renew the comment that begins with the marker and is ours, or write the first."""
+    comments = f"repos/{repository}/issues/{number}/comments"
+    pages = json.loads(_gh("--paginate", "--slurp", comments))
+    ours = [
+        comment["id"]
+        for page in pages
+        for comment in page
+        if comment["user"]["login"] == AUTHOR and comment["body"].startswith(MARKER)
+    ]
+    method, where = ("PATCH", f"repos/{repository}/issues/comments/{ours[0]}") if ours else ("POST", comments)
+    _gh("--method", method, where, "--input", "-", given=json.dumps({"body": text}))
+    print(f"comment: {method} {where}")
+
+
+def _begins_as_png(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(PNG)) == PNG
+
+
+def _gh(*arguments: str, given: str = "") -> str:
+    return _run(["gh", "api", *arguments], given)
+
+
+def _run(command: list[str], given: str = "") -> str:
+    return subprocess.run(command, input=given, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Render a report as one HTML file that opens with no network: its pictures are in it, it has no script, no address."""
+
+import base64
+import html
+from collections.abc import Mapping
+
+from markdown_it import MarkdownIt
+
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --line: #d0d7de; --shade: #f3f5f7; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --line: #3d444d; --shade: #1d2229; }} }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem; overflow-wrap: anywhere; }}
+p {{ overflow-x: auto; }}
+p:first-child {{ font-size: 1.3em; }}
+h3 {{ margin: 2rem 0 0; }}
+code {{ background: var(--shade); padding: 0.1em 0.3em; border-radius: 4px; }}
+table {{ display: block; overflow-x: auto; border-collapse: collapse; margin: 1rem 0; font-size: 0.9em; }}
+th, td {{ border: 1px solid var(--line); padding: 0.25em 0.6em; white-space: nowrap; }}
+th:first-child, td:first-child {{ white-space: normal; min-width: 9.5rem; }}
+th {{ background: var(--shade); }}
+img {{ max-width: 100%; background: white; padding: 0.3rem; box-sizing: border-box; border-radius: 4px; }}
+@media (max-width: 40rem) {{ img {{ max-width: none; height: 22rem; }} }}
+</style>
+</head>
+<body>
+{body}</body>
+</html>
+"""
+
+
+def as_page(title: str, markdown: str, pictures: Mapping[str, bytes]) -> str:
+    """Render Markdown, its PNGs by name; a link, a picture of elsewhere or HTML, which a name may hold, stays text."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "autolink"])
+    tokens = parser.parse(markdown)
+    for image in (child for token in tokens for child in token.children or [] if child.type == "image"):
+        if picture := pictures.get(str(image.attrs["src"])):
+            image.attrs["src"] = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        else:
+            image.type = "text"
+    body = parser.renderer.render(tokens, parser.options, {})
+    return PAGE.format(title=html.escape(title), body=body)

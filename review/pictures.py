@@ -1,0 +1,108 @@
+"""Draw how two revisions learnt and where they err, as PNGs of the same bytes for the same numbers."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+# Blue and vermilion of Okabe and Ito (2008), which the colour-blind tell apart. Base is drawn above head, with smaller
+# marks, so that both show where the two are alike; of a single epoch there are only marks.
+SIDES: dict[str, dict[str, Any]] = {
+    "base": {"color": "#0072B2", "marker": "o", "markersize": 4, "zorder": 3},
+    "head": {"color": "#D55E00", "marker": "D", "markersize": 8, "zorder": 2},
+}
+PARTS: dict[str, dict[str, Any]] = {
+    "": {"linestyle": "--", "markerfacecolor": "white"},
+    "validation_": {"linestyle": "-"},
+}
+READ_RIGHT = "0.93"  # the grey of the diagonal
+
+
+def draw_learning_curves(base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[float]]) -> bytes:
+    """Draw loss and accuracy by epoch; each side has by name a value for each epoch, or lacks the name."""
+    with style.context("default"):  # not the user's matplotlibrc
+        figure = Figure(figsize=(9, 4), layout="constrained")
+        handles = {}
+        for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+            drawn: list[float] = []
+            for side, history in (("base", base), ("head", head)):
+                for part, look in PARTS.items():
+                    if values := history.get(part + metric):
+                        epochs = range(1, len(values) + 1)
+                        some = max(1, len(values) // 20)  # of a long run not every epoch has a mark
+                        (curve,) = axes.plot(epochs, values, markevery=some, **SIDES[side], **look)
+                        handles[f"{side}, {part.rstrip('_') or 'training'}"] = curve
+                        drawn += values
+            axes.set(title=metric, xlabel="epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.grid(alpha=0.3)
+            axes.set_ylabel("cross-entropy (nats)" if metric == "loss" else "")
+            if metric == "loss" and min(drawn) > 0:  # on a linear scale the first epoch would flatten all others
+                axes.set(yscale="log", ylabel="cross-entropy (nats), logarithmic")
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set(major_formatter="{x:g}", minor_formatter=NullFormatter())
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False)
+        return _png(figure)
+
+
+def draw_confusion_matrices(base: np.ndarray, head: np.ndarray) -> bytes:
+    """Draw two counts (10, 10), int, rows actual and columns predicted: errors shaded alike, the diagonal grey."""
+    with style.context("default"):
+        figure = Figure(figsize=(9, 4.8), layout="constrained")
+        most = max(1, _errors(base).max(), _errors(head).max())
+        for axes, (side, counts) in zip(figure.subplots(1, 2), {"base": base, "head": head}.items(), strict=True):
+            errors = _errors(counts)
+            axes.imshow(_off_diagonal(errors), cmap="Oranges", vmin=0, vmax=most)
+            _print_counts(axes, counts, errors > most * 0.6, "d")
+            axes.set_title(f"{side}: {errors.sum():,} misread")
+        return _png(figure)
+
+
+def draw_difference(base: np.ndarray, head: np.ndarray) -> bytes:
+    """Draw the errors of head less those of base, of the counts above: which confusions came and which went."""
+    with style.context("default"):
+        figure = Figure(figsize=(4.8, 4.8), layout="constrained")
+        axes = figure.subplots()
+        change = _errors(head) - _errors(base)
+        most = max(1, abs(change).max())
+        axes.imshow(_off_diagonal(change), cmap="PuOr_r", vmin=-most, vmax=most)
+        _print_counts(axes, head - base, abs(change) > most * 0.6, "+d")
+        axes.set_title(f"head - base: {change.sum():+,} misread")
+        return _png(figure)
+
+
+def _errors(counts: np.ndarray) -> np.ndarray:
+    return np.where(np.eye(len(counts), dtype=bool), 0, counts)
+
+
+def _off_diagonal(errors: np.ndarray) -> np.ma.MaskedArray:
+    """Leave out the diagonal, whose counts of images read right would drown those of errors."""
+    return np.ma.array(errors, mask=np.eye(len(errors), dtype=bool))
+
+
+def _print_counts(axes: Axes, counts: np.ndarray, dark: np.ndarray, form: str) -> None:
+    axes.set_facecolor(READ_RIGHT)  # shows through where the diagonal is left out
+    for actual, predicted in zip(*np.nonzero(counts), strict=True):
+        right = actual == predicted
+        axes.text(
+            predicted,
+            actual,
+            f"{counts[actual, predicted]:{form}}",
+            ha="center",
+            va="center",
+            color="0.4" if right else "white" if dark[actual, predicted] else "black",
+            fontsize=7 if right else 9,
+        )
+    digits = range(len(counts))
+    axes.set(xticks=digits, yticks=digits, xlabel="predicted", ylabel="actual")
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})  # it would name matplotlib's version
+    return file.getvalue()

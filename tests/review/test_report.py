@@ -1,0 +1,373 @@
+"""The folder that is written for reviewers: what it says, what it draws, what it refuses."""
+
+import base64
+import errno
+import html.parser
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from review import pictures
+from review.compare import as_markdown, compare
+from review.report import main
+from review.revision import load
+from tests.conftest import REPOSITORY
+from tests.review.test_compare import Repository
+
+HISTORY = """\
+epoch,accuracy,loss,validation_accuracy,validation_loss
+1,0.900000,0.300000,0.920000,0.200000
+2,0.950000,0.100000,0.960000,0.150000
+"""
+OLDER = "epoch,accuracy,loss\n1,0.900000,0.300000\n"
+CURVES = {
+    "loss": [0.3, 0.1],
+    "accuracy": [0.9, 0.95],
+    "validation_loss": [0.2, 0.15],
+    "validation_accuracy": [0.9, 0.9],
+}
+
+
+@pytest.fixture(scope="module")
+def repository_of_module(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """On main the model misreads images 0 to 9 of both splits, on the branch better none to validate."""
+    repository = Repository(tmp_path_factory.mktemp("report") / "project")
+    (repository.folder / ".dvc").mkdir(parents=True)
+    shutil.copy(REPOSITORY / ".dvc/config", repository.folder / ".dvc/config")
+    repository.put(".gitignore", "/.dvc/tmp\n/report\n")
+    repository.write(validation=set(range(10)), test=set(range(10)))
+    repository.put("evaluation/history.csv", HISTORY)
+    repository.run("git init -q -b main")
+    repository.commit("main")
+    repository.branch("better", validation=set(), test=set(range(10)), epochs=2)
+    return repository
+
+
+@pytest.fixture
+def repository(repository_of_module: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A copy of that repository, as the current directory."""
+    folder = tmp_path / "project"
+    shutil.copytree(repository_of_module.folder, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    return Repository(folder)
+
+
+@pytest.fixture
+def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run the command, which must exit with 2, print nothing and say why in one line, which is returned."""
+
+    def run(*arguments: str) -> str:
+        assert main(list(arguments)) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("report: ")
+        assert printed.err.count("\n") == 1
+        return printed.err.removeprefix("report: ").rstrip()
+
+    return run
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
+    """Call a function of review.pictures and return its figure instead of the PNG."""
+    monkeypatch.setattr(pictures, "_png", lambda figure: figure)
+    return lambda draw, *sides: draw(*sides)
+
+
+class Page(html.parser.HTMLParser):
+    """The tags, the pictures and the text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.sources: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_report_holds_the_verdict_first_and_all_that_compare_says(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["main", "better"]) == 0
+    assert capsys.readouterr().out == (
+        "report: verdict: `better` is better than `main`, by validation -> report "
+        "(learning_curves.png, confusion_matrices.png, confusion_difference.png, report.md, report.html)\n"
+    )
+    markdown = repository.read("report/report.md")
+    assert markdown.startswith("**verdict: `better` is better than `main`, by validation**\n")
+    assert "| train.epochs | 5 | 2 |" in markdown
+    assert all(block in markdown for block in as_markdown(compare(load("main"), load("better"))).split("\n\n"))
+    assert repository.run("git status --porcelain") == ""
+
+
+def test_every_picture_of_the_report_is_a_small_png_beside_it_and_within_the_page(
+    repository: Repository, tmp_path: Path
+) -> None:
+    main(["main", "better", "--output", str(tmp_path / "there")])
+    written = files(tmp_path / "there")
+    names = re.findall(r"\]\((.*?)\)", written["report.md"].decode())
+    assert sorted(names) == sorted(name for name in written if name.endswith(".png"))
+    page = Page(written["report.html"].decode())
+    embedded = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in page.sources]
+    assert embedded == [written[name] for name in names]
+    assert all(picture.startswith(b"\x89PNG\r\n") and len(picture) < 100_000 for picture in embedded)
+
+
+def test_the_page_runs_no_script_and_loads_nothing(repository: Repository) -> None:
+    main(["main", "better"])
+    page = repository.read("report/report.html")
+    assert not Page(page).tags & {"script", "link", "iframe", "a"}
+    assert "://" not in page
+    assert "url(" not in page
+
+
+def test_names_and_values_with_markup_stay_text(repository: Repository) -> None:
+    name, value = "x`<script>alert(1)</script>|`", "<img src=x>|`a`[b](c:d)"
+    repository.write(validation=set(), dataset="![x](http://example.org/x.png)<b>")
+    repository.put("params.yaml", f"train:\n  note: '{value}'\n")
+    repository.commit("markup")
+    repository.run(f"git branch -q '{name}' && git reset -q --hard HEAD~1")
+    repository.write(dataset="![x](http://example.org/x.png)<b>", validation=set(range(10)))
+    assert main([name]) == 0
+    page = Page(repository.read("report/report.html"))
+    assert not page.tags & {"script", "a", "b"}
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert "<script>alert(1)</script>" in page.text
+    assert value in page.text
+
+
+def test_the_same_results_give_the_same_bytes_whatever_the_users_matplotlib_is_set_to(
+    repository: Repository, tmp_path: Path
+) -> None:
+    main(["main", "better", "--output", str(tmp_path / "one")])
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "savefig.dpi": 30}):
+        main(["main", "better", "--output", str(tmp_path / "two")])
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_without_head_the_report_is_of_the_files_in_this_folder(repository: Repository) -> None:
+    repository.write(validation=set(range(20)))
+    assert main(["better"]) == 0
+    assert repository.read("report/report.md").startswith("**verdict: this folder is worse than `better`")
+
+
+def test_the_matrices_are_of_the_split_that_decided(repository: Repository) -> None:
+    repository.write(validation=None, test=set())
+    assert main(["main"]) == 0
+    assert "### Confusion matrices, test images" in repository.read("report/report.md")
+
+
+def test_a_side_without_history_is_told_and_the_other_is_drawn(repository: Repository) -> None:
+    (repository.folder / "evaluation/history.csv").unlink()
+    assert main(["main"]) == 0
+    text = repository.read("report/report.md")
+    assert "No learning curve of head: it holds no `evaluation/history.csv`." in text
+    assert "(learning_curves.png)" in text
+    repository.commit("no history")
+    assert main(["HEAD", "--output", "neither"]) == 0
+    assert "learning_curves.png" not in files(repository.folder / "neither")
+    assert "(learning_curves.png)" not in repository.read("neither/report.md")
+
+
+@pytest.mark.parametrize(
+    ("cmd", "said"),
+    [
+        ("echo 1", "\n`dvc.lock` of head is true: "),
+        ("echo 2 | cat", "\n- train: changed command: echo 1 -> echo 2 | cat\n"),
+        (None, "\n**`dvc.lock` of head cannot be checked:** there is no dvc.lock"),
+    ],
+)
+def test_the_report_tells_whether_the_lock_of_head_is_true(repository: Repository, cmd: str | None, said: str) -> None:
+    if cmd is not None:
+        repository.put("dvc.lock", "schema: '2.0'\nstages:\n  train:\n    cmd: echo 1\n")
+        repository.put("dvc.yaml", f"stages:\n  train:\n    cmd: {cmd}\n")
+    assert main(["main"]) == 0
+    second, third = repository.read("report/report.md").split("\n\n")[1:3]
+    assert said in f"\n{second}\n{third}\n".replace("\\", "")
+    if said.startswith("\n- "):
+        assert second == "**`dvc.lock` of head is not true of 1 of 1 stages:**"
+
+
+def write(**results: object) -> Callable[[Repository], None]:
+    return lambda repository: repository.write(**results)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "base", "message"),
+    [
+        (write(), "no-such-branch", "unknown Git revision 'no-such-branch'"),
+        (write(dataset="mnist-5k"), "main", "`main` is of the data set mnist and this folder of mnist-5k, whose acc"),
+        (
+            lambda repository: repository.put("evaluation/history.csv", "epoch,loss\n1,0.5\n"),
+            "main",
+            "evaluation/history.csv of this folder: column accuracy is missing; expected are epoch,accuracy,loss",
+        ),
+    ],
+)
+def test_what_does_not_compare_is_refused_in_one_line_and_nothing_is_written(
+    repository: Repository,
+    refusal: Callable[..., str],
+    change: Callable[[Repository], None],
+    base: str,
+    message: str,
+) -> None:
+    change(repository)
+    assert refusal(base).startswith(message)
+    assert not (repository.folder / "report").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(repository: Repository, refusal: Callable[..., str]) -> None:
+    repository.put("report", "a file")
+    assert refusal("main").startswith("report could not be written: ")
+    assert repository.read("report") == "a file"
+
+
+def test_a_full_disk_leaves_the_report_of_before_and_nothing_else(
+    repository: Repository,
+    refusal: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main(["main", "better"])
+    capsys.readouterr()
+    before = files(repository.folder / "report")
+    assert len(before) == 5
+    write_bytes = Path.write_bytes
+
+    def until_the_page(path: Path, content: bytes) -> int:
+        if path.name.endswith("report.html"):
+            write_bytes(path, content[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", until_the_page)
+    assert refusal("better", "main") == "report could not be written: No space left on device"
+    assert files(repository.folder / "report") == before
+
+
+def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn: Callable[..., Figure]) -> None:
+    figure = drawn(pictures.draw_learning_curves, CURVES, {name: values[:1] for name, values in CURVES.items()})
+    for axes, metric in zip(figure.axes, ("loss", "accuracy"), strict=True):
+        found = [(to_hex(line.get_color()), line.get_linestyle(), list(line.get_ydata())) for line in axes.lines]
+        assert found == [
+            ("#0072b2", "--", CURVES[metric]),
+            ("#0072b2", "-", CURVES[f"validation_{metric}"]),
+            ("#d55e00", "--", CURVES[metric][:1]),
+            ("#d55e00", "-", CURVES[f"validation_{metric}"][:1]),
+        ]
+        assert all(line.get_marker() not in ("", "None") for line in axes.lines)  # a single epoch has no line
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["base, training", "base, validation", "head, training", "head, validation"]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5, 60])
+def test_epochs_are_whole_numbers_on_the_axis(drawn: Callable[..., Figure], epochs: int) -> None:
+    history = {"loss": [0.5] * epochs, "accuracy": [0.5] * epochs}
+    for axes in drawn(pictures.draw_learning_curves, history, {}).axes:
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert ticks
+        assert all(tick == round(tick) for tick in ticks)
+
+
+def test_a_history_without_validation_has_no_curve_of_it(drawn: Callable[..., Figure]) -> None:
+    figure = drawn(pictures.draw_learning_curves, {"loss": [0.3], "accuracy": [0.9]}, CURVES)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["base, training", "head, training", "head, validation"]
+
+
+def test_a_loss_of_zero_is_drawn_on_a_scale_that_has_zero(drawn: Callable[..., Figure]) -> None:
+    scales = [
+        drawn(pictures.draw_learning_curves, {"loss": [loss], "accuracy": [1.0]}, {}).axes[0].get_yscale()
+        for loss in (0.0, 0.1)
+    ]
+    assert scales == ["linear", "log"]
+
+
+def matrix(errors: dict[tuple[int, int], int]) -> np.ndarray:
+    """A hundred images of each digit, of which these are misread."""
+    counts = 100 * np.eye(10, dtype=int)
+    for (actual, predicted), count in errors.items():
+        counts[actual, predicted] += count
+        counts[actual, actual] -= count
+    return counts
+
+
+def test_errors_of_both_sides_are_shaded_by_one_scale_that_images_read_right_do_not_enter(
+    drawn: Callable[..., Figure],
+) -> None:
+    base, head = matrix({(4, 9): 3}), matrix({(4, 9): 1, (7, 2): 8})
+    figure = drawn(pictures.draw_confusion_matrices, base, head)
+    for axes, counts in zip(figure.axes, (base, head), strict=True):
+        (image,) = axes.images
+        assert image.get_clim() == (0, 8)
+        assert image.get_array().mask.diagonal().all()
+        printed = {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts}
+        assert printed == {place: str(counts[place]) for place in zip(*np.nonzero(counts), strict=True)}
+    assert [axes.get_title() for axes in figure.axes] == ["base: 3 misread", "head: 9 misread"]
+
+
+def test_the_difference_tells_errors_that_came_from_those_that_went(drawn: Callable[..., Figure]) -> None:
+    (axes,) = drawn(pictures.draw_difference, matrix({(4, 9): 3}), matrix({(4, 9): 1, (7, 2): 8})).axes
+    printed = {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts}
+    assert printed == {(4, 9): "-2", (7, 2): "+8", (4, 4): "+2", (7, 7): "-8"}
+    assert axes.images[0].get_clim() == (-8, 8)
+    assert axes.get_title() == "head - base: +6 misread"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run make as if setup were done, with a python that only prints its arguments, one a line."""
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    python.chmod(0o755)
+    (tmp_path / ".venv/installed").touch()
+    return lambda *arguments: subprocess.run(
+        ["make", "-o", ".venv/installed", "report", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_make_report_hands_on_the_revisions_as_they_are(
+    make: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = make("BASE=main~1", "HEAD=x';`ls` y", "OUTPUT=a b")
+    expected = ["-m", "review.report", "--output", "a b", "--", "main~1", "x';`ls` y"]
+    assert done.stdout.splitlines() == expected, done.stderr
+    assert make("BASE=main").stdout.splitlines() == ["-m", "review.report", "--output", "report", "--", "main"]
+
+
+def test_make_report_without_base_says_what_to_name(
+    make: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = make()
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert done.stderr.startswith("make: name the revision to compare with: make report BASE=main\n")

@@ -1,0 +1,309 @@
+"""The workflows of GitHub: what they may do, and the comment on a pull request, with a gh that is none."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import REPOSITORY
+
+WORKFLOWS = {path.name: path.read_text() for path in sorted((REPOSITORY / ".github/workflows").glob("*.yml"))}
+DOCUMENTS: dict[str, Any] = {name: YAML(typ="safe").load(text) for name, text in WORKFLOWS.items()}
+REVIEW = DOCUMENTS["review.yml"]
+
+PNG = b"\x89PNG\r\n\x1a\n"
+SHA = "0123456789abcdef0123456789abcdef01234567"
+LATER = SHA[::-1]
+
+GH = """\
+#!/usr/bin/env python3
+import json, pathlib, sys
+state = pathlib.Path(__file__).with_name("comments.json")
+comments = json.loads(state.read_text())
+arguments = sys.argv[1:]
+assert arguments.pop(0) == "api"
+if "--slurp" in arguments:
+    assert arguments == ["--paginate", "--slurp", "repos/owner/name/issues/7/comments"], arguments
+    print(json.dumps([comments[:1], comments[1:]]))
+else:
+    _, method, where, *rest = arguments
+    assert rest == ["--input", "-"], rest
+    body = json.load(sys.stdin)["body"]
+    if method == "POST":
+        assert where == "repos/owner/name/issues/7/comments", where
+        comments.append({"id": 100 + len(comments), "user": {"login": "github-actions[bot]"}, "body": body})
+    else:
+        assert method == "PATCH", method
+        (comment,) = [each for each in comments if where == f"repos/owner/name/issues/comments/{each['id']}"]
+        comment["body"] = body
+    state.write_text(json.dumps(comments))
+"""
+
+
+class GitHub:
+    """A pull request with its comments, a bare repository as its origin, and a report to post."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.origin = folder / "owner/name"
+        self.report = folder / "report"
+        self.report.mkdir()
+        self.state = folder / "bin/comments.json"
+        self.state.parent.mkdir()
+        self.state.write_text("[]")
+        gh = folder / "bin/gh"
+        gh.write_text(GH)
+        gh.chmod(0o755)
+        self.git("init", "--quiet", "--bare", str(self.origin))
+        self.write({"curves.png": PNG + b"1"})
+
+    def write(self, pictures: dict[str, bytes], text: str = "**verdict**\n\n![Curves](curves.png)\n") -> None:
+        (self.report / "report.md").write_text(text)
+        for name, content in pictures.items():
+            (self.report / name).write_bytes(content)
+
+    def post(self, sha: str = SHA, number: str = "7") -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "GITHUB_REPOSITORY": "owner/name",
+            "GITHUB_SERVER_URL": self.folder.as_uri(),
+            "GITHUB_RUN_ID": "42",
+            "PULL_REQUEST": number,
+            "HEAD_SHA": sha,
+        }
+        return subprocess.run(
+            [sys.executable, str(REPOSITORY / ".github/comment.py"), str(self.report)],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def posted(self, sha: str = SHA) -> str:
+        """Post, and return the text of the last comment."""
+        done = self.post(sha)
+        assert done.returncode == 0, done.stderr
+        return str(self.comments()[-1]["body"])
+
+    def comments(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.state.read_text()))
+
+    def git(self, *arguments: str) -> str:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def pushed(self) -> list[str]:
+        """The paths on the side branch; none where there is no such branch."""
+        if not self.git("-C", str(self.origin), "branch", "--list", "review-pictures"):
+            return []
+        return self.git("-C", str(self.origin), "ls-tree", "-r", "--name-only", "review-pictures").split()
+
+
+@pytest.fixture
+def github(tmp_path: Path) -> GitHub:
+    return GitHub(tmp_path)
+
+
+def test_every_action_is_pinned_by_its_commit_and_names_the_version() -> None:
+    for name, text in WORKFLOWS.items():
+        for used in re.findall(r"uses:(.*)", text):
+            assert re.fullmatch(r" [\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", used), f"{name}: {used}"
+
+
+def test_the_same_action_has_the_same_pin_in_every_workflow() -> None:
+    pins = {tuple(used.split("@")) for text in WORKFLOWS.values() for used in re.findall(r"uses: (\S+)", text)}
+    assert len(pins) == len({action for action, _ in pins})
+
+
+def test_no_workflow_may_write_but_for_the_job_that_comments() -> None:
+    writers = {
+        (name, job): sorted(scope for scope, access in asked["permissions"].items() if access == "write")
+        for name, document in DOCUMENTS.items()
+        for job, asked in document["jobs"].items()
+        if "write" in asked.get("permissions", {}).values()
+    }
+    assert all(set(document["permissions"].values()) <= {"read"} for document in DOCUMENTS.values())
+    assert writers == {("review.yml", "comment"): ["contents", "pull-requests"]}
+
+
+def test_no_shell_script_has_text_of_the_event_pasted_into_it() -> None:
+    scripts = [
+        step["run"]
+        for document in DOCUMENTS.values()
+        for job in document["jobs"].values()
+        for step in job["steps"]
+        if "run" in step
+    ]
+    assert [script for script in scripts if "${{" in script and "matrix." not in script] == []
+
+
+def test_the_job_that_may_write_takes_its_script_from_base_and_leaves_no_token_behind() -> None:
+    job = REVIEW["jobs"]["comment"]
+    checkout, download, comment = job["steps"]
+    assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+    assert download["with"]["path"] == "${{ runner.temp }}/report"  # beside the script, it could replace it
+    assert comment["run"] == 'python3 .github/comment.py "$RUNNER_TEMP/report"'
+    assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    checkouts = [
+        step
+        for document in DOCUMENTS.values()
+        for each in document["jobs"].values()
+        for step in each["steps"]
+        if step.get("uses", "").startswith("actions/checkout@")
+    ]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_a_false_lock_fails_a_job_that_waits_for_the_comment() -> None:
+    job = REVIEW["jobs"]["lock"]
+    assert job["needs"] == ["report", "comment"]
+    (step,) = job["steps"]
+    status = {
+        lock: subprocess.run(["bash", "-e", "-c", step["run"]], env={"LOCK": lock}, check=False, timeout=60).returncode
+        for lock in ("true", "false", "")
+    }
+    assert status == {"true": 0, "false": 1, "": 1}
+
+
+@pytest.mark.parametrize(
+    ("make", "status", "report"),
+    [
+        ("mkdir report; echo '**better**' > report/report.md", 0, "**better**\n"),
+        (
+            "echo 'report: no split in common' >&2; echo 'make: *** Error 2' >&2; exit 2",
+            0,
+            "report: no split in common\n\n    verify: train: true\n",
+        ),
+        ("echo Traceback >&2; exit 2", 1, None),
+    ],
+)
+def test_what_does_not_compare_is_reported_in_one_line_and_what_breaks_fails_the_job(
+    tmp_path: Path, make: str, status: int, report: str | None
+) -> None:
+    (tmp_path / "make").write_text(f'#!/bin/sh\necho "$@" > asked\n{make}\n')
+    (tmp_path / "make").chmod(0o755)
+    (tmp_path / "verify.txt").write_text("verify: train: true\n")
+    (script,) = [step["run"] for step in REVIEW["jobs"]["report"]["steps"] if "make report" in step.get("run", "")]
+    environment = {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "BASE_SHA": SHA,
+        "HEAD_SHA": LATER,
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+    }
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=False, timeout=60)
+    assert done.returncode == status
+    assert (tmp_path / "asked").read_text() == f"report PYTHON=python BASE={SHA[:10]} HEAD={LATER[:10]}\n"
+    if report is not None:
+        assert (tmp_path / "report/report.md").read_text() == report
+        assert (tmp_path / "summary.md").read_text() == report
+
+
+def test_the_first_comment_is_posted_with_its_pictures_pushed_to_a_new_branch(github: GitHub) -> None:
+    text = github.posted()
+    assert text.startswith("<!-- review -->\n**verdict**\n")
+    address = re.findall(r"!\[Curves\]\((.*?)\)", text)
+    assert address == [f"{github.folder.as_uri()}/owner/name/raw/review-pictures/pr-7/{SHA}/curves.png"]
+    assert github.pushed() == [f"pr-7/{SHA}/curves.png"]
+    found = subprocess.check_output(["git", "-C", github.origin, "show", f"review-pictures:pr-7/{SHA}/curves.png"])
+    assert found == PNG + b"1"
+    assert f"Commit {SHA}; " in text
+    assert "/owner/name/actions/runs/42)" in text
+
+
+def test_a_later_commit_renews_that_comment_and_keeps_the_pictures_of_before(github: GitHub) -> None:
+    github.posted()
+    (before,) = github.comments()
+    github.write({"curves.png": PNG + b"2"}, "**another**\n\n![Curves](curves.png)\n")
+    text = github.posted(LATER)
+    (after,) = github.comments()
+    assert after["id"] == before["id"]
+    assert "**another**" in text
+    assert f"/pr-7/{LATER}/curves.png)" in text
+    assert sorted(github.pushed()) == sorted(f"pr-7/{sha}/curves.png" for sha in (SHA, LATER))
+    assert github.git("-C", str(github.origin), "rev-list", "--count", "review-pictures") == "2\n"
+
+
+def test_comments_of_others_are_left_alone(github: GitHub) -> None:
+    others = [
+        {"id": 1, "user": {"login": "someone"}, "body": "<!-- review -->\nnot ours"},
+        {"id": 2, "user": {"login": "github-actions[bot]"}, "body": "of another workflow, about <!-- review -->"},
+    ]
+    github.state.write_text(json.dumps(others))
+    github.posted()
+    github.posted(LATER)
+    assert github.comments()[:2] == others
+    assert len(github.comments()) == 3
+
+
+def test_only_small_plain_pngs_of_the_report_are_pushed(github: GitHub) -> None:
+    (github.folder / "secret.png").write_bytes(PNG)
+    (github.report / "link.png").symlink_to(github.folder / "secret.png")
+    pictures = {"page.png": b"<html>", "large.png": PNG + bytes(2**20), "Odd name.png": PNG, "code.py": PNG}
+    github.write(pictures, "![a](curves.png) ![b](page.png) ![c](link.png) [d](https://example.org/curves.png)")
+    text = github.posted()
+    assert github.pushed() == [f"pr-7/{SHA}/curves.png"]
+    assert "![b](page.png) ![c](link.png) [d](https://example.org/curves.png)" in text
+
+
+def test_a_report_that_is_a_link_is_not_read(github: GitHub) -> None:
+    (github.folder / "secret").write_text("secret")
+    (github.report / "report.md").unlink()
+    (github.report / "report.md").symlink_to(github.folder / "secret")
+    done = github.post()
+    assert (done.returncode, done.stderr) == (1, "comment: report.md is a link\n")
+    assert github.comments() == []
+
+
+def test_a_report_without_pictures_is_posted_and_pushes_nothing(github: GitHub) -> None:
+    (github.report / "curves.png").unlink()
+    github.write({}, "report: no split in common\n")
+    assert "\nreport: no split in common\n" in github.posted()
+    assert github.pushed() == []
+
+
+def test_a_report_longer_than_github_takes_is_cut_and_says_so(github: GitHub) -> None:
+    github.write({}, "x" * 100_000)
+    text = github.posted()
+    assert 60_000 < len(text) <= 65_536
+    assert "x\n\n(The rest is in the artifact.)\n" in text
+    assert text.endswith("/actions/runs/42).\n")
+
+
+def hook(github: GitHub, script: str) -> None:
+    path = github.origin / "hooks/pre-receive"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_a_push_that_another_run_overtakes_is_made_again_on_top_of_it(github: GitHub) -> None:
+    github.posted()
+    origin = ["-C", str(github.origin), "-c", "user.name=Other", "-c", "user.email=other@example.org"]
+    other = github.git(*origin, "commit-tree", "review-pictures^{tree}", "-p", "review-pictures", "-m", "other").strip()
+    move = f"env -u GIT_QUARANTINE_PATH git update-ref refs/heads/review-pictures {other}"
+    hook(github, f"test -e once || {{ touch once; {move}; }}")  # while our first push arrives
+    assert f"/pr-7/{LATER}/curves.png)" in github.posted(LATER)
+    assert github.git(*origin, "rev-parse", "review-pictures~1").strip() == other
+    assert f"pr-7/{LATER}/curves.png" in github.pushed()
+
+
+def test_pictures_that_cannot_be_pushed_are_in_no_comment(github: GitHub) -> None:
+    hook(github, "exit 1")
+    assert github.post().returncode == 1
+    assert github.comments() == []
+
+
+@pytest.mark.parametrize(("sha", "number"), [("main", "7"), (SHA, "7/../8"), (SHA.upper(), "7"), (SHA, "")])
+def test_what_is_no_pull_request_or_commit_is_refused(github: GitHub, sha: str, number: str) -> None:
+    done = github.post(sha, number)
+    assert done.returncode == 1
+    assert done.stderr.startswith("comment: expected the number of a pull request and a commit, got ")
+    assert github.pushed() == []
