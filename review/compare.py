@@ -233,9 +233,9 @@ def as_text(comparison: Comparison, colour: bool) -> str:
 
 def as_markdown(comparison: Comparison) -> str:
     """Render for a comment on GitHub: the verdict first, then as in a terminal."""
-    blocks = [f"**{conclude(comparison)}**", "\n".join(f"- {fact}" for fact in facts(comparison))]
+    blocks = [f"**{conclude(comparison)}**", "\n".join(f"- {_plain_markdown(fact)}" for fact in facts(comparison))]
     for table in tables(comparison):
-        header, *rows = [[re.sub(r"([\\`*|<\[])", r"\\\1", cell) for cell in row] for row in table]
+        header, *rows = [[_escaped(cell) for cell in row] for row in table]
         ruler = ["---", *("---:" for _ in header[1:])]
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [header, ruler, *rows]))
     blocks.append("\n".join(f"- {reason}" for reason in reasons(comparison)))
@@ -271,6 +271,15 @@ def as_json(comparison: Comparison) -> str:
 
 def _identity(side: Results) -> dict[str, Any]:
     return {key: getattr(side, key) for key in ("revision", "commit", "dataset", "train_images")}
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*|<\[])", r"\\\1", text)
+
+
+def _plain_markdown(fact: str) -> str:
+    """Escape a fact, but for the names of revisions and commands, which are in backticks."""
+    return "".join(part if part.startswith("`") else _escaped(part) for part in re.split(r"(`[^`]*`)", fact))
 
 
 def _plain(value: Any) -> Any:

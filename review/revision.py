@@ -185,16 +185,22 @@ def parse_predictions(text: str) -> dict[str, Predictions]:
 
 def parse_history(text: str) -> dict[str, list[float]]:
     """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
-    history: dict[str, list[float]] = {}
-    forms = HISTORY_COLUMNS | {f"validation_{name}": HISTORY_COLUMNS[name] for name in ("accuracy", "loss")}
+    cells: dict[str, list[str]] = {}
+    forms = dict(HISTORY_COLUMNS)
+    for name in ("accuracy", "loss"):
+        form, expected = HISTORY_COLUMNS[name]
+        forms[f"validation_{name}"] = (f"({form})?", expected)  # blank where there are no validation images
     for epoch, (where, row) in enumerate(_rows(text, HISTORY_COLUMNS, forms), start=1):
         if row.pop("epoch") != str(epoch):
             raise ValueError(f"{where}: expected epoch {epoch}")
         for column, cell in row.items():
-            history.setdefault(column, []).append(float(cell))
-    if not history:
+            cells.setdefault(column, []).append(cell)
+    if not cells:
         raise ValueError("expected a row for each epoch, found none")
-    return history
+    told = {column: values for column, values in cells.items() if any(values)}
+    if blank := [column for column, values in told.items() if not all(values)]:
+        raise ValueError(f"{blank[0]} must be a number in each row or in none")
+    return {column: [float(value) for value in values] for column, values in told.items()}
 
 
 def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,7 @@ CONFUSION_MATRIX = Path("evaluation/confusion_matrix.png")
 MISCLASSIFIED = Path("evaluation/misclassified.png")
 
 DIGITS = range(dataset.CLASSES)
-BATCH = 100  # images predicted at once; larger batches are no faster and take more memory than training does
+BATCH = 100  # images predicted at once; with more of them this stage would take more memory than training
 
 
 def main() -> None:

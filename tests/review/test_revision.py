@@ -110,6 +110,8 @@ def test_a_history_is_read_by_column_with_and_without_validation() -> None:
         "accuracy": [0.9, 1.0],
         "loss": [0.5, 12.25],
     }
+    blank = parse_history("epoch,accuracy,loss,validation_accuracy,validation_loss\n1,0.9,0.5,,\n")
+    assert blank == {"accuracy": [0.9], "loss": [0.5]}
     found = parse_history("epoch,lr,validation_loss,loss,accuracy,validation_accuracy\n1,x,0.25,0.5,0,1\n")
     assert found == {"validation_loss": [0.25], "loss": [0.5], "accuracy": [0.0], "validation_accuracy": [1.0]}
 
@@ -124,7 +126,14 @@ def test_a_history_is_read_by_column_with_and_without_validation() -> None:
         ("epoch,accuracy,loss\n1,1.5,0.5\n", "line 2: accuracy must be a number from 0 to 1, got '1.5'"),
         ("epoch,accuracy,loss\n1,0.5,nan\n", "line 2: loss must be a number of at least 0, got 'nan'"),
         ("epoch,accuracy,loss\n1,0.5,-0.1\n", "line 2: loss must be a number of at least 0, got '-0.1'"),
-        ("epoch,accuracy,loss,validation_loss\n1,0.5,0.5,\n", "line 2: validation_loss must be a number of at least 0"),
+        (
+            "epoch,accuracy,loss,validation_loss\n1,0.5,0.5,x\n",
+            "line 2: validation_loss must be a number of at least 0, got 'x'",
+        ),
+        (
+            "epoch,accuracy,loss,validation_loss\n1,0.5,0.5,\n2,0.5,0.5,0.5\n",
+            "validation_loss must be a number in each row or in none",
+        ),
         ("epoch,accuracy,loss\n0,0.5,0.5\n", "line 2: expected epoch 1"),
         ("epoch,accuracy,loss\n1,0.5,0.5\n3,0.5,0.5\n", "line 3: expected epoch 2"),
     ],
