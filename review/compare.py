@@ -347,14 +347,23 @@ def _seed_rows(splits: Sequence[Paired]) -> Table:
     if not any(split.seeds for split in splits):
         return []
 
-    def row(name: str, cell: Callable[[Seeds], str]) -> list[str]:
-        return [name, *(cell(split.seeds) if split.seeds else "unknown" for split in splits)]
+    def row(name: str, cell: Callable[[Seeds], str | None]) -> list[str]:
+        return [name, *((cell(split.seeds) if split.seeds else None) or "unknown" for split in splits)]
 
-    return [
-        row("accuracy of base over seeds, mean ± deviation (n)", lambda seeds: _spread(seeds.base)),
-        row("accuracy of head over seeds, mean ± deviation (n)", lambda seeds: _spread(seeds.head)),
-        row("t-test on seeds", lambda seeds: _p(seeds.p)),
-    ]
+    if any(split.seeds and split.seeds.of == "runs" for split in splits):
+        told = [
+            row("accuracy over seeds of one recipe, mean ± deviation (n)", lambda seeds: _spread(seeds.base)),
+            row(
+                "largest difference between two of its runs",
+                lambda seeds: None if seeds.limit is None else f"{seeds.limit:.4f}",
+            ),
+        ]
+    else:
+        told = [
+            row("accuracy of base over seeds, mean ± deviation (n)", lambda seeds: _spread(seeds.base)),
+            row("accuracy of head over seeds, mean ± deviation (n)", lambda seeds: _spread(seeds.head)),
+        ]
+    return [*told, row("t-test on seeds", lambda seeds: _p(seeds.p))]
 
 
 def _spread(spread: Spread) -> str:

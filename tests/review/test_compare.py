@@ -191,7 +191,9 @@ def test_a_difference_inside_one_seeds_noise_is_none(repository: Repository, com
         "; the difference of +0.2250 is inside one seed's noise, which divides two runs of one recipe by up to 0.4390 "
         "(p = 0.2278)" in text
     )
-    assert "accuracy of base over seeds, mean ± deviation (n)" in text
+    assert "accuracy over seeds of one recipe, mean ± deviation (n)" in text
+    assert "largest difference between two of its runs" in text
+    assert "accuracy of head over seeds" not in text
     assert "0.7500 ± 0.1118 (5)" in text
     assert "verdict: `better` and `main` cannot be told apart, by validation" in text
     assert "`make noise`" not in text
@@ -232,6 +234,7 @@ def test_where_both_recipes_were_measured_their_means_decide(repository: Reposit
         _, text = compare("main", name)
         assert "seeds: the noise of both was measured\n" in text
         assert "; over 5 and 5 seeds the means differ by" in text
+        assert f"0.7500 ± 0.0071 (5){'unknown':>27}\n" in text  # of base, validation and test
         assert f"verdict: {verdict}, by validation" in text
 
 
