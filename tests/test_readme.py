@@ -24,6 +24,7 @@ def reader(clone: Clone, tmp_path: Path) -> Clone:
     shutil.copytree(clone.folder, tmp_path / "project", symlinks=True)
     reader = Clone(tmp_path / "project")
     shutil.copy2(REPOSITORY / "params.yaml", reader.folder / "params.yaml")
+    reader.set("download.dataset", "mnist-5k")
     reader.run("dvc repro")
     reader.commit("Results on the embedded digits")
     reader.run("mkdir .venv && git hash-object requirements.txt > .venv/installed")  # whose packages run this test
@@ -51,4 +52,3 @@ def test_the_review_in_readme_runs_as_it_stands(reader: Clone) -> None:
     assert "-> report (learning_curves.png, " in output["make report BASE=main"]
     assert "data:image/png;base64," in reader.read("report/report.html")
     assert reader.run("git log -1 --format=%s main") == reader.run("git log -1 --format=%s one-epoch")
-

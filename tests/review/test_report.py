@@ -3,6 +3,7 @@
 import base64
 import errno
 import html.parser
+import os
 import re
 import shutil
 import subprocess
@@ -345,9 +346,12 @@ def make(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     python.chmod(0o755)
     (tmp_path / ".venv/installed").touch()
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of `make test`, under which it would tell of its folders
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
     return lambda *arguments: subprocess.run(
         ["make", "-o", ".venv/installed", "report", *arguments],
         cwd=tmp_path,
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
