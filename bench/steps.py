@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from stages import augmentation, cnn, dataset, learning, parameters, runtime, train
+from stages import dataset, parameters, runtime, train
 
 if TYPE_CHECKING:
     import keras
@@ -35,7 +35,7 @@ def main() -> None:
     if options.trace:
         # start() unsets what the user's environment says of oneDNN, which reads it when first used.
         os.environ["ONEDNN_VERBOSE"] = "1"
-    network = build(recipe, 2 * options.steps)
+    network = train.build(recipe, 2 * options.steps)
     rows = options.steps * recipe.batch_size
     if len(images) < rows:
         raise ValueError(f"{options.steps} steps take {rows:,} images, found {len(images):,}")
@@ -44,20 +44,6 @@ def main() -> None:
     if not options.trace:
         told["peak_gflops"] = peak_gflops("bfloat16" if "bfloat16" in options.precision else "float32")
     print(json.dumps(told), flush=True)
-
-
-def build(recipe: train.Parameters, steps: int) -> "keras.Sequential":
-    """Return the network that params.yaml describes, with what it learns by in `steps`, as train builds it."""
-    network = cnn.build(
-        recipe.filters,
-        recipe.kernel_size,
-        recipe.dense_units,
-        recipe.batch_normalization,
-        augmentation.layers(recipe.shift, recipe.rotation, recipe.zoom),
-    )
-    rate = learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps)
-    learning.prepare(network, rate, recipe.label_smoothing)
-    return network
 
 
 def time_fit(network: "keras.Sequential", images: Any, labels: Any, batch_size: int) -> float:

@@ -1,6 +1,7 @@
 """A split batch by batch, for Keras: no more of it is in memory than the batches at work."""
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,35 +9,35 @@ import numpy as np
 from stages import dataset
 
 if TYPE_CHECKING:
-    import keras
+    import tensorflow as tf
+
+AHEAD = 2  # batches that are read while another is at work
 
 
-def of(split: str, size: int, seed: int | None = None) -> "keras.utils.PyDataset":
+def of(split: str, size: int, seed: int | None = None) -> "tf.data.Dataset":
     """Return the batches of a split: float32 images (size, 28, 28, 1) and labels (size, 10), the last one maybe fewer.
 
     With a seed, each epoch has all images in another order, the same ones for the same seed; without, they come in the
     order of the file.
     """
-    import keras
+    import tensorflow as tf
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            images, _ = dataset.load(split)
-            self.order = np.arange(len(images))
-            self.random = np.random.default_rng(seed)
+    images, labels = dataset.load(split)
+    path, count = dataset.images_path(split), len(images)
+    random = np.random.default_rng(seed)
 
-        def __len__(self) -> int:
-            return math.ceil(len(self.order) / size)
-
-        def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = np.arange(count) if seed is None else random.permutation(count)
+        for first in range(0, count, size):
+            rows = order[first : first + size]
             # Mapped anew for each batch: a page stays in memory for as long as the mapping that touched it.
-            images, labels = dataset.load(split)
-            rows = self.order[number * size : (number + 1) * size]
-            return images[rows], labels[rows]
+            mapped = np.memmap(path, images.dtype, "r", images.offset, images.shape)
+            yield mapped[rows], labels[rows]
 
-        def on_epoch_begin(self) -> None:
-            if seed is not None:
-                self.order = self.random.permutation(len(self.order))
-
-    return Batches()
+    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (images, labels))
+    batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
+    options = tf.data.Options()
+    # The tuner of TensorFlow 2.21 may sleep through the end of an epoch, which then takes up to twice as long.
+    options.autotune.enabled = False
+    known = tf.data.experimental.assert_cardinality(math.ceil(count / size))
+    return batches.apply(known).prefetch(AHEAD).with_options(options)

@@ -20,7 +20,7 @@ def labels_path(split: str) -> Path:
     return PROCESSED / f"{split}_labels.npy"
 
 
-def load(split: str) -> tuple[np.ndarray, np.ndarray]:
+def load(split: str) -> tuple[np.memmap, np.memmap]:
     """Memory-map a split's images and labels, read-only, without reading their values. Only validation may be empty.
 
     Raises:
@@ -36,8 +36,8 @@ def load(split: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def _load(path: Path, row_shape: tuple[int, ...]) -> np.ndarray:
-    array: np.ndarray = np.load(path, mmap_mode="r")
+def _load(path: Path, row_shape: tuple[int, ...]) -> np.memmap:
+    array: np.memmap = np.load(path, mmap_mode="r")
     if array.dtype != np.float32 or array.shape[1:] != row_shape:
         expected = f"float32 (n, {', '.join(map(str, row_shape))})"
         raise ValueError(f"{path}: expected {expected}, found {array.dtype} {array.shape}")

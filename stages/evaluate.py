@@ -16,6 +16,7 @@ from stages.whole_file import whole_file
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 MODEL = Path("models/model.keras")
 PROVENANCE = Path("models/provenance.json")
@@ -71,7 +72,7 @@ def load_model() -> "keras.Model":
     return keras.models.load_model(MODEL, compile=False, safe_mode=True)
 
 
-def predict(model: "keras.Model", images: "keras.utils.PyDataset") -> np.ndarray:
+def predict(model: "keras.Model", images: "tf.data.Dataset") -> np.ndarray:
     """Return float32 (n, 10) probabilities of the images of these batches, in their order.
 
     Raises:

@@ -14,6 +14,7 @@ from stages.whole_file import whole_file
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 MODEL = Path("models/model.keras")
 PROVENANCE = Path("models/provenance.json")
@@ -52,19 +53,7 @@ def main() -> None:
     images = {split: len(dataset.load(split)[0]) for split in ("train", "validation")}
     name = source.load().dataset
     runtime.start(recipe.seed, recipe.precision)
-    network = cnn.build(
-        recipe.filters,
-        recipe.kernel_size,
-        recipe.dense_units,
-        recipe.batch_normalization,
-        augmentation.layers(recipe.shift, recipe.rotation, recipe.zoom),
-    )
-    steps = recipe.epochs * math.ceil(images["train"] / recipe.batch_size)
-    learning.prepare(
-        network,
-        learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps),
-        recipe.label_smoothing,
-    )
+    network = build(recipe, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
     network.summary(line_length=80, print_fn=print)
     began = time.perf_counter()
     history = fit(
@@ -86,10 +75,24 @@ def main() -> None:
     print(f"train: {told}, {seconds:.1f} s -> {MODEL}")
 
 
+def build(recipe: Parameters, steps: int) -> "keras.Sequential":
+    """Return the network of a recipe, compiled to learn in so many steps."""
+    network = cnn.build(
+        recipe.filters,
+        recipe.kernel_size,
+        recipe.dense_units,
+        recipe.batch_normalization,
+        augmentation.layers(recipe.shift, recipe.rotation, recipe.zoom),
+    )
+    rate = learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps)
+    learning.prepare(network, rate, recipe.label_smoothing)
+    return network
+
+
 def fit(
     network: "keras.Model",
-    training: "keras.utils.PyDataset",
-    validation: "keras.utils.PyDataset | None",
+    training: "tf.data.Dataset",
+    validation: "tf.data.Dataset | None",
     epochs: int,
 ) -> list[dict[str, float]]:
     """Train in place and return each epoch's metrics, in order; those of validation begin with `validation_`.
