@@ -15,7 +15,9 @@ from dvc.exceptions import DvcException
 from ruamel.yaml.error import YAMLError
 from scmrepo.exceptions import SCMError
 
-from review.compare import Comparison, as_markdown, compare, conclude
+from review.compare import as_markdown
+from review.comparison import Comparison, compare
+from review.findings import conclude
 from review.page import as_page
 from review.pictures import draw_confusion_matrices, draw_difference, draw_learning_curves
 from review.revision import HISTORY, Predictions, load, open_repo

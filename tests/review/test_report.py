@@ -17,7 +17,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from review import pictures
-from review.compare import as_markdown, compare
+from review.compare import as_markdown
+from review.comparison import compare
 from review.report import main
 from review.revision import load
 from tests.conftest import REPOSITORY
