@@ -1,86 +1,19 @@
 """The command on small repositories made here: what it prints, what it refuses, and how it exits."""
 
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from review.compare import main
 from review.noise import summarize
-from tests.clone import Clone
 from tests.conftest import REPOSITORY
+from tests.review.repository import IMAGES, Change, Repository, put, remove, write
 
 Compare = Callable[..., tuple[int, str]]
-
-IMAGES = 40
-
-
-class Repository(Clone):
-    """A Git and DVC repository that holds the results of runs that never were."""
-
-    def write(
-        self,
-        validation: Set[int] | None = frozenset(),
-        test: Set[int] | None = frozenset(),
-        epochs: int = 5,
-        dataset: str = "mnist",
-        images: int = IMAGES,
-        shift: int = 0,
-    ) -> None:
-        """Write results in which the named images of each split are misread; None leaves out the split."""
-        rows = ["split,image,actual,predicted,confidence"]
-        metrics: dict[str, dict[str, float]] = {"train": {"images": 200}}
-        for split, wrong in (("validation", validation), ("test", test)):
-            if wrong is None:
-                continue
-            for image in range(images):
-                actual = (image + shift) % 10
-                rows.append(f"{split},{image},{actual},{(actual + (image in wrong)) % 10},0.987654")
-            metrics[split] = {"accuracy": 1 - len(wrong) / images, "errors": len(wrong)}
-        self.put("evaluation/predictions.csv", "\n".join(rows) + "\n")
-        self.put("metrics.json", json.dumps(metrics))
-        self.put("models/provenance.json", json.dumps({"dataset": dataset, "images": {"train": 200}}))
-        self.put("params.yaml", f"train:\n  epochs: {epochs}  # passes\n  filters: [32, 64]\n")
-
-    def put(self, path: str, text: str) -> None:
-        (self.folder / path).parent.mkdir(exist_ok=True)
-        (self.folder / path).write_text(text)
-
-    def branch(self, name: str, **results: Any) -> None:
-        """Commit such results on a branch from main."""
-        self.run(f"git checkout -q -B {name} main")
-        self.write(**results)
-        self.commit(name)
-        self.run("git checkout -q main")
-
-
-@pytest.fixture(scope="module")
-def repository_of_module(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """On main the model misreads images 0 to 9 of both splits."""
-    repository = Repository(tmp_path_factory.mktemp("compare") / "project")
-    (repository.folder / ".dvc").mkdir(parents=True)
-    shutil.copy(REPOSITORY / ".dvc/config", repository.folder / ".dvc/config")
-    repository.put(".gitignore", "/.dvc/tmp\n")
-    repository.write(validation=set(range(10)), test=set(range(10)))
-    repository.run("git init -q -b main")
-    repository.commit("main")
-    repository.run("git tag -a v1 -m v1", GIT_COMMITTER_NAME="Test", GIT_COMMITTER_EMAIL="test@example.org")
-    return repository
-
-
-@pytest.fixture
-def repository(repository_of_module: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    """A copy of that repository, as the current directory."""
-    folder = tmp_path / "project"
-    shutil.copytree(repository_of_module.folder, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    return Repository(folder)
 
 
 @pytest.fixture
@@ -92,21 +25,6 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Compare:
         printed = capsys.readouterr()
         assert printed.err == ""
         return status, printed.out
-
-    return run
-
-
-@pytest.fixture
-def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run the command, which must exit with 2, print nothing and say why in one line, which is returned."""
-
-    def run(*arguments: str) -> str:
-        assert main(list(arguments)) == 2
-        printed = capsys.readouterr()
-        assert printed.out == ""
-        assert printed.err.startswith("compare: ")
-        assert printed.err.count("\n") == 1
-        return printed.err.removeprefix("compare: ").rstrip()
 
     return run
 
@@ -450,18 +368,6 @@ def test_only_a_terminal_gets_colour_and_only_if_no_color_is_unset(
     assert text.count("\033") == (2 if start.startswith("\033") else 0)
 
 
-def remove(path: str) -> Callable[[Repository], None]:
-    return lambda repository: (repository.folder / path).unlink()
-
-
-def put(path: str, text: str) -> Callable[[Repository], None]:
-    return lambda repository: repository.put(path, text)
-
-
-def write(**results: Any) -> Callable[[Repository], None]:
-    return lambda repository: repository.write(**results)
-
-
 REFUSED = [
     (remove("evaluation/predictions.csv"), "HEAD holds no evaluation/predictions.csv: REMEDY"),
     (remove("models/provenance.json"), "HEAD holds no models/provenance.json: REMEDY"),
@@ -495,7 +401,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("change", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
 def test_what_does_not_compare_is_refused_in_one_line_in_this_folder_and_in_a_commit(
-    repository: Repository, refusal: Callable[..., str], change: Callable[[Repository], None], message: str
+    repository: Repository, refusal: Callable[..., str], change: Change, message: str
 ) -> None:
     change(repository)
     here = message.replace("HEAD", "this folder").replace("REMEDY", "`dvc repro` writes it")

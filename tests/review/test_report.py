@@ -22,7 +22,7 @@ from review.comparison import compare
 from review.report import main
 from review.revision import load
 from tests.conftest import REPOSITORY
-from tests.review.test_compare import Repository
+from tests.review.repository import Change, Repository, put, write
 
 HISTORY = """\
 epoch,accuracy,loss,validation_accuracy,validation_loss
@@ -39,43 +39,13 @@ CURVES = {
 
 
 @pytest.fixture(scope="module")
-def repository_of_module(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """On main the model misreads images 0 to 9 of both splits, on the branch better none to validate."""
-    repository = Repository(tmp_path_factory.mktemp("report") / "project")
-    (repository.folder / ".dvc").mkdir(parents=True)
-    shutil.copy(REPOSITORY / ".dvc/config", repository.folder / ".dvc/config")
-    repository.put(".gitignore", "/.dvc/tmp\n/report\n")
-    repository.write(validation=set(range(10)), test=set(range(10)))
-    repository.put("evaluation/history.csv", HISTORY)
-    repository.run("git init -q -b main")
-    repository.commit("main")
-    repository.branch("better", validation=set(), test=set(range(10)), epochs=2)
-    return repository
-
-
-@pytest.fixture
-def repository(repository_of_module: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    """A copy of that repository, as the current directory."""
-    folder = tmp_path / "project"
-    shutil.copytree(repository_of_module.folder, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    return Repository(folder)
-
-
-@pytest.fixture
-def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run the command, which must exit with 2, print nothing and say why in one line, which is returned."""
-
-    def run(*arguments: str) -> str:
-        assert main(list(arguments)) == 2
-        printed = capsys.readouterr()
-        assert printed.out == ""
-        assert printed.err.startswith("report: ")
-        assert printed.err.count("\n") == 1
-        return printed.err.removeprefix("report: ").rstrip()
-
-    return run
+def repository_of_module(repository_of_module: Repository) -> Repository:
+    """On main there is a history as well, and on the branch better the model misreads no image to validate."""
+    repository_of_module.put(".gitignore", "/.dvc/tmp\n/report\n")
+    repository_of_module.put("evaluation/history.csv", HISTORY)
+    repository_of_module.commit("history")
+    repository_of_module.branch("better", validation=set(), test=set(range(10)), epochs=2)
+    return repository_of_module
 
 
 @pytest.fixture
@@ -210,28 +180,20 @@ def test_the_report_tells_whether_the_lock_of_head_is_true(repository: Repositor
         assert second == "**`dvc.lock` of head is not true of 1 of 1 stages:**"
 
 
-def write(**results: object) -> Callable[[Repository], None]:
-    return lambda repository: repository.write(**results)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("change", "base", "message"),
     [
         (write(), "no-such-branch", "unknown Git revision 'no-such-branch'"),
         (write(dataset="mnist-5k"), "main", "`main` is of the data set mnist and this folder of mnist-5k, whose acc"),
         (
-            lambda repository: repository.put("evaluation/history.csv", "epoch,loss\n1,0.5\n"),
+            put("evaluation/history.csv", "epoch,loss\n1,0.5\n"),
             "main",
             "evaluation/history.csv of this folder: column accuracy is missing; expected are epoch,accuracy,loss",
         ),
     ],
 )
 def test_what_does_not_compare_is_refused_in_one_line_and_nothing_is_written(
-    repository: Repository,
-    refusal: Callable[..., str],
-    change: Callable[[Repository], None],
-    base: str,
-    message: str,
+    repository: Repository, refusal: Callable[..., str], change: Change, base: str, message: str
 ) -> None:
     change(repository)
     assert refusal(base).startswith(message)
