@@ -1,8 +1,8 @@
 """A split batch by batch, for Keras: no more of it is in memory than the batches at work."""
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 AHEAD = 2  # batches that are read while another is at work
 
 
-def of(split: str, size: int, seed: int | None = None) -> "tf.data.Dataset":
+def of(split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None) -> "tf.data.Dataset":
     """Return the batches of a split: float32 images (size, 28, 28, 1) and labels (size, 10), the last one maybe fewer.
 
     With a seed, each epoch has all images in another order, the same ones for the same seed; without, they come in the
-    order of the file.
+    order of the file. `change` takes the images and the labels of a batch and returns others.
     """
     import tensorflow as tf
 
@@ -39,5 +39,7 @@ def of(split: str, size: int, seed: int | None = None) -> "tf.data.Dataset":
     options = tf.data.Options()
     # The tuner of TensorFlow 2.21 may sleep through the end of an epoch, which then takes up to twice as long.
     options.autotune.enabled = False
-    known = tf.data.experimental.assert_cardinality(math.ceil(count / size))
-    return batches.apply(known).prefetch(AHEAD).with_options(options)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(math.ceil(count / size)))
+    if change:
+        batches = batches.map(change)
+    return batches.prefetch(AHEAD).with_options(options)

@@ -16,12 +16,10 @@ def build(
     kernel_size: int,
     dense_units: Sequence[int],
     batch_normalization: bool = False,
-    augmentation: Sequence["keras.Layer"] = (),
 ) -> "keras.Sequential":
     """Return the network, its weights drawn from the global seed and its precision that of the global policy.
 
-    Input: float32 (n, 28, 28, 1), 0..1. Output: float32 (n, 10), each row summing to 1. The layers of `augmentation`
-    come first, and act in training alone.
+    Input: float32 (n, 28, 28, 1), 0..1. Output: float32 (n, 10), each row summing to 1.
 
     A convolution has kernel x kernel x channels in x filters weights and a bias a filter, a dense layer
     inputs x units weights and a bias a unit. With the notebook's sizes that makes 138,506 parameters:
@@ -39,7 +37,7 @@ def build(
     import keras
     from keras import layers
 
-    network = keras.Sequential([keras.Input(IMAGE_SHAPE, name="images"), *augmentation], name="cnn")
+    network = keras.Sequential([keras.Input(IMAGE_SHAPE, name="images")], name="cnn")
     for number, count in enumerate(filters, start=1):
         network.add(
             layers.Conv2D(count, kernel_size, padding="same", use_bias=not batch_normalization, name=f"conv_{number}")

@@ -1,5 +1,6 @@
 """The edge between a stage and the shell: what a user can cause ends in one line on stderr and exit status 1."""
 
+import gc
 import io
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ def run(name: str, main: Callable[[], None]) -> None:
     ValueError (bad input) and OSError (disk, network, another stage at work) are refusals. Anything else is a defect
     and keeps its traceback, as everything does under `python -X dev -m stages.NAME`.
     """
+    gc.freeze()  # what is imported stays; to look through it for garbage at the end would take up to a second
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Keras draws a table that not every locale can write
     try:

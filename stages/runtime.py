@@ -1,5 +1,6 @@
 """TensorFlow and Keras, pinned so that one machine gives the same bits twice, whatever its user's settings."""
 
+import gc
 import os
 import platform
 import sys
@@ -13,7 +14,6 @@ UNSET = ("ONEDNN_", "DNNL_", "TF_XLA_FLAGS", "XLA_FLAGS", "TF_NUM_", "OMP_", "NV
 
 # The instruction sets among which TensorFlow, oneDNN and Eigen choose their kernels.
 KERNEL_FLAGS = ("sse4_", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
-
 
 PRECISIONS = ("float32", "mixed_bfloat16", "auto")
 
@@ -31,7 +31,7 @@ def start(seed: int, precision: str = "float32") -> None:
         del os.environ[name]
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with _chatter_withheld(), _hidden("matplotlib", "pandas", "sklearn"):
+    with _chatter_withheld(), _hidden("matplotlib", "pandas", "sklearn"), _never_garbage():
         import keras
         import tensorflow as tf
 
@@ -119,6 +119,21 @@ def _hidden(*packages: str) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@contextmanager
+def _never_garbage() -> Iterator[None]:
+    """Keep Python's garbage collector from what is there after the block.
+
+    TensorFlow's modules live as long as the process. To look through them takes half a second while they are imported,
+    and more than a second when the process ends.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

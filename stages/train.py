@@ -55,10 +55,11 @@ def main() -> None:
     runtime.start(recipe.seed, recipe.precision)
     network = build(recipe, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
     network.summary(line_length=80, print_fn=print)
+    change = augmentation.of(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
     began = time.perf_counter()
     history = fit(
         network,
-        batches.of("train", recipe.batch_size, recipe.seed),
+        batches.of("train", recipe.batch_size, recipe.seed, change),
         batches.of("validation", VALIDATION_BATCH) if images["validation"] else None,
         recipe.epochs,
     )
@@ -77,13 +78,7 @@ def main() -> None:
 
 def build(recipe: Parameters, steps: int) -> "keras.Sequential":
     """Return the network of a recipe, compiled to learn in so many steps."""
-    network = cnn.build(
-        recipe.filters,
-        recipe.kernel_size,
-        recipe.dense_units,
-        recipe.batch_normalization,
-        augmentation.layers(recipe.shift, recipe.rotation, recipe.zoom),
-    )
+    network = cnn.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
     rate = learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps)
     learning.prepare(network, rate, recipe.label_smoothing)
     return network

@@ -1,46 +1,86 @@
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pytest
 
-from stages import augmentation, cnn
+from stages import augmentation, batches, dataset
+
+Changed = Callable[..., np.ndarray]
 
 
-def dot(row: int, column: int) -> np.ndarray:
-    image = np.zeros((1, 28, 28, 1), np.float32)
-    image[0, row, column] = 1
-    return image
+@pytest.fixture
+def changed(keras: ModuleType) -> Changed:
+    """Change copies of an image with a single dark pixel, and return them as (copies, 28, 28)."""
+
+    def run(copies: int, row: int, column: int, seed: int = 0, **limits: float) -> np.ndarray:
+        images = np.zeros((copies, 28, 28, 1), np.float32)
+        images[:, row, column] = 1
+        change = augmentation.of(**{"shift": 0, "rotation": 0, "zoom": 0} | limits, seed=seed)
+        assert change is not None
+        return np.asarray(change(images, np.zeros((copies, 10), np.float32))[0])[..., 0]
+
+    return run
+
+
+def extent(images: np.ndarray) -> tuple[list[int], list[int]]:
+    """The first and the last row, and column, in which any of these images is not white."""
+    rows, columns = (np.flatnonzero(images.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    return [rows.min(), rows.max()], [columns.min(), columns.max()]
 
 
 def test_without_limits_there_is_nothing_to_change(keras: ModuleType) -> None:
-    assert augmentation.layers(shift=0, rotation=0, zoom=0) == []
+    assert augmentation.of(shift=0, rotation=0, zoom=0, seed=0) is None
 
 
-def test_an_image_is_moved_by_at_most_the_limit_along_either_axis(keras: ModuleType) -> None:
-    (layer,) = augmentation.layers(shift=2, rotation=0, zoom=0)
-    moved = np.asarray(layer(np.repeat(dot(14, 14), 500, axis=0), training=True))[..., 0]
-    rows, columns = moved.any(axis=(0, 2)), moved.any(axis=(0, 1))
-    for touched in (np.flatnonzero(rows), np.flatnonzero(columns)):
-        assert (touched.min(), touched.max()) == (12, 16)
+def test_an_image_is_moved_by_at_most_the_limit_along_either_axis(changed: Changed) -> None:
+    assert extent(changed(500, 10, 20, shift=2)) == ([8, 12], [18, 22])
 
 
-def test_what_moves_in_from_outside_the_image_is_paper(keras: ModuleType) -> None:
-    for change in ({"shift": 5}, {"rotation": 45}, {"zoom": 0.5}):
-        (layer,) = augmentation.layers(**{"shift": 0, "rotation": 0, "zoom": 0} | change)
-        corner = np.asarray(layer(np.repeat(dot(14, 14), 50, axis=0), training=True))[:, 0, 0]
-        assert not corner.any()
+def test_an_image_is_turned_around_its_middle_by_at_most_the_limit(changed: Changed) -> None:
+    # By 90 degrees a pixel 9.5 right of the middle comes to be as far above it or below it, never to its left.
+    assert extent(changed(500, 14, 23, rotation=90)) == ([4, 24], [13, 24])
 
 
-def test_every_image_is_changed_otherwise(keras: ModuleType) -> None:
-    for change in ({"shift": 5}, {"rotation": 45}, {"zoom": 0.5}):
-        (layer,) = augmentation.layers(**{"shift": 0, "rotation": 0, "zoom": 0} | change)
-        first, second = np.asarray(layer(np.repeat(dot(10, 18), 2, axis=0), training=True))
-        assert not np.array_equal(first, second)
+def test_an_image_is_zoomed_around_its_middle_by_at_most_the_limit_along_either_axis(changed: Changed) -> None:
+    # Half the size again makes 6.5 pixels from the middle 4.3, half the size less makes them 13.
+    assert extent(changed(500, 7, 20, zoom=0.5)) == ([0, 9], [18, 27])
 
 
-def test_a_prediction_sees_the_image_as_it_is(keras: ModuleType) -> None:
-    changed = cnn.build([4], 3, [8], augmentation=augmentation.layers(shift=5, rotation=45, zoom=0.5))
-    plain = cnn.build([4], 3, [8])
-    plain.set_weights(changed.get_weights())
-    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
-    np.testing.assert_array_equal(changed.predict(images, verbose=0), plain.predict(images, verbose=0))
-    assert changed.count_params() == plain.count_params()
+@pytest.mark.parametrize("limits", [{"shift": 5}, {"rotation": 45}, {"zoom": 0.5}])
+def test_what_moves_in_from_outside_the_image_is_paper(changed: Changed, limits: dict[str, float]) -> None:
+    assert not changed(50, 14, 14, **limits)[:, 0, 0].any()
+
+
+@pytest.mark.parametrize("limits", [{"shift": 5}, {"rotation": 45}, {"zoom": 0.5}])
+def test_every_image_is_changed_otherwise_and_alike_for_the_same_seed(
+    changed: Changed, limits: dict[str, float]
+) -> None:
+    first, second = images = changed(2, 10, 18, seed=3, **limits)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(changed(2, 10, 18, seed=3, **limits), images)
+    assert not np.array_equal(changed(2, 10, 18, seed=4, **limits), images)
+
+
+def test_batches_are_changed_anew_in_every_epoch_and_keep_their_labels(project: Path, keras: ModuleType) -> None:
+    random = np.random.default_rng(0)
+    original, labels = random.random((5, 28, 28, 1), np.float32), random.random((5, 10), np.float32)
+    dataset.PROCESSED.mkdir(parents=True)
+    np.save(dataset.images_path("train"), original)
+    np.save(dataset.labels_path("train"), labels)
+
+    def epochs() -> list[np.ndarray]:
+        seen = batches.of("train", len(original), change=augmentation.of(2, 0, 0, seed=0))
+        told = []
+        for _ in range(2):
+            for images, kept in seen:
+                np.testing.assert_array_equal(kept, labels)
+                told.append(np.asarray(images))
+        return told
+
+    first, second = epochs()
+    assert first.shape == second.shape == original.shape
+    assert not np.array_equal(first, original)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(epochs(), [first, second])
