@@ -9,12 +9,13 @@ import argparse
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stages import dataset, parameters, runtime, train
+from stages import augmentation, batches, dataset, parameters, runtime, train
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 BEGIN, END = "steps: begin", "steps: end"
 
@@ -30,23 +31,23 @@ def main() -> None:
     parser.add_argument("--trace", action="store_true", help="have oneDNN print each primitive it executes")
     options = parser.parse_args()
     recipe = parameters.load("train", train.Parameters)
-    images, labels = dataset.load("train")
+    wanted = options.steps * recipe.batch_size
+    if (found := len(dataset.load("train")[0])) < wanted:
+        raise ValueError(f"{options.steps} steps take {wanted:,} images, found {found:,}")
     runtime.start(recipe.seed, options.precision)
     if options.trace:
         # start() unsets what the user's environment says of oneDNN, which reads it when first used.
         os.environ["ONEDNN_VERBOSE"] = "1"
-    network = train.build(recipe, 2 * options.steps)
-    rows = options.steps * recipe.batch_size
-    if len(images) < rows:
-        raise ValueError(f"{options.steps} steps take {rows:,} images, found {len(images):,}")
-    seconds = time_fit(network, images[:rows], labels[:rows], recipe.batch_size)
+    change = augmentation.of(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
+    seen = batches.of("train", recipe.batch_size, recipe.seed, change).take(options.steps)
+    seconds = time_fit(train.build(recipe, 2 * options.steps), seen)
     told = {"step_milliseconds": seconds / options.steps * 1000, "batch_size": recipe.batch_size}
     if not options.trace:
         told["peak_gflops"] = peak_gflops("bfloat16" if "bfloat16" in options.precision else "float32")
     print(json.dumps(told), flush=True)
 
 
-def time_fit(network: "keras.Sequential", images: Any, labels: Any, batch_size: int) -> float:
+def time_fit(network: "keras.Sequential", training: "tf.data.Dataset") -> float:
     """Train two epochs and return the seconds of the second."""
     import keras
 
@@ -58,10 +59,8 @@ def time_fit(network: "keras.Sequential", images: Any, labels: Any, batch_size: 
             moments.append(time.perf_counter())
 
     network.fit(
-        images,
-        labels,
+        training,
         epochs=2,
-        batch_size=batch_size,
         verbose=0,
         callbacks=[
             keras.callbacks.LambdaCallback(
