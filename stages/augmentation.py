@@ -31,7 +31,9 @@ def of(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., A
         # What comes in from outside the image is paper.
         return keras.ops.image.affine_transform(images, transforms, fill_mode="constant", fill_value=0.0), labels
 
-    return change
+    # To turn `if` and `for`, of which there are none, into a graph, AutoGraph would write a file.
+    as_it_is: Callable[..., Any] = tf.autograph.experimental.do_not_convert(change)
+    return as_it_is
 
 
 def draw(random: np.random.Generator, count: int, shift: float, rotation: float, zoom: float) -> np.ndarray:
