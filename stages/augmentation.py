@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def of(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., Any] | None:
     """Return what changes the images of a batch and keeps its labels, or None where every limit is 0; see `draw`.
 
-    The three changes are made as one, so that pixels are interpolated once.
+    Images are float32 (n, 28, 28, 1), before and after. The three changes are made as one, so that their pixels are
+    interpolated once.
     """
     import keras
     import tensorflow as tf

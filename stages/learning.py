@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     import keras
 
 SCHEDULES = ("constant", "cosine")
-STEPS_PER_EXECUTION = 10  # between two of which Python looks at how it goes; one by one takes about 6 % longer
+STEPS_PER_EXECUTION = 10  # between two of which Keras is back in Python, to look at how it goes
 
 
 def rate(schedule: str, peak: float, warmup: float, steps: int) -> Any:
