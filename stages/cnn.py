@@ -52,3 +52,23 @@ def build(
         network.add(layers.Dense(units, activation="relu", name=f"dense_{number}"))
     network.add(layers.Dense(CLASSES, activation="softmax", dtype="float32", name="digits"))  # at any precision
     return network
+
+
+def size(filters: Sequence[int], kernel_size: int, dense_units: Sequence[int]) -> tuple[int, int]:
+    """Return how many weights and biases the network has, and how many numbers its layers put out for one image.
+
+    Batch normalization, which adds little to either, is left out.
+    """
+    side, _, channels = IMAGE_SHAPE
+    weights = outputs = 0
+    for count in filters:
+        weights += kernel_size**2 * channels * count + count
+        outputs += side**2 * count  # before pooling
+        side, channels = side // 2, count
+        outputs += side**2 * count
+    inputs = side**2 * channels
+    for units in (*dense_units, CLASSES):
+        weights += inputs * units + units
+        outputs += units
+        inputs = units
+    return weights, outputs

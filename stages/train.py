@@ -4,9 +4,13 @@ import json
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from stages import augmentation, batches, cnn, dataset, keras_archive, learning, parameters, runtime, source, table
 from stages.command import run
@@ -22,6 +26,11 @@ HISTORY = Path("evaluation/history.csv")
 
 COLUMNS = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
+# The memory of a container, by version of control groups; on another system neither file exists.
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+REMEDY = "lower train.batch_size, train.filters, train.dense_units or train.kernel_size"
+
 VALIDATION_BATCH = 250  # images; more of them at once would take more memory than training
 
 
@@ -31,7 +40,7 @@ class Parameters:
 
     # Four poolings leave one of 28 pixels; a fifth leaves none.
     filters: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=4)
-    kernel_size: int = parameters.whole_number(at_least=1)
+    kernel_size: int = parameters.whole_number(at_least=1, at_most=28)  # an image's side
     dense_units: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=8)
     batch_normalization: bool = parameters.truth()
     shift: float = parameters.number(at_least=0, below=14)  # half an image
@@ -41,7 +50,7 @@ class Parameters:
     schedule: str = parameters.choice(of=learning.SCHEDULES)
     learning_rate: float = parameters.number(above=0)
     warmup: float = parameters.number(at_least=0, below=1)
-    epochs: int = parameters.whole_number(at_least=1)
+    epochs: int = parameters.whole_number(at_least=1, at_most=10_000)
     batch_size: int = parameters.whole_number(at_least=1)
     precision: str = parameters.choice(of=runtime.PRECISIONS)
     seed: int = parameters.whole_number(at_least=0, at_most=2**32 - 1)  # NumPy's range
@@ -52,17 +61,19 @@ def main() -> None:
     recipe = parameters.load("train", Parameters)
     images = {split: len(dataset.load(split)[0]) for split in ("train", "validation")}
     name = source.load().dataset
+    check_memory(recipe, images["train"], memory())
     runtime.start(recipe.seed, recipe.precision)
-    network = build(recipe, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
-    network.summary(line_length=80, print_fn=print)
-    change = augmentation.of(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
-    began = time.perf_counter()
-    history = fit(
-        network,
-        batches.of("train", recipe.batch_size, recipe.seed, change),
-        batches.of("validation", VALIDATION_BATCH) if images["validation"] else None,
-        recipe.epochs,
-    )
+    with _told_if_memory_runs_out():
+        network = build(recipe, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
+        network.summary(line_length=80, print_fn=print)
+        change = augmentation.of(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
+        began = time.perf_counter()
+        history = fit(
+            network,
+            batches.of("train", recipe.batch_size, recipe.seed, change),
+            batches.of("validation", VALIDATION_BATCH) if images["validation"] else None,
+            recipe.epochs,
+        )
     seconds = time.perf_counter() - began
     with whole_file(MODEL) as path:
         keras_archive.save(network, path)
@@ -76,10 +87,48 @@ def main() -> None:
     print(f"train: {told}, {seconds:.1f} s -> {MODEL}")
 
 
+def check_memory(recipe: Parameters, images: int, available: int) -> None:
+    """Refuse a network or a batch for which a training step would take over half of the memory.
+
+    A step holds four float32 numbers a weight (itself, its gradient, two moments of Adam), and two for each number that
+    a layer puts out (itself, its gradient), image by image. Buffers that cannot be foreseen took as much again at most.
+
+    Args:
+        images: to train on. available: memory in bytes.
+
+    Raises:
+        ValueError: it would take more.
+    """
+    weights, outputs = cnn.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
+    needed = 4 * (4 * weights + 2 * outputs * min(recipe.batch_size, images))
+    if needed > available // 2:
+        told = f"about {needed / 2**30:,.1f} GiB" if needed < 2**60 else "over 1,000,000,000 GiB"
+        raise ValueError(
+            f"params.yaml: a training step needs {told}, more than half of the {available / 2**30:,.1f} GiB of "
+            f"memory here; {REMEDY}"
+        )
+
+
+def memory() -> int:
+    """The memory in bytes that this process may use: the machine's, or its container's where that is less."""
+    limits = [int(text) for path in LIMITS if path.exists() and (text := path.read_text().strip()).isdigit()]
+    return min([psutil.virtual_memory().total, *limits])
+
+
+@contextmanager
+def _told_if_memory_runs_out() -> Iterator[None]:
+    import tensorflow as tf
+
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise ValueError(f"params.yaml: memory ran out; {REMEDY}") from error
+
+
 def build(recipe: Parameters, steps: int) -> "keras.Sequential":
     """Return the network of a recipe, compiled to learn in so many steps."""
     network = cnn.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
-    rate = learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps)
+    rate = learning.rate(recipe.schedule, float(recipe.learning_rate), recipe.warmup, steps)
     learning.prepare(network, rate, recipe.label_smoothing)
     return network
 

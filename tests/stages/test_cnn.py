@@ -1,3 +1,4 @@
+import math
 from types import ModuleType
 
 import numpy as np
@@ -18,6 +19,14 @@ def test_each_layer_has_the_notebooks_count_of_parameters(keras: ModuleType) -> 
         "digits": 64 * 10 + 10,
     }
     assert network.count_params() == 138_506
+    assert cnn.size(*NOTEBOOK)[0] == 138_506
+
+
+def test_the_size_of_a_network_is_known_before_it_is_built(keras: ModuleType) -> None:
+    recipe = ([5, 3, 2, 4], 2, [7, 6])
+    network = cnn.build(*recipe)
+    put_out = [layer.output for layer in network.layers if layer.name.split("_")[0] not in ("relu", "flatten")]
+    assert cnn.size(*recipe) == (network.count_params(), sum(math.prod(each.shape[1:]) for each in put_out))
 
 
 def test_a_prediction_is_a_probability_for_each_digit(keras: ModuleType) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages import dataset, train
+from stages import dataset, runtime, train
 from stages.source import SOURCE, Source
 
 RECIPE = {
@@ -116,6 +116,78 @@ def test_a_loss_that_is_no_number_stops_training_and_good_outputs_stay(
     assert "the loss is nan after epoch" in refusal("train", train.main)
     assert outputs() == first
     assert not list(Path().rglob(".partial-*"))
+
+
+@pytest.mark.parametrize("learning_rate", [1e300, 10**300], ids=["float", "whole number"])
+def test_a_learning_rate_beyond_float32_is_refused_in_one_line(
+    processed: None, keras: ModuleType, refusal: Callable[..., str], learning_rate: float
+) -> None:
+    write_recipe(learning_rate=learning_rate, epochs=1)
+    assert "the loss is nan after epoch 1; try a lower train.learning_rate" in refusal("train", train.main)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"dense_units": [10**6, 10**6]},
+        {"dense_units": [10**400]},
+        {"filters": [200_000]},
+        {"filters": [20_000, 20_000], "kernel_size": 28},
+        {"filters": [4096], "batch_size": 10**6},
+    ],
+    ids=["dense", "beyond float64", "filters", "kernels", "batch"],
+)
+def test_what_memory_does_not_suffice_for_is_refused_before_work_starts(
+    processed: None, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(train, "memory", lambda: 2**30)
+    monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("work started"))
+    write_recipe(**changed)
+    line = refusal("train", train.main)
+    assert re.match(
+        r"train: params.yaml: a training step needs (about|over) [\d,.]+ GiB, more than half of the 1.0 GiB", line
+    )
+    assert line.endswith("; lower train.batch_size, train.filters, train.dense_units or train.kernel_size")
+
+
+def test_a_batch_larger_than_the_training_images_needs_no_more_memory_than_they(processed: None) -> None:
+    recipe = train.Parameters(**RECIPE | {"batch_size": 10**20})
+    train.check_memory(recipe, images=40, available=2**30)
+
+
+def test_the_limit_of_a_container_counts_as_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine = train.memory()
+    assert machine > 0
+    limits = [tmp_path / "unlimited", tmp_path / "limited", tmp_path / "absent"]
+    limits[0].write_text("max\n")
+    limits[1].write_text("12345\n")
+    monkeypatch.setattr(train, "LIMITS", limits)
+    assert train.memory() == 12345
+
+
+@pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError"])
+def test_memory_that_runs_out_names_what_to_lower_and_good_outputs_stay(
+    processed: None, keras: ModuleType, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    import tensorflow as tf
+
+    def exhausted(*_: Any) -> None:
+        raise MemoryError if kind == "MemoryError" else tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    train.main()
+    first = outputs()
+    monkeypatch.setattr(train, "fit", exhausted)
+    assert "train: params.yaml: memory ran out; lower train.batch_size" in refusal("train", train.main)
+    assert outputs() == first
+
+
+def test_the_most_convolutions_the_largest_kernel_and_the_largest_changes_train(
+    processed: None, keras: ModuleType
+) -> None:
+    edge = {"filters": [1] * 4, "kernel_size": 28, "shift": 13.999, "rotation": 179.999, "zoom": 0.999}
+    write_recipe(**edge, batch_normalization=True, epochs=1)
+    train.main()
+    assert len(train.HISTORY.read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(
