@@ -2,10 +2,14 @@
 
 import gc
 import io
+import os
 import sys
 from collections.abc import Callable
 
 from stages import guard
+
+# NumPy and the C library read these as they are loaded, before a stage could unset them, and choose other kernels.
+REFUSED = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES")
 
 
 def run(name: str, main: Callable[[], None]) -> None:
@@ -18,6 +22,7 @@ def run(name: str, main: Callable[[], None]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Keras draws a table that not every locale can write
     try:
+        refuse_other_kernels()
         guard.end_with_dvc(name)
         with guard.only_stage_here(name):
             main()
@@ -29,3 +34,17 @@ def run(name: str, main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print(f"{name}: interrupted; outputs are as they were, or whole", file=sys.stderr)
         raise SystemExit(130) from None  # 128 + SIGINT, as shells count
+
+
+def refuse_other_kernels() -> None:
+    """Refuse settings that change the last bits of what NumPy and the C library compute.
+
+    OPENBLAS_* may stay: no number of any stage is computed by BLAS.
+
+    Raises:
+        ValueError: one is set; the message names it.
+    """
+    for name in REFUSED:
+        value = os.environ.get(name, "")
+        if value and (name != "GLIBC_TUNABLES" or "glibc.cpu." in value):
+            raise ValueError(f"the environment variable {name} is {value!r}, which changes results; unset it")

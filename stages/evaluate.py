@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 MODEL = Path("models/model.keras")
-PROVENANCE = Path("models/provenance.json")
 METRICS = Path("metrics.json")
 PREDICTIONS = Path("evaluation/predictions.csv")
 PER_DIGIT = Path("evaluation/per_digit.csv")
@@ -33,7 +32,6 @@ BATCH = 100  # images predicted at once; with more of them this stage would take
 def main() -> None:
     """Predict every validation and test image once, and write what follows from that."""
     held_out = {split: dataset.load(split) for split in ("validation", "test")}
-    train_images = json.loads(PROVENANCE.read_text())["images"]["train"]
     warning = source.load().warning()
     model = load_model()
     outcomes = {  # validation may be switched off, and then has no images
@@ -41,7 +39,7 @@ def main() -> None:
         for split, (images, labels) in held_out.items()
         if len(images)
     }
-    metrics = {"train": {"images": train_images}} | {split: measure(*each) for split, each in outcomes.items()}
+    metrics = {split: measure(*each) for split, each in outcomes.items()}
     table.save(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
 
     # Tables and pictures show the test images: what is to be judged by validation is judged by its numbers.

@@ -5,15 +5,42 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-# Settings of the user's that would change the arithmetic or its order without a trace in Git.
-UNSET = ("ONEDNN_", "DNNL_", "TF_XLA_FLAGS", "XLA_FLAGS", "TF_NUM_", "OMP_", "NVIDIA_TF32_OVERRIDE")
+# Environment variables whose names begin with these are removed: many change the arithmetic or its order, or cut
+# training short, without a trace in Git. Keras's sources and the strings of TensorFlow's shared libraries name them.
+REMOVED = (
+    *("KERAS_", "TF_", "TF2_", "TENSORFLOW_", "AUTOGRAPH_", "DTENSOR_", "MLIR_", "PJRT_", "TSL_", "XLA_"),
+    *("ONEDNN_", "DNNL_", "_ONEDNN_", "_DNNL_", "MKLDNN_", "ZENDNN_", "MKL_", "OMP_", "KMP_"),
+    *("CUDNN_", "CUBLAS_", "CUBLASLT_", "NCCL_", "NVIDIA_TF32_OVERRIDE", "DISABLE_LLVM_OPT", "DISABLE_PTXAS_OPT"),
+)
 
-# The instruction sets among which TensorFlow, oneDNN and Eigen choose their kernels.
-KERNEL_FLAGS = ("sse4_", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
+# Except these, which only say what is logged and how GPU memory is allocated.
+KEPT = ("ONEDNN_VERBOSE", "TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR")
+
+# The levels of oneDNN 3.7, the highest first, and the instruction sets that each needs ("CPU Dispatcher Control" in its
+# developer guide, and cpu_isa_traits.hpp in its sources), as archspec names them.
+_AVX512_CORE = ("avx512f", "avx512bw", "avx512vl", "avx512dq")
+_AVX512_CORE_BF16 = (*_AVX512_CORE, "avx512_vnni", "avx512_bf16")
+_AVX512_CORE_FP16 = (*_AVX512_CORE_BF16, "avx512_fp16", "avx_vnni")
+_AVX512_CORE_AMX = (*_AVX512_CORE_FP16, "amx_tile", "amx_int8", "amx_bf16")
+LEVELS = {
+    "avx512_core_amx_fp16": (*_AVX512_CORE_AMX, "amx_fp16"),
+    "avx512_core_amx": _AVX512_CORE_AMX,
+    "avx512_core_fp16": _AVX512_CORE_FP16,
+    "avx512_core_bf16": _AVX512_CORE_BF16,
+    "avx512_core_vnni": (*_AVX512_CORE, "avx512_vnni"),
+    "avx512_core": _AVX512_CORE,
+    "avx2_vnni_2": ("avx2", "avx_vnni", "avx_vnni_int8", "avx_ne_convert"),
+    "avx2_vnni": ("avx2", "avx_vnni"),
+    "avx2": ("avx2",),
+    "avx": ("avx",),
+    "sse41": ("sse4_1",),
+    "sve": ("sve",),
+    "asimd": ("asimd",),
+}
 
 PRECISIONS = ("float32", "mixed_bfloat16", "auto")
 
@@ -27,21 +54,18 @@ def start(seed: int, precision: str = "float32") -> None:
         precision: one of PRECISIONS. mixed_bfloat16 computes in bfloat16 and keeps the weights in float32; auto is that
             where the hardware has bfloat16, and float32 where it would have to be emulated, which is slow.
     """
-    for name in [name for name in os.environ if name.startswith(UNSET)]:
+    for name in [name for name in os.environ if name.startswith(REMOVED) and name not in KEPT]:
         del os.environ[name]
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with _chatter_withheld(), _hidden("matplotlib", "pandas", "sklearn"), _never_garbage():
+    with _chatter_withheld(), _hidden("matplotlib", "pandas", "sklearn"), _never_garbage(), _no_keras_json():
         import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
 
-    # ~/.keras/keras.json may say otherwise.
-    keras.config.set_floatx("float32")
-    keras.config.set_image_data_format("channels_last")
     if precision == "auto":
-        precision = "mixed_bfloat16" if has_bfloat16(instruction_sets(), _compute_capabilities()) else "float32"
+        precision = "mixed_bfloat16" if has_bfloat16(level(instruction_sets()), _compute_capabilities()) else "float32"
     keras.config.set_dtype_policy(precision)
     tf.config.threading.set_intra_op_parallelism_threads(threads())
     tf.config.threading.set_inter_op_parallelism_threads(threads())
@@ -49,27 +73,40 @@ def start(seed: int, precision: str = "float32") -> None:
     keras.utils.set_random_seed(seed)
 
 
-def has_bfloat16(cpu: Sequence[str], gpus: Sequence[tuple[int, int]]) -> bool:
+def has_bfloat16(cpu: str, gpus: Sequence[tuple[int, int]]) -> bool:
     """Whether what computes here has bfloat16 in hardware: every GPU, or where there is none the processor.
 
     Args:
-        cpu: instruction sets. gpus: the CUDA compute capability of each; bfloat16 came with 8.0 (NVIDIA, CUDA C++
+        cpu: see `level`. gpus: the CUDA compute capability of each; bfloat16 came with 8.0 (NVIDIA, CUDA C++
             Programming Guide, "Arithmetic Instructions").
     """
     if gpus:
         return all(capability >= (8, 0) for capability in gpus)
-    return "avx512bf16" in cpu or "amxbf16" in cpu
+    return "avx512_bf16" in LEVELS.get(cpu, ())
 
 
-def instruction_sets() -> list[str]:
-    """The processor's instruction sets among which kernels are chosen, sorted.
-
-    Linux and the processor spell some of them differently, avx512_bf16 and avx512bf16: here they have no underscore.
-    """
+def instruction_sets() -> frozenset[str]:
+    """The processor's instruction sets, as archspec names them."""
     from archspec.cpu.detect import detected_info
 
-    flags = detected_info().features
-    return sorted({flag.replace("_", "") for flag in flags if flag.startswith(KERNEL_FLAGS)})
+    return frozenset(detected_info().features)
+
+
+def level(flags: Iterable[str]) -> str:
+    """The level that oneDNN dispatches to on a processor with these instruction sets; "none" where it is below all.
+
+    Linux and archspec spell some of them differently, avx512bf16 and avx512_bf16: the underscore does not count.
+
+    NumPy's sin and cos follow from it, since their kernels for AVX2 and AVX-512 need what avx2 and avx512_core need.
+    Eigen's kernels do not depend on the processor: TensorFlow's x86 wheel is compiled for AVX, and for products of
+    matrices it calls oneDNN. The sizes of caches, by which both divide their work, are not part of it.
+    """
+    found = {_joined(flag) for flag in flags}
+    return next((name for name, needed in LEVELS.items() if found.issuperset(map(_joined, needed))), "none")
+
+
+def _joined(flag: str) -> str:
+    return flag.replace("_", "")
 
 
 def threads() -> int:
@@ -90,7 +127,7 @@ def describe() -> dict[str, Any]:
             "tensorflow": tf.__version__,
         },
         "platform": f"{sys.platform} {platform.machine()}",
-        "cpu_instruction_sets": instruction_sets(),
+        "kernels": level(instruction_sets()),
         "gpus": len(tf.config.list_physical_devices("GPU")),
         "threads": threads(),
         "onednn": os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1",
@@ -119,6 +156,17 @@ def _hidden(*packages: str) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@contextmanager
+def _no_keras_json() -> Iterator[None]:
+    """Let Keras, imported in the block, find no keras.json of the user's: it reads that of the folder KERAS_HOME."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["KERAS_HOME"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["KERAS_HOME"]
 
 
 @contextmanager

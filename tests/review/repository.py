@@ -23,7 +23,7 @@ class Repository(Clone):
     ) -> None:
         """Write results in which the named images of each split are misread; None leaves out the split."""
         rows = ["split,image,actual,predicted,confidence"]
-        metrics: dict[str, dict[str, float]] = {"train": {"images": 200}}
+        metrics: dict[str, dict[str, float]] = {}
         for split, wrong in (("validation", validation), ("test", test)):
             if wrong is None:
                 continue

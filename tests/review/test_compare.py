@@ -47,7 +47,6 @@ train.epochs     5     8
 metric               base   head  difference
 test.accuracy        0.75  0.925      +0.175
 test.errors            10      3          -7
-train.images          200    200           0
 validation.accuracy  0.75  0.975      +0.225
 validation.errors      10      1          -9
 

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from stages import command
@@ -29,3 +32,26 @@ def test_a_defect_keeps_its_traceback() -> None:
 
     with pytest.raises(KeyError):
         command.run("train", defective)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NPY_DISABLE_CPU_FEATURES", "X86_V3"),
+        ("NPY_ENABLE_CPU_FEATURES", "X86_V3"),
+        ("GLIBC_TUNABLES", "glibc.malloc.check=1:glibc.cpu.hwcaps=-AVX2"),
+    ],
+)
+def test_a_setting_that_changes_numpys_or_the_c_librarys_kernels_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    told = refusal("train", lambda: pytest.fail("work started"))
+    assert told == f"train: the environment variable {name} is '{value}', which changes results; unset it"
+
+
+def test_settings_of_the_c_library_that_change_no_number_are_let_in(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")
+    command.run("train", lambda: None)

@@ -24,7 +24,6 @@ def model(project: Path, keras: ModuleType) -> None:
     Source("mnist", "mnist").save(SOURCE)
     evaluate.MODEL.parent.mkdir()
     keras_archive.save(cnn.build([4], 3, [8]), evaluate.MODEL)
-    evaluate.PROVENANCE.write_text('{"images": {"train": 40}}')
 
 
 def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
@@ -32,7 +31,6 @@ def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
     network = keras.models.load_model(evaluate.MODEL)
     network.compile(loss="categorical_crossentropy", metrics=["accuracy"])
     metrics = json.loads(evaluate.METRICS.read_text())
-    assert metrics.pop("train") == {"images": 40}
     assert list(metrics) == ["validation", "test"]
     for split, images in (("validation", 30), ("test", 60)):
         loss, accuracy = network.evaluate(*dataset.load(split), verbose=0)
@@ -48,7 +46,7 @@ def test_without_validation_images_there_are_no_metrics_of_them(model: None) -> 
     np.save(dataset.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
     np.save(dataset.labels_path("validation"), np.zeros((0, 10), np.float32))
     evaluate.main()
-    assert list(json.loads(evaluate.METRICS.read_text())) == ["train", "test"]
+    assert list(json.loads(evaluate.METRICS.read_text())) == ["test"]
     assert "validation" not in evaluate.PREDICTIONS.read_text()
 
 

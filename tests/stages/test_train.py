@@ -103,7 +103,7 @@ def test_provenance_names_the_data_and_what_the_weights_depend_on(processed: Non
     assert provenance["images"] == {"train": 40, "validation": 20}
     assert provenance["versions"]["keras"] == keras.__version__
     assert provenance["threads"] >= 1
-    assert provenance["cpu_instruction_sets"]
+    assert provenance["kernels"] == runtime.level(runtime.instruction_sets())
     assert provenance["precision"] == "float32"
 
 
