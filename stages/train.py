@@ -91,7 +91,7 @@ def check_memory(recipe: Parameters, images: int, available: int) -> None:
     """Refuse a network or a batch for which a training step would take over half of the memory.
 
     A step holds four float32 numbers a weight (itself, its gradient, two moments of Adam), and two for each number that
-    a layer puts out (itself, its gradient), image by image. Buffers that cannot be foreseen took as much again at most.
+    a layer puts out (itself, its gradient), image by image. With buffers, 1.3 to 2.6 times that were measured.
 
     Args:
         images: to train on. available: memory in bytes.
