@@ -3,6 +3,7 @@
 import gzip
 import io
 import math
+import stat
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -14,6 +15,10 @@ import numpy as np
 from stages import stored_zip
 
 Arrays = dict[str, np.ndarray]
+
+# Bytes of a zip's list of members. To find the list takes one reading of 64 KB, the longest comment, and 22 more. A
+# longer list than that is refused: ours has 4 entries, and an entry of 50 bytes takes 400 in memory.
+MOST_LISTED = 70_000
 
 RAW = Path("data/raw/mnist.npz")
 
@@ -37,12 +42,14 @@ def read_npz(path: Path, cap: int) -> Arrays:
         cap: the most bytes that the four members may hold together, unpacked.
 
     Raises:
-        ValueError: not a zip archive, truncated or damaged, a member missing or unexpected, not uint8 (pickled objects
-            included), a header that does not fit its member, or more than `cap` bytes.
+        ValueError: not a regular file, not a zip archive, truncated or damaged, a member missing or unexpected, not
+            uint8 (pickled objects included), a header that does not fit its member, or more than `cap` bytes, packed or
+            unpacked.
         OSError: the file cannot be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _Bounded(_open(path, cap)) as file, zipfile.ZipFile(file) as archive:
+            file.most = cap
             found = sorted(info.filename for info in archive.infolist())
             expected = sorted(f"{name}.npy" for name in MEMBERS)
             if found != expected:
@@ -79,6 +86,26 @@ def read_idx(folder: Path, cap: int) -> Arrays:
     return arrays
 
 
+class _Bounded(io.BufferedReader):
+    """A file of which no one reading may ask for more than `most` bytes: zipfile reads as many as the zip claims."""
+
+    most = MOST_LISTED
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self.most:
+            raise zipfile.BadZipFile(f"its list of members has {size:,} bytes, expected at most {self.most:,}")
+        return super().read(size)
+
+
+def _open(path: Path, cap: int) -> io.FileIO:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # the opening of a FIFO has no end, nor have many devices
+        raise ValueError(f"{path}: expected a regular file")
+    if status.st_size > cap:
+        raise ValueError(f"{path}: has {status.st_size:,} bytes, expected at most {cap:,}")
+    return path.open("rb", buffering=0)
+
+
 def _npy(array: np.ndarray) -> bytes:
     content = io.BytesIO()
     np.lib.format.write_array(content, np.ascontiguousarray(array), version=(1, 0))
@@ -104,11 +131,10 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
 
 
 def _read_capped(path: Path, cap: int) -> bytes:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path) if zipped else path.open("rb") as file:
-            content = file.read(cap + 1)
+        with io.BufferedReader(_open(path, cap)) as file:
+            zipped = file.peek(2)[:2] == b"\x1f\x8b"
+            content = gzip.GzipFile(fileobj=file).read(cap + 1) if zipped else file.read(cap + 1)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{path}: not a whole gzip file: {error}") from error
     if len(content) > cap:

@@ -1,6 +1,7 @@
 """The processed data set: four arrays on disk, and the contract that preprocess keeps and later stages rely on."""
 
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -8,6 +9,8 @@ PROCESSED = Path("data/processed")
 
 CLASSES = 10
 IMAGE_SHAPE = (28, 28, 1)
+
+HOW_TO_RENEW = "`dvc repro --force preprocess` makes it anew"
 
 
 def images_path(split: str) -> Path:
@@ -30,15 +33,19 @@ def load(split: str) -> tuple[np.memmap, np.memmap]:
     images = _load(images_path(split), IMAGE_SHAPE)
     labels = _load(labels_path(split), (CLASSES,))
     if not len(images) and split != "validation":
-        raise ValueError(f"{images_path(split)}: holds no images")
+        raise ValueError(f"{images_path(split)}: holds no images; {HOW_TO_RENEW}")
     if len(images) != len(labels):
-        raise ValueError(f"{PROCESSED}: {len(images):,} {split} images but {len(labels):,} labels")
+        counts = f"{len(images):,} {split} images but {len(labels):,} labels"
+        raise ValueError(f"{images_path(split)}: {counts} in {labels_path(split)}; {HOW_TO_RENEW}")
     return images, labels
 
 
 def _load(path: Path, row_shape: tuple[int, ...]) -> np.memmap:
-    array: np.memmap = np.load(path, mmap_mode="r")
+    try:
+        array: np.memmap = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, OverflowError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{path}: not a whole npy file: {error}; {HOW_TO_RENEW}") from error
     if array.dtype != np.float32 or array.shape[1:] != row_shape:
         expected = f"float32 (n, {', '.join(map(str, row_shape))})"
-        raise ValueError(f"{path}: expected {expected}, found {array.dtype} {array.shape}")
+        raise ValueError(f"{path}: expected {expected}, found {array.dtype} {array.shape}; {HOW_TO_RENEW}")
     return array

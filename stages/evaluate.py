@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ PREDICTIONS = Path("evaluation/predictions.csv")
 PER_DIGIT = Path("evaluation/per_digit.csv")
 CONFUSION_MATRIX = Path("evaluation/confusion_matrix.png")
 MISCLASSIFIED = Path("evaluation/misclassified.png")
+
+HOW_TO_RENEW = "`dvc repro --force train` makes it anew"
 
 DIGITS = range(dataset.CLASSES)
 BATCH = 100  # images predicted at once; with more of them this stage would take more memory than training
@@ -63,24 +66,42 @@ def main() -> None:
 
 
 def load_model() -> "keras.Model":
-    """Load the trained network, without its optimizer."""
+    """Load the trained network, without its optimizer.
+
+    Raises:
+        ValueError: the file is damaged, holds code to run, or is a network from other inputs or to other outputs.
+    """
+    if not zipfile.is_zipfile(MODEL):
+        raise ValueError(f"{MODEL}: missing, or not a whole .keras file; {HOW_TO_RENEW}")
     runtime.start(seed=0)  # prediction draws nothing; any seed does
     import keras
 
-    return keras.models.load_model(MODEL, compile=False, safe_mode=True)
+    try:
+        model = keras.models.load_model(MODEL, compile=False, safe_mode=True)
+        found = model.input_shape, model.output_shape
+    except Exception as error:  # of a damaged file Keras raises whatever its code runs into
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{MODEL}: not a model that can be loaded: {reason}; {HOW_TO_RENEW}") from error
+    expected = (None, *dataset.IMAGE_SHAPE), (None, dataset.CLASSES)
+    if found != expected:
+        told = f"expected a network from {expected[0]} to {expected[1]}, found one from {found[0]} to {found[1]}"
+        raise ValueError(f"{MODEL}: {told}; {HOW_TO_RENEW}")
+    return model
 
 
 def predict(model: "keras.Model", images: "tf.data.Dataset") -> np.ndarray:
     """Return float32 (n, 10) probabilities of the images of these batches, in their order.
 
     Raises:
-        ValueError: the model predicts something that is not a number.
+        ValueError: the model predicts something that is not a number, or not a probability.
     """
     probabilities: np.ndarray = model.predict(images, verbose=0)
     if not np.isfinite(probabilities).all():
         raise ValueError(
             f"{MODEL}: predicts probabilities that are not numbers; train it again at a lower learning rate"
         )
+    if probabilities.min() < 0 or np.abs(probabilities.sum(axis=1) - 1).max() > 0.01:
+        raise ValueError(f"{MODEL}: predicts ten numbers that are not probabilities; {HOW_TO_RENEW}")
     return probabilities
 
 

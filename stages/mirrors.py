@@ -1,15 +1,18 @@
 """Fetch a data set's arrays from a mirror: an npz archive or a folder of IDX files, over HTTP or on this machine."""
 
+import logging
+import re
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
 
 import pooch
 import requests
-from urllib3.exceptions import NewConnectionError
 
 from stages.archive import IDX_FILES, Arrays, read_idx, read_npz
 from stages.catalogue import Mirror
@@ -18,60 +21,71 @@ SEARCH_SECONDS = 10.0  # to learn whether a mirror answers, name resolution incl
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 FETCH_SECONDS = 600.0  # for one mirror altogether: 11 MB at 20 kB/s
 RETRIES = 2  # pooch waits one second, then two
+MOST_HEADERS = 2**16  # bytes of one answer; requests keeps those of all redirects
+PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 T = TypeVar("T")
 
 
 def is_url(location: str) -> bool:
     """Tell an http(s) URL from a path."""
-    return location.startswith(("http://", "https://"))
+    return location.lower().startswith(("http://", "https://"))
+
+
+def shown(text: object) -> str:
+    """Return a location, or a message that holds URLs, with `***` for user names, passwords and query strings."""
+    # An @ after a ? may end a password or be part of a query string: nothing of such a URL is shown.
+    without_both = re.sub(r"://\S*\?\S*@\S*", "://***", str(text))
+    without_user = re.sub(r"://(?:\S*:\S*|[^/\s]*)@", "://***@", without_both)
+    return re.sub(r"\?\S+?(?=[])}>:;,.'\"]*(?:\s|$))", "?***", without_user)
 
 
 def check_location(location: str) -> None:
-    """Raise ValueError or OSError unless `location` is an http(s) URL with a host, or a path that exists."""
+    """Raise ValueError or OSError unless `location` is an http(s) URL with a host, or a regular file or a folder."""
     if is_url(location):
+        if len(location.split()) > 1:  # how much of it is secret could not be told
+            raise ValueError("a mirror's URL cannot hold white space; write %20 for a space")
         try:
             requests.Request("GET", location).prepare()
         except requests.RequestException as error:
-            raise ValueError(f"{location} is not a valid URL: {error}") from error
+            raise ValueError(f"{shown(location)} is not a valid URL: {shown(error)}") from None
     elif "://" in location:
-        raise ValueError(f"{location}: a mirror must be an http or https URL or a path")
+        raise ValueError(f"{shown(location)}: a mirror must be an http or https URL or a path")
     elif not Path(location).exists():
         raise FileNotFoundError(f"{location}: no such file or folder")
-
-
-def answers(location: str) -> bool:
-    """Tell whether anybody is there: a path, or a server that takes a connection within SEARCH_SECONDS.
-
-    A server that is there and answers wrongly counts as an answer; what it serves is judged by `fetch`.
-    """
-    if not is_url(location):
-        return True
-    try:
-        return within(SEARCH_SECONDS, lambda: _takes_connection(location))
-    except TimeoutError:
-        return False
+    elif not (Path(location).is_file() or Path(location).is_dir()):
+        raise ValueError(f"{location}: a mirror must be a regular file or a folder")
 
 
 def fetch(mirror: Mirror, cap: int, folder: Path) -> Arrays:
     """Fetch a mirror's four arrays, unverified but for their form and the archive's published SHA-256.
 
     Args:
-        mirror: what to fetch; a URL or path that ends in `.npz`, or is a file, is an archive, else a folder of IDX.
+        mirror: what to fetch; a URL whose path ends in `.npz`, or a file, is an archive, else a folder of IDX files.
         cap: the most bytes that a file may have, as sent or unpacked.
         folder: where downloads lie meanwhile; made when absent, removed at the end.
 
     Raises:
+        ConnectionError: nobody is there: no server, or no proxy, took a connection within SEARCH_SECONDS. A server that
+            took one, however slow it is then, is there.
         ValueError: the mirror served something else than it should.
-        OSError: it could not be read, or not in time; requests' errors are among these.
+        OSError: it could not be read, or not in time. No message holds a password or a query string.
     """
     if not is_url(mirror.location):
         path = Path(mirror.location)
         return read_idx(path, cap) if path.is_dir() else read_npz(path, cap)
+    if not _takes_connection(mirror.location):
+        raise ConnectionError(f"{shown(mirror.location)} does not answer")
     try:
         return within(FETCH_SECONDS, lambda: _fetch_url(mirror, cap, folder))
+    except requests.exceptions.ProxyError as error:
+        raise ConnectionError(f"{shown(mirror.location)} does not answer: {shown(error)}") from None
     except TimeoutError as error:
-        raise TimeoutError(f"{mirror.location}: {error}") from error
+        raise TimeoutError(shown(f"{mirror.location}: {error}")) from None
+    except ValueError as error:
+        raise ValueError(shown(error)) from None
+    except OSError as error:
+        raise OSError(shown(error)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -97,29 +111,37 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     return outcome[0]
 
 
-def _takes_connection(url: str) -> bool:
+def _takes_connection(location: str) -> bool:
+    """Tell whether the server, or the proxy that leads to it, takes a connection; nothing is asked of it."""
+
+    def connect() -> None:
+        url = str(requests.Request("GET", location).prepare().url)
+        proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+        parts = urlsplit(url if not proxy else proxy if "://" in proxy else f"http://{proxy}")
+        address = parts.hostname, parts.port or PORTS.get(parts.scheme, 80)
+        socket.create_connection(address, CONNECT_SECONDS).close()
+
     try:
-        requests.head(url, timeout=CONNECT_SECONDS)
-    except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError):
-        return False
-    except requests.ConnectionError as error:
-        cause = error.args[0] if error.args else None
-        return not isinstance(getattr(cause, "reason", cause), NewConnectionError)
-    except requests.RequestException:
+        within(SEARCH_SECONDS, connect)
+    except ValueError:  # no address to try; `fetch` says why
         return True
+    except OSError:
+        return False
     return True
 
 
 def _fetch_url(mirror: Mirror, cap: int, folder: Path) -> Arrays:
-    if mirror.location.endswith(".npz"):
+    url = urlsplit(mirror.location)
+    if url.path.endswith(".npz"):
         return read_npz(_download(mirror.location, folder, "archive.npz", mirror.sha256, cap), cap)
     for name in IDX_FILES.values():
-        _download(f"{mirror.location.rstrip('/')}/{name}", folder, name, None, cap)
+        _download(url._replace(path=f"{url.path.rstrip('/')}/{name}").geturl(), folder, name, None, cap)
     return read_idx(folder, cap)
 
 
 def _download(url: str, folder: Path, name: str, sha256: str | None, cap: int) -> Path:
-    pooch.get_logger().setLevel("ERROR")
+    for logger in (pooch.get_logger(), logging.getLogger("urllib3")):  # their warnings quote URLs
+        logger.setLevel("ERROR")
     store = pooch.create(path=folder, base_url="", registry={name: sha256}, urls={name: url}, retry_if_failed=RETRIES)
     return Path(store.fetch(name, downloader=_CappedDownload(cap)))
 
@@ -143,9 +165,13 @@ class _CappedDownload(pooch.HTTPDownloader):  # type: ignore[misc]  # pooch has 
 
 
 def _take_as_sent(response: requests.Response, **_: Any) -> None:
-    """Refuse what another try would not mend, and keep requests from inflating what the cap has not seen."""
+    """Refuse what another try would not mend, and keep requests from reading or inflating what no cap has seen."""
     if 400 <= response.status_code < 500 or response.status_code == 206:
         raise OSError(f"{response.url}: {response.status_code} {response.reason}")
+    if sum(len(name) + len(value) for name, value in response.headers.items()) > MOST_HEADERS:
+        raise OSError(f"{response.url}: sent headers of more than {MOST_HEADERS:,} bytes")
+    if response.is_redirect:
+        response.close()  # requests reads the body of a redirect whole; of a closed response there is nothing to read
     response.raw.headers.pop("Content-Encoding", None)  # some servers say gzip of every .gz file
 
 

@@ -27,8 +27,11 @@ class Parameters:
 def main() -> None:
     """Refuse a raw file that breaks its contract, then write each split's images and labels."""
     wanted = parameters.load("preprocess", Parameters)
-    raw = read_npz(RAW, CAP)
-    check_raw(raw)
+    try:
+        raw = read_npz(RAW, CAP)
+        check_raw(raw)
+    except ValueError as error:
+        raise ValueError(f"{error}; `dvc repro --force download` makes it anew") from error
     held_out = hold_out(raw["y_train"], wanted.validation_images, wanted.seed)
     splits = {
         "train": (raw["x_train"][~held_out], raw["y_train"][~held_out]),

@@ -32,6 +32,12 @@ class Source:
 def load(path: Path = SOURCE) -> Source:
     """Read what download wrote. Raises ValueError where it is something else, OSError where it is missing."""
     try:
-        return Source(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: expected the keys dataset and requested: {error}") from error
+        loaded = Source(**json.loads(path.read_text()))
+        for name in (loaded.dataset, loaded.requested):
+            if not isinstance(name, str) or not name.isprintable():
+                raise ValueError(f"{name!r} is not a data set's name")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: expected the keys dataset and requested: {error}; `dvc repro --force download` makes it anew"
+        ) from error
+    return loaded

@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -151,6 +152,50 @@ def test_a_member_that_inflates_to_more_than_it_claims_is_refused_within_bounds(
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_long_list_of_members_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "a.npz", {})
+    entry = b"PK\x01\x02" + bytes(42)
+    entries = 1_000_000 // len(entry)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, entries, entries, entries * len(entry), 0, 0)
+    path.write_bytes(entries * entry + end)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"its list of members has 999,994 bytes, expected at most 70,000"):
+            read_npz(path, 10**6 + 22)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_larger_than_the_cap_is_refused_unread(tmp_path: Path, arrays: Arrays) -> None:
+    path = write_npz(tmp_path / "a.npz", members(arrays))
+    idx = write_idx(tmp_path / "idx", arrays) / IDX_FILES["y_test"]
+    for large in (path, idx):
+        with large.open("ab") as file:
+            file.truncate(2**40)  # a hole, of which the disk keeps nothing
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"a\.npz: has 1,099,511,627,776 bytes, expected at most 100,000"):
+            read_npz(path, CAP)
+        with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte\.gz: has 1,099,511,627,776 bytes"):
+            read_idx(idx.parent, CAP)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_no_regular_file_is_refused_unopened(tmp_path: Path, arrays: Arrays) -> None:
+    os.mkfifo(tmp_path / "fifo.npz")
+    for path in (tmp_path / "fifo.npz", Path("/dev/zero")):
+        with pytest.raises(ValueError, match=f"{path}: expected a regular file"):
+            read_npz(path, CAP)
+    images = write_idx(tmp_path / "idx", arrays) / IDX_FILES["x_train"]
+    images.unlink()
+    os.mkfifo(images)
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz: expected a regular file"):
+        read_idx(images.parent, CAP)
 
 
 def test_another_compression_than_deflate_is_refused(tmp_path: Path, arrays: Arrays) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import download, mirrors
+from stages import command, download, mirrors
 from stages.archive import RAW, Arrays, read_npz, save_npz
 from stages.catalogue import DATA_SETS, MNIST_5K, DataSet, Mirror
 from stages.source import SOURCE
@@ -34,6 +34,8 @@ class Server:
             def do_GET(self) -> None:
                 server.requests.append(self.path)
                 server.replies.get(self.path, status(404))(self)
+
+            do_HEAD = do_GET  # noqa: N815  # the name that http.server looks for
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -102,8 +104,35 @@ def inflating(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(INFLATING)
 
 
+def redirected_with_a_body(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(302)
+    handler.send_header("Location", "/elsewhere.npz")
+    handler.send_header("Content-Length", str(1000 * 2**16))
+    handler.end_headers()
+    for _ in range(1000):
+        handler.wfile.write(bytes(2**16))
+
+
+def redirected_with_long_headers(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(302)
+    handler.send_header("Location", handler.path)
+    for number in range(90):
+        handler.send_header(f"X-{number}", "x" * 60_000)
+    handler.end_headers()
+
+
+def headers_without_end(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\n")
+    while True:
+        handler.wfile.write(b"X-More: and more\r\n")
+
+
 def not_http(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"220 smtp.example.org ready\r\n")
+
+
+def malformed_headers(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\nno colon\r\n\r\nPK")
 
 
 def stall(handler: BaseHTTPRequestHandler) -> None:
@@ -184,6 +213,8 @@ def test_every_kind_of_source_gives_the_same_bytes(
         (without_end, "sent more than the"),
         (inflating, "not a whole npz archive"),
         (not_http, "BadStatusLine"),
+        (redirected_with_a_body, "404 Not Found"),
+        (headers_without_end, "got more than 100 headers"),
     ],
 )
 def test_a_mirror_that_answers_wrongly_is_refused_and_the_old_file_stays(
@@ -208,6 +239,15 @@ def test_a_mirror_that_answers_wrongly_is_refused_and_the_old_file_stays(
     assert message in line
     assert RAW.read_bytes() == b"the old file"
     assert [path.name for path in RAW.parent.iterdir()] == ["mnist.npz"]
+
+
+def test_headers_of_many_redirects_do_not_add_up(
+    tiny: Callable[..., None], server: Server, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    server.replies["/mnist.npz"] = redirected_with_long_headers
+    monkeypatch.setenv("DATASET_MIRROR", server.url("/mnist.npz"))
+    assert "sent headers of more than 65,536 bytes" in refusal("download", download.main)
+    assert len(server.requests) == 1
 
 
 def test_an_archive_in_order_with_other_digits_is_refused(
@@ -245,6 +285,7 @@ def test_an_archive_with_another_count_is_refused(
         ("http://", "is not a valid URL"),
         ("params.yaml", "not a whole npz archive"),
         (".", "expected the IDX file train-images-idx3-ubyte.gz"),
+        ("/dev/zero", "/dev/zero: a mirror must be a regular file or a folder"),
     ],
 )
 def test_a_named_mirror_that_cannot_be_right_is_refused(
@@ -353,8 +394,148 @@ def test_where_packets_vanish_the_search_gives_up(tiny: Callable[..., None], mon
     forever = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: forever.wait(30))
     monkeypatch.setattr(mirrors, "SEARCH_SECONDS", 0.2)
-    assert not mirrors.answers("http://nowhere.invalid/mnist.npz")
+    with pytest.raises(ConnectionError, match=r"nowhere\.invalid/mnist\.npz does not answer"):
+        mirrors.fetch(Mirror("http://nowhere.invalid/mnist.npz"), 0, Path("unused"))
     forever.set()
+
+
+HIDDEN = [
+    ("http://user:p%40ss@host/mnist.npz", "http://***@host/mnist.npz"),
+    ("HTTPS://user:p@s/s#w@host:8080/mnist.npz", "HTTPS://***@host:8080/mnist.npz"),
+    ("http://user:p?ss@host/mnist.npz", "http://***"),
+    ("http://s3cr3t@host/mnist.npz", "http://***@host/mnist.npz"),
+    ("http://host/@scope/mnist.npz", "http://host/@scope/mnist.npz"),
+    ("http://host/mnist.npz?token=p@ss", "http://***"),
+    ("failed with url: /a.npz?token=p@ss (Caused by", "failed with url: /a.npz?*** (Caused by"),
+    ("404 for url: http://u:p@host/a?b=c&d=e; next", "404 for url: http://***@host/a?***; next"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), HIDDEN)
+def test_a_url_is_shown_without_its_user_password_and_query(text: str, shown: str) -> None:
+    assert mirrors.shown(text) == shown
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        status(404),
+        status(500),
+        stall,
+        trickle,
+        not_http,
+        in_circles,
+        partial_content,
+        body(b"PK", length=1000),
+        body(bytes(200_000)),
+        body(b"not an archive"),
+        headers_without_end,
+        malformed_headers,
+    ],
+)
+def test_no_secret_of_a_mirror_is_shown(
+    tiny: Callable[..., None],
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    reply: Reply,
+) -> None:
+    path = "/mnist.npz?token=s3cr3t&user=p@s3cr3t"
+    server.replies[path] = reply
+    monkeypatch.setattr(mirrors, "FETCH_SECONDS", 0.8)
+    location = server.url(path).replace("://", "://user:s3cr3t@")
+    monkeypatch.setenv("DATASET_MIRROR", location)
+    with pytest.raises(SystemExit):
+        command.run("download", download.main)
+    monkeypatch.delenv("DATASET_MIRROR")
+    tiny(location, nobody().replace("://", "://user:s3cr3t@") + "?s3cr3t")
+    with pytest.raises(SystemExit):
+        command.run("download", download.main)
+    assert server.requests
+    told = "".join(capfd.readouterr())
+    assert "mirror" in told
+    assert "s3cr3t" not in told
+
+
+@pytest.mark.parametrize(
+    "location", ["http://user:s3cr3t@", "http://user:s3 s3cr3t@host/a", "ftp://user:s3cr3t@host/a?s3cr3t"]
+)
+def test_no_secret_of_an_invalid_location_is_shown(
+    tiny: Callable[..., None], monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str], location: str
+) -> None:
+    monkeypatch.setenv("DATASET_MIRROR", location)
+    assert "s3cr3t" not in refusal("download", download.main)
+
+
+def test_a_mirror_with_a_password_and_a_token_is_fetched_and_neither_is_kept(
+    tiny: Callable[..., None],
+    server: Server,
+    project: Path,
+    arrays: Arrays,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    server.replies["/mnist.npz?token=s3cr3t"] = body(npz(project, arrays))
+    for path in write_idx(project / "idx", arrays).iterdir():
+        server.replies[f"/idx/{path.name}?token=s3cr3t"] = body(path.read_bytes())
+    for path in ("/mnist.npz?token=s3cr3t", "/idx?token=s3cr3t", "/idx/?token=s3cr3t"):
+        monkeypatch.setenv("DATASET_MIRROR", server.url(path).replace("://", "://user:s3cr3t@"))
+        RAW.unlink(missing_ok=True)
+        download.main()
+        told = capfd.readouterr()
+        assert told.err == ""
+        assert f"{path.split('?')[0]}?***" in told.out
+        assert "s3cr3t" not in told.out
+        assert all(b"s3cr3t" not in kept.read_bytes() for kept in RAW.parent.iterdir())
+
+
+def test_a_server_that_is_slow_to_answer_is_waited_for(
+    tiny: Callable[..., None],
+    server: Server,
+    project: Path,
+    arrays: Arrays,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def slow_headers(handler: BaseHTTPRequestHandler) -> None:
+        for byte in b"HTTP/1.0 200 OK\r\nX-Slow: yes\r\n":
+            handler.wfile.write(bytes([byte]))
+            time.sleep(0.02)
+        handler.wfile.write(b"\r\n" + content)
+
+    content = npz(project, arrays)
+    server.replies["/mnist.npz"] = slow_headers
+    monkeypatch.setattr(mirrors, "SEARCH_SECONDS", 0.3)
+    tiny(server.url("/mnist.npz"))
+    download.main()
+    assert capsys.readouterr().err == ""
+    assert '"dataset": "mnist"' in SOURCE.read_text()
+
+
+def test_a_server_too_slow_to_answer_is_never_stood_in_for(
+    tiny: Callable[..., None], server: Server, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    server.replies["/mnist.npz"] = stall
+    tiny(server.url("/mnist.npz"))
+    assert "no mirror served mnist" in refusal("download", download.main)
+    monkeypatch.setenv("DATASET_MIRROR", server.url("/mnist.npz"))
+    assert "Read timed out" in refusal("download", download.main)
+    assert not RAW.exists()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_behind_a_proxy_it_is_the_proxy_that_must_take_a_connection(
+    tiny: Callable[..., None], server: Server, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv(f"{scheme}_proxy", nobody().removesuffix("/mnist.npz"))
+    with pytest.raises(ConnectionError, match="does not answer"):
+        mirrors.fetch(Mirror(f"{scheme}://nowhere.invalid/mnist.npz"), 0, Path("unused"))
+    monkeypatch.setenv(f"{scheme}_proxy", server.url("").replace("://", "://user:s3cr3t@"))
+    with pytest.raises(OSError, match=r"404|405|501|does not answer") as refused:
+        mirrors.fetch(Mirror(f"{scheme}://nowhere.invalid/mnist.npz"), 0, Path("unused"))
+    assert isinstance(refused.value, ConnectionError) == (scheme == "https")  # it leads to nobody
+    assert "s3cr3t" not in str(refused.value)
 
 
 def test_all_mirrors_together_are_given_less_than_a_minute() -> None:

@@ -1,5 +1,7 @@
 import csv
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -7,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from stages import cnn, dataset, evaluate, keras_archive
+from stages import cnn, dataset, evaluate, keras_archive, train
 from stages.source import SOURCE, Source
 
 
@@ -103,6 +105,139 @@ def test_a_model_that_predicts_no_numbers_is_refused_and_old_metrics_stay(
 def test_a_file_that_is_no_model_is_refused_in_one_line(model: None, refusal: Callable[..., str]) -> None:
     evaluate.MODEL.write_bytes(b"not a model")
     assert "models/model.keras" in refusal("evaluate", evaluate.main)
+
+
+def without_config(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist() if name != "config.json"}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def with_code(path: Path) -> None:
+    import keras
+
+    layers = [keras.layers.Flatten(), keras.layers.Lambda(lambda pixels: pixels), keras.layers.Dense(10)]
+    keras.Sequential([keras.Input((28, 28, 1)), *layers]).save(path)
+
+
+def of_another_input(path: Path) -> None:
+    import keras
+
+    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
+
+
+def with_two_outputs(path: Path) -> None:
+    import keras
+
+    images = keras.Input((28, 28, 1))
+    digits = keras.layers.Dense(10)(keras.layers.Flatten()(images))
+    keras.Model(images, [digits, digits]).save(path)
+
+
+def without_softmax(path: Path) -> None:
+    import keras
+
+    keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (Path.unlink, "missing, or not a whole .keras file"),
+        (lambda path: path.write_bytes(b""), "missing, or not a whole .keras file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "missing, or not a whole .keras file"),
+        (flipped, "not a model that can be loaded: Bad CRC-32"),
+        (without_config, "not a model that can be loaded"),
+        (with_code, "not a model that can be loaded: Requested the deserialization of a `Lambda` layer"),
+        (of_another_input, "expected a network from (None, 28, 28, 1) to (None, 10), found one from (None, 32, 32, 3)"),
+        (with_two_outputs, "to [(None, 10), (None, 10)]"),
+        (without_softmax, "predicts ten numbers that are not probabilities"),
+    ],
+)
+def test_a_damaged_or_foreign_model_is_refused_in_one_line_and_old_outputs_stay(
+    model: None, refusal: Callable[..., str], damage: Callable[[Path], None], message: str
+) -> None:
+    outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_DIGIT]
+    for path in outputs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("the old file")
+    damage(evaluate.MODEL)
+    line = refusal("evaluate", evaluate.main)
+    assert line.startswith("evaluate: models/model.keras: ")
+    assert message in line
+    assert line.endswith("`dvc repro --force train` makes it anew")
+    assert [path.read_text() for path in outputs] == ["the old file"] * 3
+
+
+def saved(array: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+WHOLE = saved(np.zeros((3, 28, 28, 1), np.float32))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        WHOLE[:5],
+        WHOLE[:60],
+        WHOLE[:-1],
+        b"hello, this is no array",
+        WHOLE[:10] + b"(" * 118 + WHOLE[128:],
+        WHOLE.replace(b"(3, ", b"(-3,"),
+        saved(np.array([{}])),
+        saved(np.zeros((3, 5), np.float32)),
+        saved(np.zeros((3, 28, 28, 1))),
+        saved(np.zeros((0, 28, 28, 1), np.float32)),
+        WHOLE,  # and sixty labels
+    ],
+    ids=range(12),
+)
+@pytest.mark.parametrize(("stage", "split"), [(evaluate, "test"), (train, "train")])
+def test_a_damaged_array_is_refused_in_one_line(
+    model: None, refusal: Callable[..., str], content: bytes, stage: ModuleType, split: str
+) -> None:
+    for kind in (dataset.images_path, dataset.labels_path):
+        kind("train").write_bytes(kind("test").read_bytes())
+    path = dataset.images_path(split)
+    path.write_bytes(content)
+    line = refusal("stage", stage.main)
+    assert line.startswith(f"stage: {path}: ")
+    assert line.endswith("`dvc repro --force preprocess` makes it anew")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "{}",
+        '{"dataset": 5, "requested": "mnist"}',
+        '{"dataset": "mnist\\nverdict: better", "requested": "mnist"}',
+        "[" * 100_000,
+    ],
+)
+@pytest.mark.parametrize("stage", [evaluate, train])
+def test_a_damaged_record_of_the_data_set_is_refused_in_one_line(
+    model: None, refusal: Callable[..., str], text: str, stage: ModuleType
+) -> None:
+    for kind in (dataset.images_path, dataset.labels_path):
+        kind("train").write_bytes(kind("test").read_bytes())
+    SOURCE.write_text(text)
+    line = refusal("stage", stage.main)
+    assert line.startswith("stage: data/raw/dataset.json: expected the keys dataset and requested")
+    assert line.endswith("`dvc repro --force download` makes it anew")
 
 
 def test_a_perfect_model_leaves_an_empty_grid(tmp_path: Path) -> None:
