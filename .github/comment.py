@@ -1,8 +1,8 @@
 """Post a report, a folder that review.report wrote, as the one comment of its pull request, and push its pictures.
 
-A comment shows pictures only by address, so they go to a branch of their own, in a folder for each commit under review.
-The report comes from code of the pull request: its Markdown is passed on as text, of its other files only plain PNGs,
-and nothing of it is run. Needs the standard library, git and gh.
+A comment shows pictures only by address, so they go to a branch of their own, in a folder for each pull request. Of
+each there are those of its newest commit, which the comment shows, and only of the newest pull requests. The report is
+passed on as text, of its other files only plain PNGs, and nothing of it is run. Needs the standard library, git and gh.
 
 Environment: GH_TOKEN, GITHUB_REPOSITORY, GITHUB_SERVER_URL and GITHUB_RUN_ID as GitHub sets them; PULL_REQUEST, its
 number; HEAD_SHA, the commit under review.
@@ -19,7 +19,9 @@ from pathlib import Path
 MARKER = "<!-- review -->"  # finds the comment again
 AUTHOR = "github-actions[bot]"
 BRANCH = "review-pictures"
+ATTEMPTS = 5  # to push, when other runs push as well
 LONGEST = 65_536  # characters that GitHub takes in a comment
+KEPT = 100  # pull requests whose pictures the branch holds
 LARGEST = 2**20  # bytes of a picture; those of review.report have about a tenth
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -53,9 +55,10 @@ def find_pictures(report: Path) -> dict[str, Path]:
 
 
 def push(pictures: dict[str, Path], origin: str, folder: str) -> None:
-    """Add pictures to the branch in one commit, beside all that it holds; begin the branch where there is none.
+    """Make the branch one commit without parents: these pictures as all of their pull request, and those of others.
 
-    Another run may push at the same time, and then the second of the two starts again from what the first left.
+    So what is replaced is in no history, and the branch does not grow. Another run may push at the same time, and then
+    the second of the two starts again from what the first left.
     """
     settings = {
         "credential.helper": "!gh auth git-credential",  # hands git the token, which is in no file or command line
@@ -72,22 +75,34 @@ def push(pictures: dict[str, Path], origin: str, folder: str) -> None:
         for key, value in settings.items():
             git("config", key, value)
         blobs = {name: git("hash-object", "-w", "--no-filters", str(path.resolve())) for name, path in pictures.items()}
-        for attempt in (1, 2, 3):
+        for attempt in range(1, ATTEMPTS + 1):
             git("read-tree", "--empty")
-            parents = []
+            before = ""  # the branch must still be there, or still not, when ours arrives
             if git("ls-remote", "origin", f"refs/heads/{BRANCH}"):
                 git("fetch", "--quiet", "--depth=1", "--filter=blob:none", "origin", f"refs/heads/{BRANCH}")
-                git("read-tree", "FETCH_HEAD")
-                parents = ["-p", git("rev-parse", "FETCH_HEAD")]
+                before = git("rev-parse", "FETCH_HEAD")
+                git("read-tree", before)
+            for number in outdated(git("ls-files").splitlines(), folder):
+                git("rm", "-r", "--cached", "--quiet", number)
             for name, blob in blobs.items():
                 git("update-index", "--add", "--cacheinfo", f"100644,{blob},{folder}/{name}")
-            commit = git("commit-tree", git("write-tree", "--missing-ok"), *parents, "-m", f"Pictures of {folder}")
+            commit = git("commit-tree", git("write-tree", "--missing-ok"), "-m", "Pictures of reviews")
+            lease = f"--force-with-lease=refs/heads/{BRANCH}:{before}"
             try:
-                git("push", "--quiet", "origin", f"{commit}:refs/heads/{BRANCH}")
+                git("push", "--quiet", lease, "origin", f"{commit}:refs/heads/{BRANCH}")
                 return
             except subprocess.CalledProcessError:
-                if attempt == 3:
+                if attempt == ATTEMPTS:
                     raise
+
+
+def outdated(files: list[str], folder: str) -> list[str]:
+    """Return the top folders to remove: that of this pull request, what is none of one, and all but the newest."""
+    ours = folder.partition("/")[0]
+    found = {path.partition("/")[0] for path in files}
+    others = [name for name in found if re.fullmatch("pr-[0-9]+", name) and name != ours]
+    kept = sorted(others, key=lambda name: int(name.removeprefix("pr-")))[-(KEPT - 1) :]
+    return sorted(found - set(kept))
 
 
 def link(markdown: str, pictures: dict[str, Path], address: str) -> str:
@@ -103,7 +118,8 @@ def body(markdown: str, footer: str) -> str:
     """Return the comment: the marker, the report, as much of it as GitHub takes, and the footer."""
     room = LONGEST - len(MARKER) - len(footer) - 100
     if len(markdown) > room:
-        markdown = f"{markdown[:room]}\n\n(The rest is in the artifact.)"
+        whole_lines = markdown[:room].rpartition("\n")[0]  # half a line could be half a code span
+        markdown = f"{whole_lines}\n\n(The rest is in the artifact.)"
     return f"{MARKER}\n{markdown.rstrip()}\n\n{footer}\n"
 
 

@@ -7,15 +7,13 @@ on the same images are compared image by image, with McNemar's exact test: it se
 import argparse
 import json
 import os
-import re
 import sys
 from dataclasses import asdict
 from typing import Any
 
-from dvc.exceptions import DvcException
-from scmrepo.exceptions import SCMError
-
+from review.command import command
 from review.comparison import Comparison, changed_parameters, compare, metrics
+from review.escaping import markdown, unquote
 from review.findings import conclude, facts, reasons, tables
 from review.paired import Verdict, judge
 from review.revision import Results, load
@@ -23,6 +21,7 @@ from review.revision import Results, load
 COLOURS: dict[Verdict, int] = {"better": 32, "worse": 31, "cannot be told apart": 33}  # ANSI green, red, yellow
 
 
+@command("compare", refused=2)
 def main(arguments: list[str] | None = None) -> int:
     """Print the comparison; return 0, or 1 where --fail-if says so, or 2 where there is nothing to compare."""
     parser = argparse.ArgumentParser(
@@ -37,11 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     form.add_argument("--json", action="store_const", dest="render", const=as_json, help="for programs")
     parser.add_argument("--fail-if", choices=["worse", "not-better"], help="exit with 1 if that is the verdict on HEAD")
     options = parser.parse_args(arguments)
-    try:
-        comparison = compare(load(options.base), load(options.head))
-    except (DvcException, SCMError, ValueError, OSError) as error:
-        print(f"compare: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    comparison = compare(load(options.base), load(options.head))
     print(options.render(comparison) if options.render else as_text(comparison, colour=_colour_is_wanted()))
     failures: dict[str | None, set[Verdict]] = {"worse": {"worse"}, "not-better": {"worse", "cannot be told apart"}}
     return 1 if comparison.verdict in failures.get(options.fail_if, set()) else 0
@@ -50,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 def as_text(comparison: Comparison, colour: bool) -> str:
     """Render for a terminal."""
     blocks = ["\n".join(facts(comparison))]
-    for table in tables(comparison):
+    for table in ([[unquote(cell) for cell in row] for row in table] for table in tables(comparison)):
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = []
         for first, *cells in table:
@@ -65,12 +60,12 @@ def as_text(comparison: Comparison, colour: bool) -> str:
 
 def as_markdown(comparison: Comparison) -> str:
     """Render for a comment on GitHub: the verdict first, then as in a terminal."""
-    blocks = [f"**{conclude(comparison)}**", "\n".join(f"- {_plain_markdown(fact)}" for fact in facts(comparison))]
+    blocks = [f"**{markdown(conclude(comparison))}**", "\n".join(f"- {markdown(fact)}" for fact in facts(comparison))]
     for table in tables(comparison):
-        header, *rows = [[_escaped(cell) for cell in row] for row in table]
+        header, *rows = [[markdown(cell) for cell in row] for row in table]
         ruler = ["---", *("---:" for _ in header[1:])]
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [header, ruler, *rows]))
-    blocks.append("\n".join(f"- {reason}" for reason in reasons(comparison)))
+    blocks.append("\n".join(f"- {markdown(reason)}" for reason in reasons(comparison)))
     return "\n\n".join(blocks)
 
 
@@ -103,15 +98,6 @@ def as_json(comparison: Comparison) -> str:
 
 def _identity(side: Results) -> dict[str, Any]:
     return {key: getattr(side, key) for key in ("revision", "commit", "dataset", "train_images")}
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*|<\[])", r"\\\1", text)
-
-
-def _plain_markdown(fact: str) -> str:
-    """Escape a fact, but for the names of revisions and commands, which are in backticks."""
-    return "".join(part if part.startswith("`") else _escaped(part) for part in re.split(r"(`[^`]*`)", fact))
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from review.comparison import Comparison, changed_parameters, metrics, sides
+from review.escaping import quote
 from review.notation import interval, p_value, shown, smallest
 from review.paired import ALPHA, Digit, Paired, judge
 from review.seeds import CAUTION, explain_seeds, seed_fact, seed_rows
@@ -14,7 +15,7 @@ def facts(comparison: Comparison) -> Iterator[str]:
     """Yield what the two sides are, and what is not compared, in a line each."""
     for label, side in (("base", comparison.base), ("head", comparison.head)):
         commit = f" ({side.commit[:7]})" if side.commit else ""
-        yield f"{label}: {side.name}{commit}, trained on {side.train_images:,} images of {side.dataset}"
+        yield f"{label}: {side.name}{commit}, trained on {side.train_images:,} images of {quote(side.dataset)}"
     for split, found in sides(comparison.base.predictions, comparison.head.predictions).items():
         if len(found) == 1:
             yield f"{split}: only {next(iter(found))} has predictions of it, so it is not compared"
@@ -26,10 +27,10 @@ def facts(comparison: Comparison) -> Iterator[str]:
 def tables(comparison: Comparison) -> Iterator[Table]:
     """Yield the parameters that differ, the metrics, the accuracy by split, and the images won and lost by digit."""
     if parameters := changed_parameters(comparison):
-        rows = [[key, shown(values, "base"), shown(values, "head")] for key, values in parameters.items()]
+        rows = [[quote(key), shown(values, "base"), shown(values, "head")] for key, values in parameters.items()]
         yield [["parameter", "base", "head"], *rows]
     columns = ["base", "head", "difference"]
-    rows = [[key, *(shown(values, column) for column in columns)] for key, values in metrics(comparison).items()]
+    rows = [[quote(key), *(shown(values, column) for column in columns)] for key, values in metrics(comparison).items()]
     yield [["metric", *columns], *rows]
     splits = list(comparison.splits.values())
     yield [

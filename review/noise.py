@@ -19,7 +19,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from review.command import command
 from review.revision import NOISE, PARAMS, SPLITS, leaves, recipe_of
+from stages.parameters import MOST_BYTES, parse
 
 RAW = Path("data/raw")
 SOURCE = RAW / "dataset.json"
@@ -28,6 +30,7 @@ RUNS = Path(".dvc/tmp/noise")
 METRICS = ("accuracy", "loss")
 
 
+@command("noise", refused=1)
 def main(arguments: list[str] | None = None) -> int:
     """Measure, write evaluation/seed_noise.json and return 0; or say in one line why not, and return 1."""
     parser = argparse.ArgumentParser(prog="python -m review.noise", description=(__doc__ or "").splitlines()[0])
@@ -42,9 +45,6 @@ def main(arguments: list[str] | None = None) -> int:
         by_seed = list(measure(document, range(options.seeds)))
         record = summarize(dataset, document, by_seed)
         keep(record, Path(NOISE))
-    except (YAMLError, ValueError, OSError) as error:
-        print(f"noise: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("noise: interrupted; the runs that ended are kept, and the same command goes on", file=sys.stderr)
         return 130
@@ -121,12 +121,22 @@ def keep(record: Mapping[str, Any], path: Path) -> None:
 
 def _load(recipe: Path) -> dict[str, Any]:
     try:
-        document = YAML(typ="safe").load(recipe.read_text(encoding="utf-8"))
+        with recipe.open("rb") as file:
+            document = parse(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         raise FileNotFoundError(f"{recipe}: no such file; it must be a params.yaml") from None
-    if not (isinstance(document, dict) and isinstance(document.get("train"), dict) and "download" in document):
-        raise ValueError(f"{recipe}: expected the sections of a params.yaml")
-    return document
+    except (YAMLError, ValueError) as error:
+        raise ValueError(f"{recipe}: {error}") from None
+    match document:
+        case {"download": {"dataset": _}, "train": dict()}:
+            pass
+        case _:
+            raise ValueError(f"{recipe}: expected the sections of a params.yaml, download with the key dataset")
+    try:
+        json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{recipe}: expected texts, numbers, lists and true, false or null: {error}") from None
+    return dict(document)
 
 
 def _dataset(document: Mapping[str, Any]) -> str:

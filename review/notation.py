@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from review.escaping import quote, shorten
 from review.paired import Accuracy, Paired, Spread
 
 
@@ -13,7 +14,9 @@ def shown(values: Mapping[str, Any], column: str) -> str:
     value = values[column]
     if column == "difference":
         return f"{value:+g}" if value else "0"
-    return "null" if value is None else repr(value)
+    if value is None or isinstance(value, bool | int | float):
+        return "null" if value is None else shorten(repr(value))
+    return quote(repr(value))
 
 
 def interval(accuracy: Accuracy) -> str:

@@ -5,27 +5,27 @@ are learning curves of both sides, and confusion matrices of the split that deci
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from dvc.exceptions import DvcException
-from ruamel.yaml.error import YAMLError
-from scmrepo.exceptions import SCMError
 
+from review.command import REFUSALS, command
 from review.compare import as_markdown
 from review.comparison import Comparison, compare
+from review.escaping import quote
 from review.findings import conclude
 from review.page import as_page
 from review.pictures import draw_confusion_matrices, draw_difference, draw_learning_curves
 from review.revision import HISTORY, Predictions, load, open_repo
 from review.verify import LOCK, check
+from stages.command import one_line, printable
 
 CURVES, MATRICES, DIFFERENCE = "learning_curves.png", "confusion_matrices.png", "confusion_difference.png"
 
 
+@command("report", refused=2)
 def main(arguments: list[str] | None = None) -> int:
     """Write the report; return 0, or 2 where there is nothing to compare or nowhere to write."""
     parser = argparse.ArgumentParser(
@@ -37,14 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
     parser.add_argument("--output", type=Path, default=Path("report"), help="the folder to write (default: report)")
     options = parser.parse_args(arguments)
-    try:
-        comparison = compare(load(options.base), load(options.head))
-        files = render(comparison, check_lock(options.head))
-        save(options.output, files)
-    except (DvcException, SCMError, ValueError, OSError) as error:
-        print(f"report: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(f"report: {conclude(comparison)} -> {options.output} ({', '.join(files)})")
+    comparison = compare(load(options.base), load(options.head))
+    files = render(comparison, check_lock(options.head))
+    save(options.output, files)
+    print(f"report: {conclude(comparison)} -> {printable(str(options.output))} ({', '.join(files)})")
     return 0
 
 
@@ -80,9 +76,10 @@ def check_lock(revision: str | None) -> str:
     try:
         with open_repo(revision) as repo:
             findings = dict(check(repo))
-    except (DvcException, YAMLError, ValueError, OSError) as error:
-        return f"**`{LOCK}` of head cannot be checked:** {_escaped(str(error))}"
-    false = [f"- {_escaped(name)}: {_escaped('; '.join(reasons))}" for name, reasons in findings.items() if reasons]
+    except REFUSALS as error:
+        message = one_line(error).replace("`", "'")
+        return f"**`{LOCK}` of head cannot be checked:** {quote(message)}"
+    false = [f"- {quote(name)}: {', '.join(map(quote, reasons))}" for name, reasons in findings.items() if reasons]
     if not false:
         return f"`{LOCK}` of head is true: the results belong to the code, the parameters and the data beside them."
     return "\n".join([f"**`{LOCK}` of head is not true of {len(false)} of {len(findings)} stages:**", "", *false])
@@ -114,11 +111,6 @@ def save(folder: Path, files: Mapping[str, bytes]) -> None:
                 partial.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(f"{folder} could not be written: {error.strerror or error}") from error
-
-
-def _escaped(text: str) -> str:
-    """Keep text, in which a command or a parameter may be quoted, from being read as Markdown or HTML."""
-    return re.sub(r"([\\`*_~|<>&\[\]!@#])", r"\\\1", " ".join(text.split()))
 
 
 if __name__ == "__main__":

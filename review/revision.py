@@ -7,17 +7,22 @@ import csv
 import io
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from dvc.repo import Repo
-from ruamel.yaml import YAML
+from dvc.scm import SCMError
+from pygit2 import GitError
 from ruamel.yaml.error import YAMLError
 
+from review.escaping import quote
 from review.paired import Spread
+from stages.parameters import MOST_BYTES, parse
 
 PARAMS = "params.yaml"
 METRICS = "metrics.json"
@@ -25,6 +30,11 @@ HISTORY = "evaluation/history.csv"
 PREDICTIONS = "evaluation/predictions.csv"
 PROVENANCE = "models/provenance.json"
 NOISE = "evaluation/seed_noise.json"
+
+# Bytes of a file, many times what the stages write for all of MNIST (160 kB of predictions, 25 kB of noise).
+MOST = 2**20
+MOST_PREDICTIONS = 10 * 2**20
+MOST_KEY = 200  # characters of a dotted key
 
 SPLITS = ("validation", "test")  # tuning is decided on the first; the second is for the final word
 COLUMNS = {  # of the predictions: the form of each, and its name
@@ -91,12 +101,12 @@ def load(revision: str | None) -> Results:
         DvcException, SCMError: there is no such revision, or no repository.
     """
     with open_repo(revision) as repo:
-        predictions = _read(repo, revision, PREDICTIONS, parse_predictions)
+        predictions = _read(repo, revision, PREDICTIONS, parse_predictions, most=MOST_PREDICTIONS)
         dataset, train_images = _read(repo, revision, PROVENANCE, parse_provenance)
         return Results(
             revision=revision,
             commit=None if revision is None else repo.get_rev(),
-            parameters=_read(repo, revision, PARAMS, parse_parameters, missing={}),
+            parameters=_read(repo, revision, PARAMS, parse_parameters, missing={}, most=MOST_BYTES),
             metrics=_read(repo, revision, METRICS, parse_metrics, missing={}),
             predictions=predictions,
             dataset=dataset,
@@ -110,19 +120,63 @@ def open_repo(revision: str | None) -> Repo:
     """Open this folder's repository as it is at `revision`, or with None as the files in the folder are.
 
     Raises:
-        ValueError: `revision` is no commit. DvcException, SCMError: there is no such revision, or no repository.
+        ValueError: `revision` is no commit. DvcException, SCMError: there is no such revision, or no DVC repository.
+        OSError: there is no Git repository, or it belongs to another user.
     """
     if revision is not None and not revision.strip():
         raise ValueError(f"unknown Git revision '{revision}'")  # to Repo an empty one is this folder
     try:
-        return Repo(rev=revision, uninitialized=revision is not None)  # what a commit lacks is told file by file
+        repo = Repo(rev=revision, uninitialized=revision is not None)  # what a commit lacks is told file by file
+    except GitError as error:
+        if "not owned" not in str(error):
+            raise
+        folder = re.sub(".*repository path '(.*)' is not owned.*", r"\1", str(error))
+        raise PermissionError(
+            f"{folder} belongs to another user: `git config --global --add safe.directory {shlex.quote(folder)}` lets "
+            "you read its revisions"
+        ) from None
+    except SCMError as error:
+        if "is not a git repository" not in str(error):
+            raise
+        raise FileNotFoundError(
+            f"{Path.cwd()} is not a git repository: run `git init`, `git add --all` and `git commit` in it first"
+        ) from None
     except AttributeError:  # from pygit2, for a folder or a file within a commit
-        raise ValueError(f"`{revision}` is not a commit") from None
+        raise ValueError(f"{quote(revision or '')} is not a commit") from None
+    # libgit2 takes a tag or a branch whose name is 40 hex digits before the commit of these digits; git does not.
+    if revision and re.fullmatch("[0-9a-f]{40}", revision) and repo.get_rev() != revision:
+        repo.close()
+        raise ValueError(f"{revision} is not a commit, or a branch or tag of another has that name")
+    return repo
+
+
+def read(repo: Repo, path: str, most: int) -> bytes:
+    """Return the bytes of a file in the repository's folder or revision.
+
+    Raises:
+        FileNotFoundError: there is no such file. ValueError: it has more than `most` bytes.
+    """
+    full = repo.fs.join(repo.root_dir, path)
+    if not repo.fs.isfile(full):
+        raise FileNotFoundError(f"there is no {path}")
+    check_object(repo, full, most)
+    with repo.fs.open(full, "rb") as file:
+        content: bytes = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"expected a file of at most {most:,} bytes, found more")
+    return content
+
+
+def check_object(repo: Repo, full: str, most: int) -> None:
+    """Refuse a file of a revision that has more than `most` bytes: Git's objects are read whole, or not at all."""
+    sha = repo.fs.info(full).get("sha")
+    if sha and (size := repo.scm.pygit2.repo.odb.read_header(sha)[1]) > most:
+        raise ValueError(f"{full.lstrip('/')}: expected a file of at most {most:,} bytes, found {size:,}")
 
 
 def parse_parameters(text: str) -> dict[str, Any]:
     """Return each parameter by its dotted key, with the value that DVC sees."""
-    document = YAML(typ="safe").load(text)
+    document = parse(text.encode())
     if not isinstance(document, dict | None):
         raise ValueError("expected sections of keys")
     return dict(leaves(document or {}))
@@ -204,9 +258,15 @@ def parse_history(text: str) -> dict[str, list[float]]:
 
 
 def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the value of each leaf of a nested mapping."""
+    """Yield the dotted key and the value of each leaf of a nested mapping.
+
+    Raises:
+        ValueError: a key has more than MOST_KEY characters; written before each of many others it would fill memory.
+    """
     for key, value in node.items():
         name = key if isinstance(key, str) and key.isprintable() else repr(key)
+        if len(prefix) + len(name) > MOST_KEY:
+            raise ValueError(f"expected keys of at most {MOST_KEY} characters, found {_short(prefix + name)}")
         if isinstance(value, Mapping) and value:
             yield from leaves(value, f"{prefix}{name}.")
         else:
@@ -245,10 +305,17 @@ def _by_image(rows: Mapping[int, tuple[int, int]]) -> Predictions:
     return Predictions(table[:, 0], table[:, 1], table[:, 2])
 
 
-def _read(repo: Repo, revision: str | None, path: str, parse: Callable[[str], T], missing: T | None = None) -> T:
+def _read(
+    repo: Repo,
+    revision: str | None,
+    path: str,
+    parse: Callable[[str], T],
+    missing: T | None = None,
+    most: int = MOST,
+) -> T:
     try:
-        return parse(repo.fs.read_text(repo.fs.join(repo.root_dir, path), encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return parse(read(repo, path, most).decode("utf-8"))
+    except FileNotFoundError:
         if missing is not None:
             return missing
         remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
@@ -258,7 +325,9 @@ def _read(repo: Repo, revision: str | None, path: str, parse: Callable[[str], T]
 
 
 def _name(revision: str | None) -> str:
-    return "this folder" if revision is None else f"`{revision}`"
+    if revision is None:
+        return "this folder"
+    return quote(revision[:10] if re.fullmatch("[0-9a-f]{40}", revision) else revision)
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from review.comparison import Comparison, changes, measured
+from review.escaping import quote
 from review.notation import p_value, shown, spread
 from review.paired import ALPHA, Paired, Seeds
 from review.revision import Noise, Results, recipe_of
@@ -77,6 +78,6 @@ def explain_seeds(paired: Paired) -> str:
 
 def _unlike_recipe(side: Results, record: Noise) -> str:
     if side.dataset != record.dataset:
-        return f"it was measured on {record.dataset}"
+        return f"it was measured on {quote(record.dataset)}"
     unlike = changes(record.parameters, recipe_of(side.parameters))
-    return "it was measured at " + ", ".join(f"{key} {shown(values, 'base')}" for key, values in unlike.items())
+    return "it was measured at " + ", ".join(f"{quote(key)} {shown(values, 'base')}" for key, values in unlike.items())

@@ -11,40 +11,43 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from dvc.dependency.param import ParamsDependency
-from dvc.exceptions import DvcException
 from dvc.output import Output
 from dvc.repo import Repo
+from dvc.repo.index import Index
 from dvc.stage import PipelineStage
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from scmrepo.exceptions import SCMError
 
-from review.revision import PROVENANCE, leaves, open_repo
+from review.command import command
+from review.escaping import shorten
+from review.revision import MOST, PARAMS, PROVENANCE, check_object, leaves, open_repo, read
+from stages.command import printable
+from stages.parameters import MOST_BYTES, parse
 
+PIPELINE = "dvc.yaml"
 LOCK = "dvc.lock"
+
+MOST_IN_GIT = 100 * 2**20  # bytes of a file; GitHub takes no larger ones
 
 Entry = Mapping[str, Any]
 
 
+@command("verify", refused=1)
 def main(arguments: list[str] | None = None) -> int:
     """Print a line a stage, and return 0 if all of dvc.lock is true, else 1."""
     parser = argparse.ArgumentParser(prog="python -m review.verify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("revision", nargs="?", help="a commit, branch or tag; without it, the files in this folder")
     revision = parser.parse_args(arguments).revision
-    try:
-        with open_repo(revision) as repo:
-            findings = dict(check(repo))
-    except (DvcException, SCMError, YAMLError, ValueError, OSError) as error:
-        print(f"verify: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+    with open_repo(revision) as repo:
+        findings = dict(check(repo))
     for name, reasons in findings.items():
-        print(f"verify: {name}: {'; '.join(reasons) or 'true'}")
+        told = [shorten(printable(text)) for text in (name, *reasons)]
+        print(f"verify: {told[0]}: {'; '.join(told[1:]) or 'true'}")
     false = sum(bool(reasons) for reasons in findings.values())
     verdict = f"is not true of {false} of" if false else "is true of all"
-    print(f"verify: {LOCK} of {revision or 'this folder'} {verdict} {len(findings)} stages")
+    print(f"verify: {LOCK} of {printable(revision or 'this folder')} {verdict} {len(findings)} stages")
     return 1 if false else 0
 
 
@@ -55,7 +58,7 @@ def check(repo: Repo) -> Iterator[tuple[str, list[str]]]:
         OSError: there is no dvc.lock. ValueError: it is not a lock file. DvcException: DVC refuses dvc.yaml.
     """
     entries = load_lock(repo)
-    stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
+    stages = load_stages(repo)
     written = {out["path"]: (name, out.get("md5")) for name, entry in entries.items() for out in entry.get("outs", [])}
     for stage in stages:
         name = str(stage.name)
@@ -73,12 +76,39 @@ def check(repo: Repo) -> Iterator[tuple[str, list[str]]]:
 def load_lock(repo: Repo) -> dict[str, Entry]:
     """Read the stages of dvc.lock from the repository's checkout or revision."""
     try:
-        document = YAML(typ="safe").load(repo.fs.read_text(repo.fs.join(repo.root_dir, LOCK), encoding="utf-8"))
+        document = _bounded(repo, LOCK)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no {LOCK}: `dvc repro` writes it") from None
     if not isinstance(document, dict) or not isinstance(document.get("stages"), dict):
         raise ValueError(f"{LOCK} must hold the key stages, as DVC writes it")
     return dict(document["stages"])
+
+
+def load_stages(repo: Repo) -> list[PipelineStage]:
+    """Read the stages of dvc.yaml from the repository's checkout or revision, in its order.
+
+    DVC expands this file and params.yaml without a bound, so they are bounded before. What repeats stages or values by
+    a rule of its own (vars, foreach, matrix and ${...}) is refused, for it has no bound that is as easy to see.
+    """
+    document = _bounded(repo, PIPELINE)
+    stages = document.get("stages") if isinstance(document, dict) else None
+    each = [document, *(stages.values() if isinstance(stages, dict) else [])]
+    rules = {key for entry in each if isinstance(entry, dict) for key in entry} & {"vars", "foreach", "matrix"}
+    if rules or "${" in repr(document):
+        raise ValueError(f"{PIPELINE}: stages must be written out, without {', '.join(sorted(rules)) or '${...}'}")
+    with suppress(FileNotFoundError):
+        _bounded(repo, PARAMS)
+    found = Index.from_file(repo, repo.fs.join(repo.root_dir, PIPELINE)).stages
+    return [stage for stage in found if isinstance(stage, PipelineStage)]
+
+
+def _bounded(repo: Repo, path: str) -> Any:
+    """Read a file that DVC takes for YAML, or check the size of one that it does not, before DVC expands it."""
+    try:
+        content = read(repo, path, MOST_BYTES)
+        return None if path.endswith((".json", ".toml", ".py")) else parse(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _command(stage: PipelineStage, entry: Entry) -> Iterator[str]:
@@ -93,6 +123,8 @@ def _parameters(stage: PipelineStage, entry: Entry) -> Iterator[str]:
         locked |= {f"{file}:{key}": value for key, value in leaves(values)}
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
+            with suppress(FileNotFoundError):
+                _bounded(dep.repo, dep.def_path)
             present |= {f"{dep.def_path}:{key}": value for key, value in leaves(dep.read_params())}
     for key in sorted(locked.keys() | present.keys()):
         if locked.get(key) != present.get(key) or (key in locked) != (key in present):
@@ -134,10 +166,9 @@ def _outputs(repo: Repo, stage: PipelineStage, entry: Entry) -> Iterator[str]:
 
 def _data_set(repo: Repo) -> Iterator[str]:
     """A lock may be true of a stand-in data set; the results are then not those that params.yaml asks for."""
-    root = repo.root_dir
     try:
-        used = json.loads(repo.fs.read_text(repo.fs.join(root, PROVENANCE)))["dataset"]
-        asked = YAML(typ="safe").load(repo.fs.read_text(repo.fs.join(root, "params.yaml")))["download"]["dataset"]
+        used = json.loads(read(repo, PROVENANCE, MOST))["dataset"]
+        asked = _bounded(repo, PARAMS)["download"]["dataset"]
     except (OSError, ValueError, KeyError, TypeError):
         return  # the stage that writes the one, or reads the other, has its own reason
     if used != asked:
@@ -156,6 +187,7 @@ def _md5(repo: Repo, path: str) -> str | None:
     full = repo.fs.join(repo.root_dir, path)
     if not repo.fs.isfile(full):
         return None
+    check_object(repo, full, MOST_IN_GIT)
     digest = hashlib.md5(usedforsecurity=False)
     with repo.fs.open(full, "rb") as file:
         while block := file.read(2**20):

@@ -29,7 +29,7 @@ def run(name: str, main: Callable[[], None]) -> None:
     except (ValueError, OSError) as error:
         if sys.flags.dev_mode:
             raise
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{name}: interrupted; outputs are as they were, or whole", file=sys.stderr)
@@ -48,3 +48,13 @@ def refuse_other_kernels() -> None:
         value = os.environ.get(name, "")
         if value and (name != "GLIBC_TUNABLES" or "glibc.cpu." in value):
             raise ValueError(f"the environment variable {name} is {value!r}, which changes results; unset it")
+
+
+def one_line(message: object) -> str:
+    """Return the text of a message, such as an error's, as one line that a terminal prints and does not obey."""
+    return printable(" ".join(str(message).split()))
+
+
+def printable(text: str) -> str:
+    """Escape what has no mark of its own: control characters, line breaks, marks that change the direction of text."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -9,8 +9,14 @@ from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 PARAMS = Path("params.yaml")
+
+# Limits of a YAML file, many times what the largest of this project has (dvc.lock: 9 kB, 400 values).
+MOST_BYTES = 2**18
+MOST_VALUES = 10_000
+MOST_LEVELS = 50
 
 T = TypeVar("T")
 Rule = Callable[[Any], bool]
@@ -36,6 +42,43 @@ def load(section: str, kind: type[T], path: Path = PARAMS) -> T:
         if not each.metadata["rule"](values[key]):
             raise ValueError(f"{path}: {section}.{key} must be {each.metadata['expected']}, got {_shown(values[key])}")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def parse(content: bytes) -> Any:
+    """Load a YAML document as DVC does, once its size is known to be bounded.
+
+    An alias repeats a value: ten lists of ten aliases to each other stand for 10**10 values. The size is that with
+    each alias replaced by what it repeats, and is counted before any value is made. A text counts once more for each
+    100 characters.
+
+    Raises:
+        YAMLError: it is not YAML. ValueError: it is not UTF-8, or exceeds MOST_BYTES, MOST_VALUES or MOST_LEVELS.
+    """
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"expected a file of at most {MOST_BYTES:,} bytes, found more")
+    text = content.decode("utf-8")
+    anchored: dict[str | None, float] = {}
+    unfinished: list[tuple[str | None, float]] = []  # the anchor of each open collection, and the size outside of it
+    size: float = 0
+    for event in YAML(typ="safe").parse(text):
+        if isinstance(event, CollectionStartEvent):
+            unfinished.append((event.anchor, size))
+            anchored[event.anchor] = math.inf  # an alias within what it names would repeat for ever
+            size = 1
+        elif isinstance(event, CollectionEndEvent):
+            anchor, outside = unfinished.pop()
+            anchored[anchor] = size
+            size += outside
+        elif isinstance(event, ScalarEvent):
+            anchored[event.anchor] = 1 + len(event.value) // 100
+            size += anchored[event.anchor]
+        elif isinstance(event, AliasEvent):
+            size += anchored.get(event.anchor, 0)  # of an unknown anchor the parser complains below
+        if len(unfinished) > MOST_LEVELS:
+            raise ValueError(f"expected values nested at most {MOST_LEVELS} deep, found more")
+        if size > MOST_VALUES:
+            raise ValueError(f"expected at most {MOST_VALUES:,} values with all aliases replaced, found more")
+    return YAML(typ="safe").load(text)
 
 
 def whole_number(at_least: int, at_most: int | None = None) -> Any:
@@ -78,7 +121,8 @@ def choice(of: Sequence[str | None]) -> Any:
 
 def _section(section: str, path: Path) -> dict[str, Any]:
     try:
-        document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            document = parse(file.read(MOST_BYTES + 1))
     except (YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     except FileNotFoundError:

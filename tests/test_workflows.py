@@ -1,5 +1,6 @@
 """The workflows of GitHub: what they may do, and the comment on a pull request, with a gh that is none."""
 
+import itertools
 import json
 import os
 import re
@@ -99,7 +100,19 @@ class GitHub:
         return list(json.loads(self.state.read_text()))
 
     def git(self, *arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(
+            ["git", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+
+    def commit(self, paths: list[str]) -> str:
+        """Write a commit of such files to the origin, as another run would, and return its hash."""
+        blob = self.git("-C", str(self.origin), "hash-object", "-w", "--stdin").strip()
+        index = ["env", f"GIT_INDEX_FILE={self.folder / 'index'}", "git", "-C", str(self.origin)]
+        listed = "".join(f"100644 {blob}\t{path}\n" for path in paths)
+        subprocess.run([*index, "update-index", "--index-info"], input=listed, text=True, check=True, timeout=60)
+        tree = subprocess.check_output([*index, "write-tree"], text=True, timeout=60).strip()
+        who = ["-c", "user.name=Other", "-c", "user.email=other@example.org"]
+        return self.git("-C", str(self.origin), *who, "commit-tree", tree, "-m", "of another run").strip()
 
     def pushed(self) -> list[str]:
         """The paths on the side branch; none where there is no such branch."""
@@ -163,15 +176,35 @@ def test_the_job_that_may_write_takes_its_script_from_base_and_leaves_no_token_b
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_a_false_lock_fails_a_job_that_waits_for_the_comment() -> None:
+RESULTS = ("success", "failure", "cancelled", "skipped")
+
+
+def test_the_check_passes_only_if_all_that_it_needs_succeeded() -> None:
     job = REVIEW["jobs"]["lock"]
     assert job["needs"] == ["report", "comment"]
+    assert job["if"] == "always()"  # a required check that is skipped counts as passed
     (step,) = job["steps"]
-    status = {
-        lock: subprocess.run(["bash", "-e", "-c", step["run"]], env={"LOCK": lock}, check=False, timeout=60).returncode
-        for lock in ("true", "false", "")
+    values = {
+        "REPORT": "${{ needs.report.result }}",
+        "LOCK": "${{ needs.report.outputs.lock }}",
+        "COMMENT": "${{ needs.comment.result }}",
+        "SAME_REPOSITORY": "${{ github.event.pull_request.head.repo.full_name == github.repository }}",
     }
-    assert status == {"true": 0, "false": 1, "": 1}
+    assert step["env"] == values
+    assert REVIEW["jobs"]["comment"]["if"] in values["SAME_REPOSITORY"]  # skipped on purpose where it is false
+
+    def passes(*given: str) -> bool:
+        environment = dict(zip(values, given, strict=True))
+        return not subprocess.run(
+            ["bash", "-e", "-c", step["run"]], env=environment, check=False, timeout=60
+        ).returncode
+
+    cases = itertools.product(RESULTS, ("true", "false", ""), RESULTS, ("true", "false"))
+    assert {case for case in cases if passes(*case)} == {
+        ("success", "true", "success", "true"),
+        ("success", "true", "success", "false"),
+        ("success", "true", "skipped", "false"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -181,7 +214,7 @@ def test_a_false_lock_fails_a_job_that_waits_for_the_comment() -> None:
         (
             "echo 'report: no split in common' >&2; echo 'make: *** Error 2' >&2; exit 2",
             0,
-            "report: no split in common\n\n    verify: train: true\n",
+            "    report: no split in common\n    verify: train: true\n",
         ),
         ("echo Traceback >&2; exit 2", 1, None),
     ],
@@ -201,7 +234,7 @@ def test_what_does_not_compare_is_reported_in_one_line_and_what_breaks_fails_the
     }
     done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=False, timeout=60)
     assert done.returncode == status
-    assert (tmp_path / "asked").read_text() == f"report PYTHON=python BASE={SHA[:10]} HEAD={LATER[:10]}\n"
+    assert (tmp_path / "asked").read_text() == f"report PYTHON=python BASE={SHA} HEAD={LATER}\n"
     if report is not None:
         assert (tmp_path / "report/report.md").read_text() == report
         assert (tmp_path / "summary.md").read_text() == report
@@ -219,7 +252,7 @@ def test_the_first_comment_is_posted_with_its_pictures_pushed_to_a_new_branch(gi
     assert "/owner/name/actions/runs/42)" in text
 
 
-def test_a_later_commit_renews_that_comment_and_keeps_the_pictures_of_before(github: GitHub) -> None:
+def test_a_later_commit_renews_that_comment_and_replaces_its_pictures(github: GitHub) -> None:
     github.posted()
     (before,) = github.comments()
     github.write({"curves.png": PNG + b"2"}, "**another**\n\n![Curves](curves.png)\n")
@@ -228,8 +261,17 @@ def test_a_later_commit_renews_that_comment_and_keeps_the_pictures_of_before(git
     assert after["id"] == before["id"]
     assert "**another**" in text
     assert f"/pr-7/{LATER}/curves.png)" in text
-    assert sorted(github.pushed()) == sorted(f"pr-7/{sha}/curves.png" for sha in (SHA, LATER))
-    assert github.git("-C", str(github.origin), "rev-list", "--count", "review-pictures") == "2\n"
+    assert github.pushed() == [f"pr-7/{LATER}/curves.png"]
+    assert github.git("-C", str(github.origin), "rev-list", "--count", "review-pictures") == "1\n"
+
+
+def test_the_branch_of_pictures_holds_the_newest_hundred_pull_requests_and_no_history(github: GitHub) -> None:
+    before = github.commit([f"pr-{number}/{LATER}/curves.png" for number in range(100, 220)])
+    github.git("-C", str(github.origin), "update-ref", "refs/heads/review-pictures", before)
+    github.posted()
+    numbers = sorted(int(path.split("/")[0].removeprefix("pr-")) for path in github.pushed())
+    assert numbers == [7, *range(121, 220)]  # that under review is old, and stays
+    assert github.git("-C", str(github.origin), "rev-list", "--count", "review-pictures") == "1\n"
 
 
 def test_comments_of_others_are_left_alone(github: GitHub) -> None:
@@ -271,10 +313,10 @@ def test_a_report_without_pictures_is_posted_and_pushes_nothing(github: GitHub) 
 
 
 def test_a_report_longer_than_github_takes_is_cut_and_says_so(github: GitHub) -> None:
-    github.write({}, "x" * 100_000)
+    github.write({}, "- `@user [a](b)`\n" * 10_000)
     text = github.posted()
     assert 60_000 < len(text) <= 65_536
-    assert "x\n\n(The rest is in the artifact.)\n" in text
+    assert "\n- `@user [a](b)`\n\n(The rest is in the artifact.)\n" in text  # a cut code span would be Markdown
     assert text.endswith("/actions/runs/42).\n")
 
 
@@ -286,13 +328,11 @@ def hook(github: GitHub, script: str) -> None:
 
 def test_a_push_that_another_run_overtakes_is_made_again_on_top_of_it(github: GitHub) -> None:
     github.posted()
-    origin = ["-C", str(github.origin), "-c", "user.name=Other", "-c", "user.email=other@example.org"]
-    other = github.git(*origin, "commit-tree", "review-pictures^{tree}", "-p", "review-pictures", "-m", "other").strip()
+    other = github.commit([f"pr-8/{SHA}/curves.png"])
     move = f"env -u GIT_QUARANTINE_PATH git update-ref refs/heads/review-pictures {other}"
     hook(github, f"test -e once || {{ touch once; {move}; }}")  # while our first push arrives
     assert f"/pr-7/{LATER}/curves.png)" in github.posted(LATER)
-    assert github.git(*origin, "rev-parse", "review-pictures~1").strip() == other
-    assert f"pr-7/{LATER}/curves.png" in github.pushed()
+    assert github.pushed() == [f"pr-7/{LATER}/curves.png", f"pr-8/{SHA}/curves.png"]
 
 
 def test_pictures_that_cannot_be_pushed_are_in_no_comment(github: GitHub) -> None:

@@ -1,6 +1,7 @@
 """The command on small repositories made here: what it prints, what it refuses, and how it exits."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,8 +38,8 @@ def test_two_branches_are_compared_in_full(repository: Repository, compare: Comp
     assert (
         text
         == f"""\
-base: `main` ({commits[0]}), trained on 200 images of mnist
-head: `better` ({commits[1]}), trained on 200 images of mnist
+base: `main` ({commits[0]}), trained on 200 images of `mnist`
+head: `better` ({commits[1]}), trained on 200 images of `mnist`
 seeds: the noise of a seed was not measured, so the verdict knows of the luck of the images alone
 
 parameter     base  head
@@ -135,7 +136,7 @@ def test_the_noise_of_one_recipe_stands_in_for_another_and_is_called_stale(
     _, text = compare("main", "longer")
     assert (
         "seeds: the noise measured for base stands in for head, for which it is stale (it was measured at "
-        "train.epochs 5); `make noise` measures that as well\n" in text
+        "`train.epochs` 5); `make noise` measures that as well\n" in text
     )
     assert "verdict: `longer` and `main` cannot be told apart" in text
 
@@ -157,8 +158,8 @@ def test_where_both_recipes_were_measured_their_means_decide(repository: Reposit
 
 def test_noise_that_belongs_to_neither_recipe_is_not_used(repository: Repository, compare: Compare) -> None:
     for text, why in (
-        (noise((3, WIDE)), "it was measured at train.epochs 3"),
-        (noise((5, WIDE), dataset="mnist-5k"), "it was measured on mnist-5k"),
+        (noise((3, WIDE)), "it was measured at `train.epochs` 3"),
+        (noise((5, WIDE), dataset="mnist-5k"), "it was measured on `mnist-5k`"),
     ):
         repository.put("evaluation/seed_noise.json", text)
         repository.commit("noise")
@@ -195,7 +196,7 @@ def test_without_a_second_revision_the_files_of_this_folder_are_compared(
 ) -> None:
     repository.write(validation=set(range(20)), test=set(range(10)))
     _, text = compare("HEAD")
-    assert "\nhead: this folder, trained on 200 images of mnist\n" in text
+    assert "\nhead: this folder, trained on 200 images of `mnist`\n" in text
     assert "parameters: none differs" in text
     assert text.endswith("\nverdict: this folder is worse than `HEAD`, by validation\n")
 
@@ -290,8 +291,8 @@ def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository:
     _, text = compare("main", "--markdown")
     blocks = text.split("\n\n")
     assert blocks[0] == "**verdict: this folder is better than `main`, by validation**"
-    assert blocks[2] == "| parameter | base | head |\n| --- | ---: | ---: |\n| train.note | absent | 'a\\|b' |"
-    assert "| validation.errors | 10 | 0 | -10 |" in blocks[3].splitlines()
+    assert blocks[2] == "| parameter | base | head |\n| --- | ---: | ---: |\n| `train.note` | absent | `'a\\|b'` |"
+    assert "| `validation.errors` | 10 | 0 | -10 |" in blocks[3].splitlines()
     for table in blocks[2:6]:
         header, ruler, *rows = table.splitlines()
         columns = header.count(" | ")
@@ -378,7 +379,7 @@ REFUSED = [
     (put("metrics.json", "{"), "metrics.json of HEAD: Expecting property name"),
     (put("metrics.json", "[" * 100_000), "metrics.json of HEAD: maximum recursion depth"),
     (put("params.yaml", "train: ]"), "params.yaml of HEAD: "),
-    (put("params.yaml", "train: &again\n  more: *again\n"), "params.yaml of HEAD: maximum recursion depth"),
+    (put("params.yaml", "train: &again\n  more: *again\n"), "params.yaml of HEAD: expected at most 10,000 values"),
     (put("models/provenance.json", "{}"), "models/provenance.json of HEAD: expected the keys dataset, a name, and"),
     (
         write(dataset="mnist-5k"),
@@ -447,7 +448,36 @@ def test_a_folder_without_git_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "is not a git repository" in refusal("main")
+    expected = f"{tmp_path} is not a git repository: run `git init`, `git add --all` and `git commit` in it first"
+    assert refusal("main") == refusal("main", "main") == expected
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_repository_of_another_user_is_refused_with_gits_own_remedy(
+    repository: Repository, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(repository.folder.parent))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for path in (repository.folder, *repository.folder.rglob("*")):
+        os.chown(path, 4321, 4321)
+    expected = f"{repository.folder} belongs to another user: `git config --global --add safe.directory "
+    assert refusal("main").startswith(expected)
+    assert refusal("main", "main").startswith(f"{expected}{repository.folder}`")
+
+
+def test_a_tag_named_like_a_commit_does_not_stand_for_it(repository: Repository, refusal: Callable[..., str]) -> None:
+    repository.branch("other", validation=set())
+    sha, other = (repository.run(f"git rev-parse {name}").strip() for name in ("main", "other"))
+    repository.run(f"git update-ref refs/tags/{sha} {other}")
+    expected = f"{sha} is not a commit, or a branch or tag of another has that name"
+    assert refusal(sha) == refusal("main", sha) == expected
+
+
+def test_a_commit_named_in_full_is_printed_by_its_first_ten_digits(repository: Repository, compare: Compare) -> None:
+    sha = repository.run("git rev-parse main").strip()
+    _, text = compare(sha, "main")
+    assert text.startswith(f"base: `{sha[:10]}` ({sha[:7]}), trained on ")
+    assert sha not in text
 
 
 def test_the_command_needs_neither_data_nor_cache_and_leaves_git_as_it_was(repository: Repository) -> None:

@@ -10,6 +10,7 @@ import pytest
 from review.noise import identity, keep, main, summarize
 from tests.clone import Clone
 
+SECTIONS = "expected the sections of a params.yaml, download with the key dataset"
 COMMAND = "python -m review.noise --seeds 2"
 
 
@@ -91,7 +92,7 @@ def test_runs_are_kept_apart_by_recipe_and_code_but_not_by_seed(project: Path) -
         ([], None, "data/raw/dataset.json is missing: `dvc repro download` fetches the data set first"),
         ([], "mnist-5k", "data/raw holds mnist-5k, the recipe asks for mnist: `dvc repro download` first"),
         (["nowhere.yaml"], "mnist", "nowhere.yaml: no such file; it must be a params.yaml"),
-        (["pyproject.toml"], "mnist", "pyproject.toml: expected the sections of a params.yaml"),
+        (["pyproject.toml"], "mnist", f"pyproject.toml: {SECTIONS}"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(
@@ -103,6 +104,29 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
         Path("data/raw/dataset.json").write_text(json.dumps({"dataset": source, "requested": source}))
     assert main(arguments) == 1
     assert capsys.readouterr().err == f"noise: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *((f"download: {section}\ntrain: {{}}", SECTIONS) for section in ("null", "{}", "mnist", "2026-01-31")),
+        ("download: {dataset: mnist}", SECTIONS),
+        ("download: {dataset: 2026-01-31}\ntrain: {}", "expected texts, numbers, lists and true, false or null: "),
+        ("download: {dataset: mnist}\ntrain: {begun: 2026-01-31}", "expected texts, numbers, lists and true, false"),
+        ("download: {dataset: mnist}\ntrain: {epochs: .nan}", "expected texts, numbers, lists and true, false"),
+        ("train: ]", "while parsing"),
+    ],
+)
+def test_a_recipe_of_another_form_is_refused_in_one_line(
+    project: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    Path("recipe.yaml").write_text(text)
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/dataset.json").write_text(json.dumps({"dataset": "mnist", "requested": "mnist"}))
+    assert main(["recipe.yaml"]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"noise: recipe.yaml: {message}")
+    assert printed.count("\n") == 1
 
 
 def test_one_seed_has_no_deviation_and_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

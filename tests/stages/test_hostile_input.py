@@ -6,6 +6,7 @@ HOSTILE_EXAMPLES sets how many of each are made; `make hostile` sets more than `
 import gzip
 import io
 import os
+import re
 import struct
 import tempfile
 import tracemalloc
@@ -23,6 +24,7 @@ from ruamel.yaml import YAML
 
 from stages import download, parameters, train
 from stages.archive import IDX_FILES, MEMBERS, Arrays, read_idx, read_npz
+from tests.conftest import REPOSITORY
 from tests.stages.test_archive import npy
 
 CAP = 100_000  # bytes of arrays, as the stage would take them from the catalogue
@@ -220,3 +222,44 @@ def test_a_document_that_parsers_stumble_over_is_refused(tmp_path: Path, documen
     (tmp_path / "params.yaml").write_text(document)
     with pytest.raises(ValueError, match=r"params\.yaml"):
         parameters.load("train", train.Parameters, tmp_path / "params.yaml")
+
+
+TENS = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
+TWOS = "".join(f"a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}}}\n" for i in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        f"a0: &a0 [0, 0, 0]\n{TENS}train: {{filters: *a11}}",
+        f"a0: &a0 {{}}\n{TWOS}train: *a39",
+        f"a: &a {'x' * 100_000}\ntrain: {{filters: [{', '.join(['*a'] * 5_000)}]}}",
+        "train: &again {filters: [*again]}",
+    ],
+)
+def test_aliases_that_stand_for_more_than_memory_holds_are_refused(tmp_path: Path, document: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(document)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"params\.yaml .*expected at most 10,000 values"):
+            parameters.load("train", train.Parameters, path)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY
+    finally:
+        tracemalloc.stop()
+
+
+def test_aliases_of_ordinary_size_are_taken(tmp_path: Path) -> None:
+    text = (REPOSITORY / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(
+        re.sub("dense_units: .*", "dense_units: *filters", text).replace("[32", "&filters [32")
+    )
+    recipe = parameters.load("train", train.Parameters, tmp_path / "params.yaml")
+    assert recipe.dense_units == recipe.filters == (32, 64, 64)
+
+
+@pytest.mark.parametrize("path", ["params.yaml", "/dev/zero"])
+def test_a_file_larger_than_any_params_yaml_is_not_read_whole(tmp_path: Path, path: str) -> None:
+    (tmp_path / "params.yaml").write_text("#" * 300_000)
+    with pytest.raises(ValueError, match="expected a file of at most 262,144 bytes, found more"):
+        parameters.load("train", train.Parameters, tmp_path / path)

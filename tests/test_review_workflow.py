@@ -1,0 +1,122 @@
+"""The job `report` of the review workflow, its steps run in a shell: base's code judges head's commit."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import REPOSITORY
+from tests.review.repository import Repository
+
+pytestmark = pytest.mark.slow  # each runs verify and report as the workflow does
+
+JOB: dict[str, Any] = YAML(typ="safe").load((REPOSITORY / ".github/workflows/review.yml").read_text())["jobs"]["report"]
+
+PIPELINE = "stages:\n  train:\n    cmd: echo 1\n    params:\n    - train\n"
+LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: echo 1\n    params:\n      params.yaml:\n"
+LOCK += "        train:\n          epochs: 5\n          filters: [32, 64]\n"
+
+LIAR = "from pathlib import Path\nPath('{mark}').touch()\nprint('verify: dvc.lock is true')\nmain = lambda *_: 0\n"
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """On main, base: this project's review, with small results whose lock is true."""
+    origin = Repository(tmp_path_factory.mktemp("origin") / "project")
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("review", "stages"):
+        shutil.copytree(REPOSITORY / name, origin.folder / name, ignore=ignored)
+    (origin.folder / ".dvc").mkdir()
+    for name in (".dvc/config", "Makefile", "requirements.txt"):
+        shutil.copy(REPOSITORY / name, origin.folder / name)
+    origin.write(validation=set(range(10)), test=set(range(10)))
+    origin.put("dvc.yaml", PIPELINE)
+    origin.put("dvc.lock", LOCK)
+    origin.run("git init -q -b main")
+    origin.commit("base")
+    return origin
+
+
+def pull_request(origin: Repository) -> str:
+    """Commit the files as they are under refs/pull alone, as GitHub keeps a fork's, and leave main checked out."""
+    origin.run("git checkout -q --detach")
+    origin.commit("head")
+    sha = origin.run("git rev-parse HEAD").strip()
+    origin.run(f"git update-ref refs/pull/7/head {sha} && git checkout -q -f main && git clean -qfd")
+    return sha
+
+
+def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
+    """Run the steps of the job; return its output, its summary and all that it printed."""
+    base = origin.run("git rev-parse main").strip()
+    checkout = JOB["steps"][0]["with"]
+    ref = checkout["ref"].replace("${{ github.event.pull_request.base.sha }}", base)
+    checkout_of = Repository(folder / "checkout")
+    checkout_of.folder.mkdir()
+    checkout_of.run(f"git clone -q {origin.folder.as_uri()} . && git checkout -q {ref}")
+    # `make setup` would install: in its place is an environment that hands on to this one.
+    python = checkout_of.folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    checkout_of.run("git hash-object requirements.txt > .venv/installed")
+    values = {
+        "BASE_SHA": base,
+        "HEAD_SHA": head,
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+    }
+    checkout_of.environment["PATH"] = os.environ["PATH"]
+    printed = ""
+    for step in JOB["steps"]:
+        if "run" in step and not step["run"].startswith("make setup"):
+            done = subprocess.run(
+                ["bash", "-e", "-c", step["run"]],
+                cwd=checkout_of.folder,
+                env=checkout_of.environment | values,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            printed += done.stdout + done.stderr
+            assert done.returncode == 0, printed
+    return (folder / "output").read_text(), (folder / "summary").read_text(), printed
+
+
+def test_an_honest_pull_request_gets_its_report_and_a_true_lock(origin: Repository, tmp_path: Path) -> None:
+    origin.write(validation=set(), test=set(range(10)))
+    head = pull_request(origin)
+    output, summary, _ = report(origin, head, tmp_path)
+    assert output == "lock=true\n"
+    assert summary.startswith(f"**verdict: `{head[:10]}` is better than `")
+
+
+def test_a_pull_request_whose_own_review_says_true_does_not_pass_and_nothing_of_it_is_run(
+    origin: Repository, tmp_path: Path
+) -> None:
+    mark = tmp_path / "was-run"
+    origin.write(validation=set(), test=set(range(10)), epochs=9)  # which dvc.lock does not know of
+    for path in ("review/__init__.py", "review/verify.py", "review/report.py", "stages/__init__.py"):
+        origin.put(path, LIAR.format(mark=mark))
+    origin.put("Makefile", f"$(shell touch {mark})\nsetup report:\n\ttouch {mark}\n")
+    origin.put("sitecustomize.py", LIAR.format(mark=mark))
+    output, summary, printed = report(origin, pull_request(origin), tmp_path)
+    assert output == "lock=false\n"
+    assert "verify: train: changed parameter train.epochs: 5 -> 9\n" in printed
+    assert "is not true of 1 of 1 stages" in summary
+    assert not mark.exists()
+
+
+def test_what_a_pull_request_breaks_is_reported_as_text(origin: Repository, tmp_path: Path) -> None:
+    origin.put("models/provenance.json", '{"dataset": "![@user](http://e.vil)", "images": {"train": 1}}')
+    output, summary, _ = report(origin, pull_request(origin), tmp_path)
+    assert output == "lock=true\n"
+    lines = summary.splitlines()
+    assert "![@user](http://e.vil)" in lines[0]
+    assert all(line.startswith("    ") for line in lines)  # indented, it is code
