@@ -16,7 +16,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from review import pictures
+from review import pictures, report
 from review.compare import as_markdown
 from review.comparison import compare
 from review.report import main
@@ -143,9 +143,18 @@ def test_without_head_the_report_is_of_the_files_in_this_folder(repository: Repo
     assert repository.read("report/report.md").startswith("**verdict: this folder is worse than `better`")
 
 
-def test_the_matrices_are_of_the_split_that_decided(repository: Repository) -> None:
-    repository.write(validation=None, test=set())
+def test_the_matrices_are_of_the_split_that_decided_with_the_actual_digit_in_rows(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[np.ndarray] = []
+    draw = report.draw_confusion_matrices
+    monkeypatch.setattr(report, "draw_confusion_matrices", lambda *sides: drawn.extend(sides) or draw(*sides))
+    repository.write(validation=None, test={3, 13, 29})  # of four images of each digit
     assert main(["main"]) == 0
+    base, head = (np.argwhere(counts).tolist() for counts in drawn)
+    assert base == sorted([digit, read] for digit in range(10) for read in (digit, (digit + 1) % 10))
+    assert head == sorted([*([digit, digit] for digit in range(10)), [3, 4], [9, 0]])
+    assert drawn[1][3].tolist() == [0, 0, 0, 2, 2, 0, 0, 0, 0, 0]
     assert "### Confusion matrices, test images" in repository.read("report/report.md")
 
 
@@ -286,6 +295,7 @@ def test_errors_of_both_sides_are_shaded_by_one_scale_that_images_read_right_do_
         (image,) = axes.images
         assert image.get_clim() == (0, 8)
         assert image.get_array().mask.diagonal().all()
+        assert np.array_equal(image.get_array().filled(0), counts - np.diag(counts.diagonal()))
         printed = {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts}
         assert printed == {place: str(counts[place]) for place in zip(*np.nonzero(counts), strict=True)}
     assert [axes.get_title() for axes in figure.axes] == ["base: 3 misread", "head: 9 misread"]
@@ -296,6 +306,7 @@ def test_the_difference_tells_errors_that_came_from_those_that_went(drawn: Calla
     printed = {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts}
     assert printed == {(4, 9): "-2", (7, 2): "+8", (4, 4): "+2", (7, 7): "-8"}
     assert axes.images[0].get_clim() == (-8, 8)
+    assert [axes.images[0].get_array()[place] for place in ((4, 9), (7, 2))] == [-2, 8]
     assert axes.get_title() == "head - base: +6 misread"
 
 

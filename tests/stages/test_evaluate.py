@@ -1,13 +1,16 @@
 import csv
 import io
 import json
+import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from stages import cnn, dataset, evaluate, keras_archive, train
 from stages.source import SOURCE, Source
@@ -80,6 +83,47 @@ def test_evaluating_twice_gives_the_same_bytes_pictures_too(model: None, monkeyp
     evaluate.main()
     assert [path.read_bytes() for path in outputs + pictures] == first
     assert all(path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 100_000 for path in pictures)
+
+
+def test_the_pictures_show_the_counts_by_actual_and_predicted_digit_and_the_misread_images(
+    model: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+
+    def keep(figure: Figure, path: Path) -> None:
+        figures.append(figure)
+        path.touch()
+
+    monkeypatch.setattr(evaluate.pictures, "_save", keep)
+    evaluate.main()
+    matrix, grid = figures
+    rows = [row for row in csv.DictReader(evaluate.PREDICTIONS.open()) if row["split"] == "test"]
+    counts = Counter((int(row["actual"]), int(row["predicted"])) for row in rows)
+    (axes,) = matrix.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "actual")
+    assert {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts} == {
+        place: str(count) for place, count in counts.items()
+    }
+    of_digit = Counter(int(row["actual"]) for row in rows)
+    shares = np.asarray(axes.images[0].get_array())
+    assert {place: shares[place] for place in zip(*np.nonzero(shares), strict=True)} == {
+        (actual, predicted): pytest.approx(count / of_digit[actual]) for (actual, predicted), count in counts.items()
+    }
+
+    wrong = [row for row in rows if row["actual"] != row["predicted"]]
+    images = dataset.load("test")[0]
+    confidences = []
+    for each in grid.axes:
+        said = re.fullmatch(r"(\d) read as (\d)\nconfidence (\d\.\d{3})", each.get_title())
+        assert said
+        confidences.append(float(said[3]))
+        assert any(
+            (row["actual"], row["predicted"]) == (said[1], said[2])
+            and np.array_equal(each.images[0].get_array(), images[int(row["image"])][..., 0])
+            for row in wrong
+        )
+    assert len(confidences) == 25
+    assert confidences == sorted((float(f"{float(row['confidence']):.3f}") for row in wrong), reverse=True)[:25]
 
 
 def test_a_stand_in_data_set_is_told_again(model: None, capsys: pytest.CaptureFixture[str]) -> None:

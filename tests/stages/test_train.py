@@ -1,7 +1,11 @@
+import contextlib
 import csv
+import dataclasses
+import io
 import json
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,17 +35,72 @@ RECIPE = {
 }
 
 
-@pytest.fixture
-def processed(project: Path) -> None:
+# Of each parameter a value that RECIPE does not have.
+OTHER: dict[str, Any] = {
+    "filters": [5],
+    "kernel_size": 2,
+    "dense_units": [8, 4],
+    "batch_normalization": True,
+    "shift": 2.0,
+    "rotation": 10.0,
+    "zoom": 0.1,
+    "label_smoothing": 0.1,
+    "schedule": "constant",
+    "learning_rate": 0.002,
+    "warmup": 0.4,
+    "epochs": 3,
+    "batch_size": 10,
+    "precision": "mixed_bfloat16",
+    "seed": 1,
+}
+
+
+def write_arrays(folder: Path) -> None:
     """Forty random images to train, twenty to validate, and their source; a stage that opens test arrays fails."""
     random = np.random.default_rng(0)
-    dataset.PROCESSED.mkdir(parents=True)
+    (folder / dataset.PROCESSED).mkdir(parents=True)
     for split, count in (("train", 40), ("validation", 20)):
-        np.save(dataset.images_path(split), random.random((count, 28, 28, 1), np.float32))
-        np.save(dataset.labels_path(split), np.eye(10, dtype=np.float32)[random.integers(0, 10, count)])
-    SOURCE.parent.mkdir(parents=True)
-    Source("mnist-5k", "mnist").save(SOURCE)
+        np.save(folder / dataset.images_path(split), random.random((count, 28, 28, 1), np.float32))
+        labels = np.eye(10, dtype=np.float32)[random.integers(0, 10, count)]
+        np.save(folder / dataset.labels_path(split), labels)
+    (folder / SOURCE).parent.mkdir(parents=True)
+    Source("mnist-5k", "mnist").save(folder / SOURCE)
+
+
+@pytest.fixture
+def processed(project: Path) -> None:
+    """Those arrays and the recipe above, in the current directory."""
+    write_arrays(project)
     write_recipe()
+
+
+@pytest.fixture(scope="module")
+def run_of_module(tmp_path_factory: pytest.TempPathFactory, keras: ModuleType) -> tuple[Path, str]:
+    """A folder in which the recipe above was trained, and what that printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_arrays(folder)
+    printed = io.StringIO()
+    keras.utils.clear_session()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        write_recipe()
+        train.main()
+    return folder, printed.getvalue()
+
+
+@pytest.fixture
+def trained(project: Path, run_of_module: tuple[Path, str]) -> str:
+    """A copy of that folder, as the current directory; what the run printed."""
+    folder, printed = run_of_module
+    shutil.copytree(folder, project, dirs_exist_ok=True)
+    return printed
+
+
+@pytest.fixture
+def new_session(keras: ModuleType) -> Iterator[None]:
+    """A stage is a process of its own, where names start anew and the precision is that of its recipe."""
+    keras.utils.clear_session()
+    yield
+    keras.config.set_dtype_policy("float32")
 
 
 def write_recipe(**changed: Any) -> None:
@@ -52,29 +111,69 @@ def outputs() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in (train.MODEL, train.PROVENANCE, train.HISTORY)}
 
 
-def test_one_seed_gives_the_same_bytes_and_another_seed_others(processed: None, keras: ModuleType) -> None:
-    written = []
-    for seed in (0, 0, 1):
-        keras.utils.clear_session()  # a stage is a process of its own, where names start anew
-        write_recipe(seed=seed)
-        train.main()
-        written.append(outputs())
-    assert written[0] == written[1]
-    assert written[0][str(train.MODEL)] != written[2][str(train.MODEL)]
+def weights() -> list[np.ndarray]:
+    """Those of the trained network, without its optimizer's state."""
+    import keras
+
+    loaded: list[np.ndarray] = keras.models.load_model(train.MODEL, compile=False).get_weights()
+    return loaded
 
 
-def test_the_history_has_a_row_an_epoch_and_each_is_told(
-    processed: None, keras: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_parameters_give_the_same_bytes(trained: str, new_session: None) -> None:
+    first = outputs()
     train.main()
+    assert outputs() == first
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(train.Parameters)])
+def test_each_parameter_of_train_changes_the_model(trained: str, new_session: None, name: str) -> None:
+    first = weights()
+    write_recipe(**{name: OTHER[name]})
+    train.main()
+    assert len(weights()) != len(first) or not all(map(np.array_equal, weights(), first))
+
+
+@pytest.mark.parametrize("identical", [False, True], ids=["order", "changes"])
+def test_the_seed_decides_the_first_weights_and_the_order_and_the_changes_of_the_images(
+    processed: None, new_session: None, monkeypatch: pytest.MonkeyPatch, identical: bool
+) -> None:
+    if identical:  # their order does not show, so that what differs is how they were moved
+        image = np.random.default_rng(0).random((1, 28, 28, 1), np.float32)
+        np.save(dataset.images_path("train"), np.repeat(image, 40, axis=0))
+    started = []
+
+    def note(network: Any, training: Any, validation: Any, epochs: int) -> list[dict[str, float]]:
+        started.append((network.get_weights()[0], np.concatenate([images for images, _ in training])))
+        return [{}] * epochs
+
+    monkeypatch.setattr(train, "fit", note)
+    for seed in (0, 0, 1):
+        write_recipe(seed=seed, shift=2.0 if identical else 0.0)
+        train.main()
+    for first, again, other in zip(*started, strict=True):
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+
+def test_a_last_batch_of_fewer_images_is_a_step_of_the_schedule_as_well(
+    processed: None, new_session: None, keras: ModuleType
+) -> None:
+    write_recipe(batch_size=16, epochs=5, warmup=0.2)
+    train.main()
+    optimizer = keras.models.load_model(train.MODEL).optimizer
+    schedule = optimizer.get_config()["learning_rate"]["config"]
+    assert int(optimizer.iterations) == 5 * 3  # forty images make three batches
+    assert (schedule["warmup_steps"], schedule["decay_steps"]) == (3, 12)
+
+
+def test_the_history_has_a_row_an_epoch_and_each_is_told(trained: str) -> None:
     rows = list(csv.DictReader(train.HISTORY.open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert 0 <= float(rows[1]["accuracy"]) <= 1
-    printed = capsys.readouterr().out
     columns = ["accuracy", "loss", "validation_accuracy", "validation_loss"]
     assert list(rows[1])[1:] == columns
-    assert f"train: epoch 2 of 2: {', '.join(f'{each} {float(rows[1][each]):.4f}' for each in columns)}" in printed
-    assert re.search(r"train: 2 epochs on 40 images of mnist-5k in float32, \d+\.\d s -> models/model.keras", printed)
+    assert f"train: epoch 2 of 2: {', '.join(f'{each} {float(rows[1][each]):.4f}' for each in columns)}" in trained
+    assert re.search(r"train: 2 epochs on 40 images of mnist-5k in float32, \d+\.\d s -> models/model.keras", trained)
 
 
 def test_without_validation_images_training_goes_on_without(processed: None, keras: ModuleType) -> None:
@@ -86,18 +185,15 @@ def test_without_validation_images_training_goes_on_without(processed: None, ker
     assert all(float(row["accuracy"]) >= 0 and float(row["loss"]) > 0 for row in rows)
 
 
-def test_nothing_is_learnt_from_the_validation_images(processed: None, keras: ModuleType) -> None:
-    models = []
-    for pixels in (0, 1):
-        keras.utils.clear_session()
-        np.save(dataset.images_path("validation"), np.full((20, 28, 28, 1), pixels, np.float32))
-        train.main()
-        models.append(train.MODEL.read_bytes())
-    assert models[0] == models[1]
-
-
-def test_provenance_names_the_data_and_what_the_weights_depend_on(processed: None, keras: ModuleType) -> None:
+def test_nothing_is_learnt_from_the_validation_images(trained: str, new_session: None) -> None:
+    first = outputs()
+    np.save(dataset.images_path("validation"), np.ones((20, 28, 28, 1), np.float32))
     train.main()
+    assert train.MODEL.read_bytes() == first[str(train.MODEL)]
+    assert train.HISTORY.read_bytes() != first[str(train.HISTORY)]
+
+
+def test_provenance_names_the_data_and_what_the_weights_depend_on(trained: str, keras: ModuleType) -> None:
     provenance = json.loads(train.PROVENANCE.read_text())
     assert provenance["dataset"] == "mnist-5k"
     assert provenance["images"] == {"train": 40, "validation": 20}
@@ -108,9 +204,8 @@ def test_provenance_names_the_data_and_what_the_weights_depend_on(processed: Non
 
 
 def test_a_loss_that_is_no_number_stops_training_and_good_outputs_stay(
-    processed: None, keras: ModuleType, refusal: Callable[..., str]
+    trained: str, refusal: Callable[..., str]
 ) -> None:
-    train.main()
     first = outputs()
     write_recipe(learning_rate=1e30, schedule="constant")
     assert "the loss is nan after epoch" in refusal("train", train.main)
@@ -167,14 +262,13 @@ def test_the_limit_of_a_container_counts_as_memory(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError"])
 def test_memory_that_runs_out_names_what_to_lower_and_good_outputs_stay(
-    processed: None, keras: ModuleType, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, kind: str
+    trained: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     import tensorflow as tf
 
     def exhausted(*_: Any) -> None:
         raise MemoryError if kind == "MemoryError" else tf.errors.ResourceExhaustedError(None, None, "OOM")
 
-    train.main()
     first = outputs()
     monkeypatch.setattr(train, "fit", exhausted)
     assert "train: params.yaml: memory ran out; lower train.batch_size" in refusal("train", train.main)
