@@ -12,13 +12,12 @@ NO_NETWORK = "http://127.0.0.1:9"  # a proxy that nobody runs: every mirror is o
 class Clone:
     """A checkout and the shell commands that run in it, with no settings of the user's."""
 
-    first_output = ""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder.parent),
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),  # else a folder of the system that nobody empties
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
             "HTTP_PROXY": NO_NETWORK,

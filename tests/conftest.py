@@ -1,14 +1,17 @@
 """What tests share: tiny digits made here, a folder to run a stage in, and a stage run as the shell sees it."""
 
 import hashlib
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from stages import command, runtime
 from stages.archive import Arrays
@@ -16,6 +19,8 @@ from stages.catalogue import Array
 from tests.clone import Clone
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PARAMS = REPOSITORY / "tests/params.yaml"  # the project's own changes with every tuning
+FIRST_OUTPUT = "first_output.txt"
 
 
 @pytest.fixture
@@ -37,8 +42,8 @@ def identities(arrays: Arrays) -> dict[str, Array]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with the project's params.yaml, as the current directory."""
-    (tmp_path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    """An empty folder with the params.yaml of the tests, as the current directory."""
+    shutil.copy(PARAMS, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATASET_MIRROR", raising=False)
     return tmp_path
@@ -69,30 +74,48 @@ def keras() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """The files that Git has or would add here, committed, with one epoch to train, run offline and committed."""
-    folder = tmp_path_factory.mktemp("clone") / "project"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, folder / name)
-    clone = Clone(folder)
-    clone.run("git init -q -b main")
-    clone.set("train.epochs", 1)
-    clone.first_output = clone.run("dvc repro")
-    clone.commit("Results on the embedded digits")
-    return clone
+def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that Git has or would add here, with the params.yaml of the tests, run offline and committed.
+
+    It is made once for all processes that run tests, and tests do not touch it.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    clone = Clone(shared / "clone/project")
+    with FileLock(shared / "clone.lock"):
+        if not (shared / FIRST_OUTPUT).exists():
+            listed = subprocess.run(
+                ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                cwd=REPOSITORY,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            for name in filter(None, listed.stdout.split("\0")):
+                if (REPOSITORY / name).is_file():
+                    (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(REPOSITORY / name, clone.folder / name)
+            shutil.copy(PARAMS, clone.folder / "params.yaml")
+            clone.run("git init -q -b main")
+            output = clone.run("dvc repro")
+            clone.commit("Results on the embedded digits")
+            (shared / FIRST_OUTPUT).write_text(output)
+    return clone.folder
 
 
 @pytest.fixture
-def clone(clone_of_session: Clone) -> Clone:
-    """That clone, with the committed files and the outputs that belong to them."""
-    clone_of_session.run("git checkout -q -f main && git clean -q -f -d && dvc checkout -q -f")
-    return clone_of_session
+def first_output(clone_of_session: Path) -> str:
+    """What that run printed."""
+    return (clone_of_session.parents[1] / FIRST_OUTPUT).read_text()
+
+
+@pytest.fixture
+def clone(clone_of_session: Path) -> Iterator[Clone]:
+    """A copy of that clone, removed after the test: with its cache it has 40 MB.
+
+    Copies lie side by side and so have one home, where Matplotlib keeps its list of fonts: to make it takes seconds.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="copy-", dir=clone_of_session.parent))
+    yield Clone(shutil.copytree(clone_of_session, folder, symlinks=True, dirs_exist_ok=True))
+    shutil.rmtree(folder, ignore_errors=True)

@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 
 from stages import download, parameters, train
 from stages.archive import IDX_FILES, MEMBERS, Arrays, read_idx, read_npz
-from tests.conftest import REPOSITORY
+from tests.conftest import PARAMS
 from tests.stages.test_archive import npy
 
 CAP = 100_000  # bytes of arrays, as the stage would take them from the catalogue
@@ -250,7 +250,7 @@ def test_aliases_that_stand_for_more_than_memory_holds_are_refused(tmp_path: Pat
 
 
 def test_aliases_of_ordinary_size_are_taken(tmp_path: Path) -> None:
-    text = (REPOSITORY / "params.yaml").read_text()
+    text = PARAMS.read_text()
     (tmp_path / "params.yaml").write_text(
         re.sub("dense_units: .*", "dense_units: *filters", text).replace("[32", "&filters [32")
     )

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from stages import download, parameters, preprocess, train
-from tests.conftest import REPOSITORY
+from tests.conftest import PARAMS, REPOSITORY
 
 GOOD = {
     "filters": "[32, 64, 64]",
@@ -34,14 +35,16 @@ def write_train(folder: Path, **changed: str | None) -> None:
     (folder / "params.yaml").write_text("\n".join(["train:", *lines]) + "\n")
 
 
-@pytest.mark.parametrize("recipe", sorted((REPOSITORY / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_recipe_is_a_whole_params_yaml(project: Path, recipe: Path) -> None:
-    def keys(path: Path) -> dict[str, list[str]]:
-        return {section: list(values) for section, values in YAML(typ="safe").load(path.read_text()).items()}
+STAGES = {"download": download.Parameters, "preprocess": preprocess.Parameters, "train": train.Parameters}
+RECIPES = [PARAMS, REPOSITORY / "params.yaml", *sorted((REPOSITORY / "recipes").glob("*.yaml"))]
 
-    assert keys(recipe) == keys(project / "params.yaml")
-    for stage in (download, preprocess, train):
-        assert parameters.load(stage.__name__.removeprefix("stages."), stage.Parameters, recipe)
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_every_recipe_has_each_parameter_of_each_stage_in_its_order(recipe: Path) -> None:
+    keys = {section: list(values) for section, values in YAML(typ="safe").load(recipe.read_text()).items()}
+    assert keys == {name: [field.name for field in dataclasses.fields(kind)] for name, kind in STAGES.items()}
+    for name, kind in STAGES.items():
+        assert parameters.load(name, kind, recipe)
 
 
 def test_the_notebooks_recipe_has_the_notebooks_parameters() -> None:
