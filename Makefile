@@ -49,7 +49,7 @@ test: setup  ## run the whole test suite, with no network
 	ruff check .
 	ruff format --check .
 	mypy
-	python -m pytest --numprocesses=2 --dist=loadfile
+	python -m pytest --numprocesses=2 --dist=worksteal
 
 .PHONY: faults
 faults: setup  ## kill stages and dvc at many more random moments than `make test` does
