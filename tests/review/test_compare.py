@@ -325,10 +325,22 @@ def test_json_has_a_documented_structure_without_nan(repository: Repository, com
     assert split["digits"]["9"] == {"images": 4, "only_base": 0, "only_head": 0}
 
 
-def test_a_parameter_that_changed_its_type_alone_has_changed(repository: Repository, compare: Compare) -> None:
-    repository.put("params.yaml", 'train:\n  epochs: "5"\n  filters: [32, 64]\n')
+@pytest.mark.parametrize(("written", "shown"), [('"5"', "'5'"), ("5.0", "5.0")])
+def test_a_parameter_that_changed_its_type_alone_has_changed(
+    repository: Repository, compare: Compare, written: str, shown: str
+) -> None:
+    repository.put("params.yaml", f"train:\n  epochs: {written}\n  filters: [32, 64]\n")
     _, text = compare("main")
-    assert "\ntrain.epochs     5   '5'\n" in text
+    assert f"\ntrain.epochs     5   {shown}\n" in text
+
+
+def test_a_difference_of_metrics_is_free_of_the_errors_of_floating_point(
+    repository: Repository, compare: Compare
+) -> None:
+    repository.write(validation=set(range(10)), test={0, 1, 2})
+    _, text = compare("main", "--json")
+    assert 0.925 - 0.75 != 0.175
+    assert json.loads(text)["metrics"]["test.accuracy"]["difference"] == 0.175
 
 
 def test_what_has_neither_parameters_nor_metrics_is_compared_all_the_same(

@@ -139,6 +139,14 @@ def test_more_bytes_than_the_cap_are_refused_before_they_are_unpacked(tmp_path: 
         read_npz(write_npz(tmp_path / "a.npz", bomb), CAP)
 
 
+def test_the_cap_is_for_all_idx_files_together(tmp_path: Path, arrays: Arrays) -> None:
+    folder = write_idx(tmp_path / "idx", arrays)
+    size = sum(array.nbytes for array in arrays.values())
+    assert read_idx(folder, size + 200).keys() == arrays.keys()  # with room for the headers
+    with pytest.raises(ValueError, match=r"t10k-.*\.gz: .* expected at most"):
+        read_idx(folder, size)
+
+
 def test_a_member_that_inflates_to_more_than_it_claims_is_refused_within_bounds(tmp_path: Path, arrays: Arrays) -> None:
     bomb = members(arrays) | {"y_test.npy": npy(np.zeros(8, np.uint8)) + bytes(50_000_000)}
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:

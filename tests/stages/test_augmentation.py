@@ -1,6 +1,9 @@
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +64,45 @@ def test_every_image_is_changed_otherwise_and_alike_for_the_same_seed(
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(changed(2, 10, 18, seed=3, **limits), images)
     assert not np.array_equal(changed(2, 10, 18, seed=4, **limits), images)
+
+
+def test_the_two_axes_are_moved_and_zoomed_apart() -> None:
+    moved = augmentation.draw(np.random.default_rng(0), 50, shift=2, rotation=0, zoom=0)
+    zoomed = augmentation.draw(np.random.default_rng(0), 50, shift=0, rotation=0, zoom=0.5)
+    assert abs(np.corrcoef(moved[:, 2], moved[:, 5])[0, 1]) < 0.5
+    assert abs(np.corrcoef(zoomed[:, 0], zoomed[:, 4])[0, 1]) < 0.5
+
+
+def test_the_changes_come_from_other_random_numbers_than_the_order(
+    changed: Changed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = []
+    draw = augmentation.draw
+
+    def note(random: np.random.Generator, *limits: Any) -> np.ndarray:
+        states.append(random.bit_generator.state)
+        return draw(random, *limits)
+
+    monkeypatch.setattr(augmentation, "draw", note)
+    changed(1, 10, 18, seed=3, shift=2)
+    assert len(states) == 1
+    assert states[0] != np.random.default_rng(3).bit_generator.state  # that of stages/batches.py
+
+
+def test_no_file_is_written_to_change_images(
+    project: Path, tmp_path: Path, keras: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset.PROCESSED.mkdir(parents=True)
+    np.save(dataset.images_path("train"), np.zeros((5, 28, 28, 1), np.float32))
+    np.save(dataset.labels_path("train"), np.zeros((5, 10), np.float32))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    kept = []
+    remove = os.remove
+    monkeypatch.setattr(os, "remove", lambda path: kept.append(path) or remove(path))
+    assert len(list(batches.of("train", 5, change=augmentation.of(2, 0, 0, seed=0)))) == 1
+    assert [*kept, *temporary.iterdir()] == []
 
 
 def test_batches_are_changed_anew_in_every_epoch_and_keep_their_labels(project: Path, keras: ModuleType) -> None:

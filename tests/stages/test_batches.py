@@ -36,6 +36,10 @@ def test_without_a_seed_images_come_in_the_order_of_the_file(numbered: None, ker
     assert epoch(of) == epoch(of) == list(range(25))
 
 
+def test_the_tuner_that_may_sleep_at_the_end_of_an_epoch_is_off(numbered: None, keras: ModuleType) -> None:
+    assert batches.of("train", 10).options().autotune.enabled is False
+
+
 def test_with_a_seed_every_epoch_has_every_image_once_in_an_order_of_its_own(numbered: None, keras: ModuleType) -> None:
     of = batches.of("train", 10, seed=3)
     first, second = epoch(of), epoch(of)

@@ -1,9 +1,12 @@
+import io
+import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from stages import command
+
+pytestmark = pytest.mark.usefixtures("project")  # whose lock they take, not that of this checkout
 
 
 def test_a_refusal_is_one_line_and_exit_status_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +27,13 @@ def test_an_interrupted_stage_says_so_without_a_traceback(capsys: pytest.Capture
         command.run("train", interrupted)
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "train: interrupted; outputs are as they were, or whole\n"
+
+
+def test_what_the_encoding_of_stdout_lacks_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    command.run("train", lambda: print("train: \u2502 conv_1", flush=True))
+    assert stdout.buffer.getvalue() == b"train: ? conv_1\n"
 
 
 def test_a_defect_keeps_its_traceback() -> None:
@@ -51,7 +61,7 @@ def test_a_setting_that_changes_numpys_or_the_c_librarys_kernels_is_refused_in_o
 
 
 def test_settings_of_the_c_library_that_change_no_number_are_let_in(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")
     command.run("train", lambda: None)

@@ -538,6 +538,25 @@ def test_behind_a_proxy_it_is_the_proxy_that_must_take_a_connection(
     assert "s3cr3t" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("host", "port"), [("http://a.invalid", 80), ("https://a.invalid", 443), ("https://a.invalid:8443", 8443)]
+)
+def test_a_server_is_looked_for_at_the_port_of_its_url_or_of_the_scheme(
+    monkeypatch: pytest.MonkeyPatch, host: str, port: int
+) -> None:
+    tried = []
+
+    def refuse(address: tuple[str, int], timeout: float) -> None:
+        tried.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(ConnectionError, match="does not answer"):
+        mirrors.fetch(Mirror(f"{host}/mnist.npz"), 0, Path("unused"))
+    assert tried == [("a.invalid", port)]
+
+
 def test_all_mirrors_together_are_given_less_than_a_minute() -> None:
     assert (1 + max(len(each.mirrors) for each in DATA_SETS.values())) * mirrors.SEARCH_SECONDS < 60
 

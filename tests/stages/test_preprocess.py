@@ -106,11 +106,28 @@ def test_no_image_is_in_two_splits_and_none_is_lost(
     train, validation = (dataset.load(split)[0] for split in ("train", "validation"))
     assert (len(train), len(validation)) == (900, 100)
     both = {image.tobytes() for image in train} | {image.tobytes() for image in validation}
-    assert both == {image.tobytes() for image in preprocess.scale_pixels(images)}
+    label_of = {image.tobytes(): label for image, label in zip(preprocess.scale_pixels(images), LABELS, strict=True)}
+    assert both == set(label_of)
     assert len(both) == 1000
+    for split in ("train", "validation"):
+        kept, labels = dataset.load(split)
+        assert [label_of[image.tobytes()] for image in kept] == labels.argmax(axis=1).tolist()
     printed = capsys.readouterr()
     assert "900 train, 100 validation, 5 test images" in printed.out
     assert printed.err == ""
+
+
+def test_the_seed_of_params_yaml_chooses_the_validation_images(
+    save_raw: Callable[[Arrays], None], project: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (len(LABELS), 28, 28), np.uint8)
+    save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
+    chosen = []
+    for seed in (0, 1):
+        write_parameters(project, validation_images=100, seed=seed)
+        preprocess.main()
+        chosen.append(dataset.images_path("validation").read_bytes())
+    assert chosen[0] != chosen[1]
 
 
 def test_a_small_data_set_gives_a_quarter_at_most_and_says_so(

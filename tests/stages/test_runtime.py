@@ -1,4 +1,5 @@
 import ast
+import contextlib
 import json
 import os
 import platform
@@ -50,6 +51,26 @@ def test_auto_becomes_the_precision_that_this_machine_is_fast_at(
         assert runtime.describe()["precision"] == expected
     finally:
         runtime.start(seed=0)
+
+
+def test_there_is_one_thread_a_processor_and_kernels_are_deterministic(keras: ModuleType) -> None:
+    import tensorflow as tf
+    from tensorflow.python.framework import config
+
+    assert tf.config.threading.get_intra_op_parallelism_threads() == runtime.threads()
+    assert tf.config.threading.get_inter_op_parallelism_threads() == runtime.threads()
+    assert runtime.threads() == len(os.sched_getaffinity(0))
+    assert config.is_op_determinism_enabled()
+
+
+def test_what_imports_print_is_withheld_unless_they_fail(capfd: pytest.CaptureFixture[str]) -> None:
+    with runtime._chatter_withheld():
+        os.write(2, b"no GPU was found\n")
+    assert capfd.readouterr().err == ""
+    with contextlib.suppress(ImportError), runtime._chatter_withheld():
+        os.write(2, b"libcuda.so is damaged\n")
+        raise ImportError
+    assert capfd.readouterr().err == "libcuda.so is damaged\n"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages import dataset, runtime, train
+from stages import cnn, dataset, runtime, train
 from stages.source import SOURCE, Source
 
 RECIPE = {
@@ -256,6 +256,15 @@ def test_what_memory_does_not_suffice_for_is_refused_before_work_starts(
 def test_a_batch_larger_than_the_training_images_needs_no_more_memory_than_they(processed: None) -> None:
     recipe = train.Parameters(**RECIPE | {"batch_size": 10**20})
     train.check_memory(recipe, images=40, available=2**30)
+
+
+def test_a_step_may_take_half_of_the_memory() -> None:
+    recipe = train.Parameters(**RECIPE)
+    weights, outputs = cnn.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
+    needed = 4 * (4 * weights + 2 * outputs * recipe.batch_size)
+    train.check_memory(recipe, images=40, available=2 * needed)
+    with pytest.raises(ValueError, match="more than half of the"):
+        train.check_memory(recipe, images=40, available=2 * needed - 2)
 
 
 def test_the_limit_of_a_container_counts_as_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

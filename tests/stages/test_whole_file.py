@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,20 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         fail_halfway()
     assert [each.name for each in tmp_path.iterdir()] == ["output"]
     assert target.read_text() == "old"
+
+
+def test_the_bytes_are_on_the_disk_before_the_file_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, synced = tmp_path / "output", []
+
+    def note(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, target.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    with whole_file(target) as path:
+        path.write_text("new")
+    assert synced == [(3, False)]
 
 
 def test_what_a_killed_run_left_behind_is_overwritten(tmp_path: Path) -> None:
