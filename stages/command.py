@@ -23,7 +23,7 @@ def run(name: str, main: Callable[[], None]) -> None:
         sys.stdout.reconfigure(errors="replace")  # Keras draws a table that not every locale can write
     try:
         refuse_other_kernels()
-        guard.end_with_dvc(name)
+        guard.end_with_starter(name)
         with guard.only_stage_here(name):
             main()
     except (ValueError, OSError) as error:
