@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from review.paired import Paired, Seeds, Verdict, between_recipes, between_runs, judge, pair
-from review.revision import SPLITS, Noise, Predictions, Results, recipe_of
+from review.record import SPLITS, Record, stale, unlike
+from review.revision import Predictions, Results
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def compare(base: Results, head: Results) -> Comparison:
     """Compare the predictions of two revisions, split by split.
 
     Raises:
-        ValueError: the two were not tested on the same images.
+        ValueError: the two were not tested on the same images, or only one of them on validation images.
     """
     if base.dataset != head.dataset:
         raise ValueError(
@@ -42,6 +43,12 @@ def compare(base: Results, head: Results) -> Comparison:
     if not common:
         one, other = (f"{side.name} has {' and '.join(side.predictions)}" for side in (base, head))
         raise ValueError(f"no split in common: {one}, {other}")
+    judged = [side.name for side in (base, head) if "validation" in side.predictions]
+    if len(judged) == 1:
+        raise ValueError(
+            f"only {judged[0]} has predictions of validation images, and test images are not for choosing among "
+            "recipes: hold out as many in both by preprocess.validation_images, and `dvc repro`"
+        )
     splits = {}
     for split in common:
         one_split, other_split = base.predictions[split], head.predictions[split]
@@ -55,14 +62,17 @@ def compare(base: Results, head: Results) -> Comparison:
     return Comparison(base, head, splits)
 
 
-def measured(base: Results, head: Results) -> tuple[Noise | None, Noise | None]:
-    """Return for either side the noise of the seed measured at its own recipe, by whichever side keeps it in Git."""
+def measured(base: Results, head: Results) -> tuple[Record | None, Record | None]:
+    """Return for either side the record that holds for it.
 
-    def of(side: Results) -> Noise | None:
-        recipe = (side.dataset, recipe_of(side.parameters))
-        return next((each for each in [*head.noise, *base.noise] if (each.dataset, each.parameters) == recipe), None)
+    Base is judged by its own file alone, and head by base's file before its own: what a branch writes there changes
+    nothing that base has measured.
+    """
 
-    return of(base), of(head)
+    def of(side: Results, records: list[Record]) -> Record | None:
+        return next((record for record in records if stale(record, side) is None), None)
+
+    return of(base, base.noise), of(head, [*base.noise, *head.noise])
 
 
 def sides(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -77,11 +87,7 @@ def sides(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[st
 def changes(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the `sides` of each key whose value differs, or its type alone."""
     every = sides(base, head)
-    return {
-        key: values
-        for key, values in every.items()
-        if len(values) == 1 or repr(values["base"]) != repr(values["head"])  # by repr: 5 == 5.0, and NaN != NaN
-    }
+    return {key: every[key] for key in unlike(base, head)}
 
 
 def changed_parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
@@ -98,8 +104,8 @@ def metrics(comparison: Comparison) -> dict[str, dict[str, float]]:
     return every
 
 
-def _seeds(split: str, paired: Paired, base: Noise | None, head: Noise | None) -> Seeds | None:
-    found = [side.spreads[split] for side in (base, head) if side and split in side.spreads]
+def _seeds(split: str, paired: Paired, base: Record | None, head: Record | None) -> Seeds | None:
+    found = [spread for record in (base, head) if record and (spread := record.spread(split))]
     if len(found) == 2 and base is not head:
         return between_recipes(*found)
     return between_runs(paired.difference, found[0]) if found else None

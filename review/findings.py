@@ -70,7 +70,8 @@ def explain(split: str, paired: Paired) -> str:
 
 def reasons(comparison: Comparison) -> list[str]:
     """Return why the verdict is what it is, in a line for each split, and what it does not know."""
-    unknown = [] if comparison.splits[comparison.decided_by].seeds else [CAUTION]
+    seeds = comparison.splits[comparison.decided_by].seeds
+    unknown = [] if seeds and seeds.p is not None else [CAUTION]
     return [*(explain(*each) for each in comparison.splits.items()), *unknown]
 
 

@@ -1,4 +1,4 @@
-"""Measure the noise of a seed: train one recipe with several seeds and keep mean and deviation of what they reach.
+"""Measure the noise of a seed: train one recipe with several seeds and keep the model's MD5 and metrics of each.
 
 The runs take place in folders of their own under .dvc/tmp/noise, from a copy of the code and of data/raw, so that the
 pipeline's outputs stay as they are. A run that ended is kept there: cut off and started again, the command goes on.
@@ -9,25 +9,32 @@ import hashlib
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dvc.dependency.param import ParamsDependency
+from filelock import FileLock
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from review.command import command
-from review.revision import NOISE, PARAMS, SPLITS, leaves, recipe_of
+from review.escaping import quote
+from review.record import LARGEST, NOISE, SPLITS, keep, listed, parse_record, recipe_of, unlike
+from review.revision import METRICS, MODEL, PARAMS, PROVENANCE, leaves, open_repo, parse_provenance
+from review.verify import load_stages
+from stages import guard, runtime
 from stages.parameters import MOST_BYTES, parse
+from stages.whole_file import whole_file
 
 RAW = Path("data/raw")
 SOURCE = RAW / "dataset.json"
 RUNS = Path(".dvc/tmp/noise")
 
-METRICS = ("accuracy", "loss")
+LIBRARIES = ("numpy", "keras", "tensorflow")
 
 
 @command("noise", refused=1)
@@ -42,26 +49,59 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         document = _load(options.recipe)
         dataset = _dataset(document)
-        by_seed = list(measure(document, range(options.seeds)))
-        record = summarize(dataset, document, by_seed)
-        keep(record, Path(NOISE))
+        record = measure(dataset, document, range(options.seeds))
+        with FileLock(RUNS / "keep.lock"):  # another recipe may be measured beside this one
+            keep(record, Path(NOISE))
     except KeyboardInterrupt:
         print("noise: interrupted; the runs that ended are kept, and the same command goes on", file=sys.stderr)
         return 130
-    for split, metrics in record["splits"].items():
-        spread = metrics["accuracy"]
-        told = f"{spread['mean']:.4f} ± {spread['standard_deviation']:.4f} over {options.seeds} seeds"
-        print(f"noise: {split} accuracy {told} -> {NOISE}")
+    found = parse_record(record, NOISE)
+    for split in SPLITS:
+        if spread := found.spread(split):
+            told = f"{spread.mean:.4f} ± {spread.standard_deviation:.4f} over {spread.n} seeds"
+            print(f"noise: {split} accuracy {told} -> {NOISE}")
     return 0
 
 
-def measure(document: Mapping[str, Any], seeds: range) -> Iterator[dict[str, Any]]:
-    """Yield what metrics.json holds after a run with each seed, run now or, where it ended before, then.
+def measure(dataset: str, document: Mapping[str, Any], seeds: range) -> dict[str, Any]:
+    """Return the record of a recipe, of runs that take place now or, where they ended before, took place then.
 
     Raises:
-        OSError: a stage refused or failed; the message is its last line.
+        OSError: a stage refused or failed, and the message is its last line; or the recipe is being measured already.
+        ValueError: the runs that ended before were of another environment.
     """
-    folder = RUNS / identity(document)
+    paths = _inputs()
+    folder = RUNS / identity(document, paths)
+    with guard.alone(folder / "noise.lock", "noise", str(folder)):
+        runs = list(_runs(folder, document, seeds, paths))
+    alike = {key: runs[0].pop(key) for key in ("environment", "training")}
+    for run in runs[1:]:
+        for key, first in alike.items():
+            if names := unlike(first, run.pop(key)):
+                raise ValueError(
+                    f"{folder} has runs that differ in their {key} ({listed(map(quote, names))}): "
+                    "remove this folder to measure all of them anew"
+                )
+    return {"dataset": dataset, "parameters": recipe_of(dict(leaves(document))), **alike, "seeds": runs}
+
+
+def identity(document: Mapping[str, Any], paths: list[str]) -> str:
+    """Name what the runs depend on: the recipe, the code of the stages, the data set, libraries and processor.
+
+    Args:
+        paths: of the files that training reads.
+    """
+    machine = [version(name) for name in LIBRARIES]
+    machine += [sys.platform, runtime.level(runtime.instruction_sets()), str(runtime.threads())]
+    digest = hashlib.sha256(json.dumps([recipe_of(dict(leaves(document))), paths, machine], sort_keys=True).encode())
+    files = [path for path in sorted(RAW.iterdir()) if not path.name.startswith(".")]
+    for path in [*sorted(Path("stages").glob("*.py")), *files]:
+        digest.update(f"{path} {_md5(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _runs(folder: Path, document: Mapping[str, Any], seeds: range, paths: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the seed, the model's MD5, metrics, environment and MD5 of what training read, of a run with each seed."""
     ended = {seed: folder / f"seed-{seed}.json" for seed in seeds}
     if not all(path.exists() for path in ended.values()):
         _lay_out(folder)
@@ -72,51 +112,37 @@ def measure(document: Mapping[str, Any], seeds: range) -> Iterator[dict[str, Any
             seeded = {**document, "train": {**document["train"], "seed": seed}}
             for stage in ("train", "evaluate"):
                 _run(folder, stage, seeded)
-            (folder / "metrics.json").replace(path)
-        metrics = json.loads(path.read_text())
-        told = ", ".join(f"{split} {metrics[split]['accuracy']:.4f}" for split in SPLITS if split in metrics)
+            measured = json.loads((folder / METRICS).read_text())
+            _, _, environment = parse_provenance((folder / PROVENANCE).read_text())
+            run = {
+                "seed": seed,
+                "model": _md5(folder / MODEL),
+                **{split: {name: measured[split][name] for name in LARGEST} for split in SPLITS if split in measured},
+                "environment": environment,
+                "training": {name: _md5(folder / name) for name in paths},
+            }
+            with whole_file(path) as partial:
+                partial.write_text(json.dumps(run, indent=2) + "\n")
+        run = json.loads(path.read_text())
+        told = ", ".join(f"{split} {run[split]['accuracy']:.4f}" for split in SPLITS if split in run)
         print(f"noise: seed {seed} of {seeds[0]} to {seeds[-1]}: accuracy {told}", flush=True)
-        yield metrics
+        yield run
     for name in ("data", "models"):  # what remains is small, and enough to go on with more seeds
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def identity(document: Mapping[str, Any]) -> str:
-    """Name what the runs depend on: the recipe, the code of the stages and the data set."""
-    digest = hashlib.sha256(json.dumps(recipe_of(dict(leaves(document))), sort_keys=True).encode())
-    for path in [*sorted(Path("stages").glob("*.py")), SOURCE]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+def _inputs() -> list[str]:
+    """The files that the stage train reads, by dvc.yaml."""
+    with open_repo(None) as repo:
+        stage = next((stage for stage in load_stages(repo) if stage.name == "train"), None)
+        if stage is None:
+            raise ValueError("dvc.yaml has no stage train")
+        return sorted(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency))
 
 
-def summarize(dataset: str, document: Mapping[str, Any], by_seed: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the record of one recipe: of each split and metric the mean, the sample standard deviation, the values."""
-    splits: dict[str, Any] = {}
-    for split in SPLITS:
-        for metric in METRICS if split in by_seed[0] else ():
-            values = [metrics[split][metric] for metrics in by_seed]
-            splits.setdefault(split, {})[metric] = {
-                "mean": round(statistics.fmean(values), 8),
-                "standard_deviation": round(statistics.stdev(values), 8),
-                "by_seed": values,
-            }
-    return {"dataset": dataset, "parameters": recipe_of(dict(leaves(document))), "splits": splits}
-
-
-def keep(record: Mapping[str, Any], path: Path) -> None:
-    """Write the record in the place of an older one of the same recipe, and leave those of others as they are."""
-
-    def recipe(each: Mapping[str, Any]) -> tuple[Any, Any]:
-        return each["dataset"], each["parameters"]
-
-    kept = json.loads(path.read_text())["recipes"] if path.exists() else []
-    if any(recipe(each) == recipe(record) for each in kept):
-        kept = [record if recipe(each) == recipe(record) else each for each in kept]
-    else:
-        kept = [*kept, record]
-    partial = path.with_name(f".partial-{path.name}")
-    partial.write_text(json.dumps({"recipes": kept}, indent=2) + "\n")
-    partial.replace(path)
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _load(recipe: Path) -> dict[str, Any]:
@@ -160,6 +186,7 @@ def _run(folder: Path, stage: str, document: Mapping[str, Any]) -> None:
     with (folder / PARAMS).open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(dict(document), file)
     environment = {name: value for name, value in os.environ.items() if name not in ("DVC_STAGE", "PYTHONPATH")}
+    environment[guard.STARTER] = str(os.getpid())
     command = [sys.executable, "-m", f"stages.{stage}"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -46,6 +46,9 @@ class Seeds:
     `of` is "recipes" where each of the two was measured, and `difference` is between the means over their seeds; or
     "runs" where one measurement serves both, and it is between two runs. Only then is there a `limit`, the largest
     difference that two runs of one recipe have in 95 of 100 cases.
+
+    `p` and `limit` are None where the seeds of a recipe all reach the same accuracy: no test can rest on a deviation
+    of 0, which says that any other difference is impossible.
     """
 
     of: Literal["recipes", "runs"]
@@ -53,7 +56,7 @@ class Seeds:
     head: Spread
     difference: float
     limit: float | None
-    p: float
+    p: float | None
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def judge(paired: Paired) -> Verdict:
     ahead = paired.only_head - paired.only_base
     if paired.p >= ALPHA:
         return "cannot be told apart"
-    if paired.seeds and (paired.seeds.p >= ALPHA or paired.seeds.difference * ahead <= 0):
+    if (seeds := paired.seeds) and seeds.p is not None and (seeds.p >= ALPHA or seeds.difference * ahead <= 0):
         return "cannot be told apart"
     return "better" if ahead > 0 else "worse"
 
@@ -115,19 +118,20 @@ def between_runs(difference: float, spread: Spread) -> Seeds:
     by its estimate from n seeds it follows Student's t with n - 1 degrees of freedom (Student 1908).
     """
     deviation = spread.standard_deviation * 2**0.5
+    if not deviation:
+        return Seeds("runs", spread, spread, difference, None, None)
     limit = float(t.ppf(1 - ALPHA / 2, spread.n - 1) * deviation)
-    p = float(2 * t.sf(abs(difference) / deviation, spread.n - 1)) if deviation else float(difference == 0)
+    p = float(2 * t.sf(abs(difference) / deviation, spread.n - 1))
     return Seeds("runs", spread, spread, difference, limit, p)
 
 
 def between_recipes(base: Spread, head: Spread) -> Seeds:
     """Judge the difference of two means over seeds by Welch's t-test, for spreads that may differ (Welch 1947)."""
     difference = head.mean - base.mean
-    if base.standard_deviation or head.standard_deviation:
-        sides = ((side.mean, side.standard_deviation, side.n) for side in (head, base))
-        p = float(ttest_ind_from_stats(*next(sides), *next(sides), equal_var=False).pvalue)
-    else:
-        p = float(difference == 0)
+    if not (base.standard_deviation and head.standard_deviation):
+        return Seeds("recipes", base, head, difference, None, None)
+    sides = ((side.mean, side.standard_deviation, side.n) for side in (head, base))
+    p = float(ttest_ind_from_stats(*next(sides), *next(sides), equal_var=False).pvalue)
     return Seeds("recipes", base, head, difference, None, p)
 
 

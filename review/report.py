@@ -18,8 +18,8 @@ from review.escaping import quote
 from review.findings import conclude
 from review.page import as_page
 from review.pictures import draw_confusion_matrices, draw_difference, draw_learning_curves
-from review.revision import HISTORY, Predictions, load, open_repo
-from review.verify import LOCK, check
+from review.revision import HISTORY, LOCK, Predictions, load, open_repo
+from review.verify import check, check_noise
 from stages.command import one_line, printable
 
 CURVES, MATRICES, DIFFERENCE = "learning_curves.png", "confusion_matrices.png", "confusion_difference.png"
@@ -76,13 +76,18 @@ def check_lock(revision: str | None) -> str:
     try:
         with open_repo(revision) as repo:
             findings = dict(check(repo))
+            noise = check_noise(repo, revision)
     except REFUSALS as error:
         message = one_line(error).replace("`", "'")
         return f"**`{LOCK}` of head cannot be checked:** {quote(message)}"
     false = [f"- {quote(name)}: {', '.join(map(quote, reasons))}" for name, reasons in findings.items() if reasons]
-    if not false:
-        return f"`{LOCK}` of head is true: the results belong to the code, the parameters and the data beside them."
-    return "\n".join([f"**`{LOCK}` of head is not true of {len(false)} of {len(findings)} stages:**", "", *false])
+    if false:
+        lines = [f"**`{LOCK}` of head is not true of {len(false)} of {len(findings)} stages:**", "", *false]
+    else:
+        lines = [f"`{LOCK}` of head is true: the results belong to the code, the parameters and the data beside them."]
+    if noise:
+        lines += ["", "**The measured noise of head is not true:**", "", *(f"- {quote(reason)}" for reason in noise)]
+    return "\n".join(lines)
 
 
 def confusion(predictions: Predictions) -> np.ndarray:

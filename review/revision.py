@@ -21,7 +21,7 @@ from pygit2 import GitError
 from ruamel.yaml.error import YAMLError
 
 from review.escaping import quote
-from review.paired import Spread
+from review.record import NOISE, SPLITS, Record, Trained, parse_records
 from stages.parameters import MOST_BYTES, parse
 
 PARAMS = "params.yaml"
@@ -29,14 +29,14 @@ METRICS = "metrics.json"
 HISTORY = "evaluation/history.csv"
 PREDICTIONS = "evaluation/predictions.csv"
 PROVENANCE = "models/provenance.json"
-NOISE = "evaluation/seed_noise.json"
+MODEL = "models/model.keras"
+LOCK = "dvc.lock"
 
 # Bytes of a file, many times what the stages write for all of MNIST (160 kB of predictions, 25 kB of noise).
 MOST = 2**20
 MOST_PREDICTIONS = 10 * 2**20
 MOST_KEY = 200  # characters of a dotted key
 
-SPLITS = ("validation", "test")  # tuning is decided on the first; the second is for the final word
 COLUMNS = {  # of the predictions: the form of each, and its name
     "split": ("validation|test", "validation or test"),
     "image": ("[0-9]{1,9}", "a whole number"),
@@ -49,6 +49,8 @@ HISTORY_COLUMNS = {  # of the history: the form of each, and its name
     "accuracy": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
     "loss": (r"[0-9]{1,15}(\.[0-9]+)?", "a number of at least 0"),
 }
+
+MALFORMED = (ValueError, YAMLError, csv.Error, RecursionError)  # what reading a file of another form raises
 
 T = TypeVar("T")
 
@@ -63,16 +65,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Noise:
-    """What `review.noise` measured of one recipe: its data set, its parameters, and the accuracies of each split."""
-
-    dataset: str
-    parameters: dict[str, Any]
-    spreads: dict[str, Spread]
-
-
-@dataclass(frozen=True)
-class Results:
+class Results(Trained):
     """What one side of a comparison holds; `revision` is as the user named it, and None is this folder.
 
     `history` has by name, such as "loss" and "validation_loss", a value for each epoch; there may be none.
@@ -80,12 +73,9 @@ class Results:
 
     revision: str | None
     commit: str | None
-    parameters: dict[str, Any]
-    metrics: dict[str, float]
     predictions: dict[str, Predictions]
-    dataset: str
     train_images: int
-    noise: list[Noise]
+    noise: list[Record]
     history: dict[str, list[float]]
 
     @property
@@ -102,18 +92,32 @@ def load(revision: str | None) -> Results:
     """
     with open_repo(revision) as repo:
         predictions = _read(repo, revision, PREDICTIONS, parse_predictions, most=MOST_PREDICTIONS)
-        dataset, train_images = _read(repo, revision, PROVENANCE, parse_provenance)
+        trained, train_images = load_trained(repo, revision)
         return Results(
+            **vars(trained),
             revision=revision,
             commit=None if revision is None else repo.get_rev(),
-            parameters=_read(repo, revision, PARAMS, parse_parameters, missing={}, most=MOST_BYTES),
-            metrics=_read(repo, revision, METRICS, parse_metrics, missing={}),
             predictions=predictions,
-            dataset=dataset,
             train_images=train_images,
-            noise=_read(repo, revision, NOISE, parse_noise, missing=[]),
+            noise=_read(repo, revision, NOISE, parse_records, missing=[]),
             history=_read(repo, revision, HISTORY, parse_history, missing={}),
         )
+
+
+def load_trained(repo: Repo, revision: str | None) -> tuple[Trained, int]:
+    """Read what the repository, opened at `revision`, says of its model, and how many images trained it."""
+    dataset, train_images, environment = _read(repo, revision, PROVENANCE, parse_provenance)
+    unknown: tuple[dict[str, str], str | None] = ({}, None)
+    training, model = _read(repo, revision, LOCK, parse_lock, missing=unknown, most=MOST_BYTES)
+    trained = Trained(
+        dataset=dataset,
+        parameters=_read(repo, revision, PARAMS, parse_parameters, missing={}, most=MOST_BYTES),
+        environment=environment,
+        training=training,
+        model=model,
+        metrics=_read(repo, revision, METRICS, parse_metrics, missing={}),
+    )
+    return trained, train_images
 
 
 def open_repo(revision: str | None) -> Repo:
@@ -195,33 +199,25 @@ def parse_metrics(text: str) -> dict[str, float]:
     return metrics
 
 
-def parse_provenance(text: str) -> tuple[str, int]:
-    """Return the name of the data set that the model saw, and how many images of it trained the model."""
+def parse_provenance(text: str) -> tuple[str, int, dict[str, Any]]:
+    """Return the data set that the model saw, how many images of it trained the model, and all else by dotted key."""
     match json.loads(text):
-        case {"dataset": str(dataset), "images": {"train": int(images)}} if dataset.isprintable():
-            return dataset, images
+        case {"dataset": str(dataset), "images": {"train": int(images)}, **environment} if dataset.isprintable():
+            return dataset, images, dict(leaves(environment))
     raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
 
 
-def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes a recipe: all parameters but the seed of training, and where the data set comes from."""
-    return {key: value for key, value in parameters.items() if key != "train.seed" and not key.startswith("download.")}
+def parse_lock(text: str) -> tuple[dict[str, str], str | None]:
+    """Return the MD5 of each file that the stage train read, and of the model it wrote; None where it was not run."""
 
+    def md5s(files: Any) -> dict[str, str]:
+        found = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
+        return {str(each.get("path")): str(each.get("md5")) for each in found}
 
-def parse_noise(text: str) -> list[Noise]:
-    """Return what was measured of each recipe."""
-    document = json.loads(text)
-    try:
-        return [
-            Noise(
-                each["dataset"],
-                dict(each["parameters"]),
-                {split: _spread(each["splits"][split]["accuracy"]) for split in SPLITS if split in each["splits"]},
-            )
-            for each in document["recipes"]
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"expected what review.noise writes: {type(error).__name__} at {error}") from None
+    match parse(text.encode()):
+        case {"stages": {"train": {"deps": deps, "outs": outs}}}:
+            return md5s(deps), md5s(outs).get(MODEL)
+    return {}, None
 
 
 def parse_predictions(text: str) -> dict[str, Predictions]:
@@ -273,13 +269,6 @@ def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{name}", value
 
 
-def _spread(accuracy: Mapping[str, Any]) -> Spread:
-    spread = Spread(float(accuracy["mean"]), float(accuracy["standard_deviation"]), len(accuracy["by_seed"]))
-    if not (0 <= spread.mean <= 1 and 0 <= spread.standard_deviation <= 1 and spread.n > 1):
-        raise ValueError(f"expected a mean and a standard deviation from 0 to 1 of 2 seeds or more, got {spread}")
-    return spread
-
-
 def _rows(
     text: str, required: Iterable[str], forms: Mapping[str, tuple[str, str]]
 ) -> Iterator[tuple[str, dict[str, str]]]:
@@ -320,7 +309,7 @@ def _read(
             return missing
         remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
         raise FileNotFoundError(f"{_name(revision)} holds no {path}: {remedy}") from None
-    except (ValueError, YAMLError, csv.Error, RecursionError) as error:
+    except MALFORMED as error:
         raise ValueError(f"{path} of {_name(revision)}: {error}") from None
 
 

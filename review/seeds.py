@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from review.comparison import Comparison, changes, measured
+from review.comparison import Comparison, measured
 from review.escaping import quote
-from review.notation import p_value, shown, spread
+from review.notation import p_value, spread
 from review.paired import ALPHA, Paired, Seeds
-from review.revision import Noise, Results, recipe_of
+from review.record import Record, elsewhere, is_of, listed, stale
+from review.revision import Results
 
 CAUTION = (
     "This is about two trained models: another seed moves accuracy as well, and by how much is not known here; "
@@ -15,23 +16,38 @@ CAUTION = (
 
 
 def seed_fact(comparison: Comparison) -> str:
-    """Say in one line of which side's recipe the noise of a seed was measured."""
-    base, head = measured(comparison.base, comparison.head)
-    if base and head:
-        return (
-            "seeds: one recipe, whose noise was measured" if base is head else "seeds: the noise of both was measured"
-        )
-    if not (base or head):
-        kept = [*comparison.head.noise, *comparison.base.noise]
-        state = f"is stale: {_unlike_recipe(comparison.head, kept[0])}" if kept else "was not measured"
-        return f"seeds: the noise of a seed {state}, so the verdict knows of the luck of the images alone"
-    known, other, side = ("base", "head", comparison.head) if base else ("head", "base", comparison.base)
-    record = base or head
-    assert record is not None
-    return (
-        f"seeds: the noise measured for {known} stands in for {other}, for which it is stale "
-        f"({_unlike_recipe(side, record)}); `make noise` measures that as well"
-    )
+    """Say in one line of which side's recipe the noise of a seed was measured, and where."""
+    base, head = comparison.base, comparison.head
+    of_base, of_head = measured(base, head)
+    if of_base and of_head:
+        fact = "one recipe, whose noise was measured" if of_base is of_head else "the noise of both was measured"
+    elif of_base:
+        fact = f"the noise measured for base stands in for head{_why_not(head, [*head.noise, *base.noise], of_base)}"
+    elif of_head:
+        fact = f"the noise measured for head stands in for base{_why_not(base, base.noise, of_head)}"
+    else:
+        kept = [*head.noise, *base.noise]
+        record = next((each for each in kept if is_of(each, head)), kept[0] if kept else None)
+        state = f"is stale: {stale(record, head)}" if record else "was not measured"
+        fact = f"the noise of a seed {state}, so the verdict knows of the luck of the images alone"
+    places = [("base", base, of_base), ("head", head, of_head)]
+    return "".join([f"seeds: {fact}", *(_where(*place) for place in places)])
+
+
+def _why_not(side: Results, kept: Sequence[Record], stand_in: Record) -> str:
+    """Say why what was measured does not hold for a side: best of its own recipe, else of the one that stands in."""
+    record = next((each for each in kept if is_of(each, side)), stand_in)
+    reason = stale(record, side)
+    told = f", for which it is stale ({reason})" if reason else ", whose own file has none"
+    return f"{told}; `make noise` measures that as well"
+
+
+def _where(label: str, side: Results, record: Record | None) -> str:
+    """Say so if a record that holds for a side was measured in another environment."""
+    keys = elsewhere(record, side) if record else []
+    if not keys:
+        return ""
+    return f"; that of {label} was measured on another machine or with other libraries ({listed(map(quote, keys))})"
 
 
 def seed_rows(splits: Sequence[Paired]) -> list[list[str]]:
@@ -55,7 +71,7 @@ def seed_rows(splits: Sequence[Paired]) -> list[list[str]]:
             row("accuracy of base over seeds, mean ± deviation (n)", lambda seeds: spread(seeds.base)),
             row("accuracy of head over seeds, mean ± deviation (n)", lambda seeds: spread(seeds.head)),
         ]
-    return [*told, row("t-test on seeds", lambda seeds: p_value(seeds.p))]
+    return [*told, row("t-test on seeds", lambda seeds: None if seeds.p is None else p_value(seeds.p))]
 
 
 def explain_seeds(paired: Paired) -> str:
@@ -63,6 +79,11 @@ def explain_seeds(paired: Paired) -> str:
     seeds = paired.seeds
     if seeds is None:
         return ""
+    if seeds.p is None:
+        return (
+            "; the seeds of a recipe all reach the same accuracy, so how far two of them may differ is not known: "
+            "`make noise SEEDS=10` measures more"
+        )
     if seeds.of == "runs":
         where = "inside" if seeds.p >= ALPHA else "outside"
         return (
@@ -74,10 +95,3 @@ def explain_seeds(paired: Paired) -> str:
         f"; over {seeds.base.n} and {seeds.head.n} seeds the means differ by {seeds.difference:+.4f}, as those of "
         f"equally good recipes {apart} do ({p_value(seeds.p)})"
     )
-
-
-def _unlike_recipe(side: Results, record: Noise) -> str:
-    if side.dataset != record.dataset:
-        return f"it was measured on {quote(record.dataset)}"
-    unlike = changes(record.parameters, recipe_of(side.parameters))
-    return "it was measured at " + ", ".join(f"{quote(key)} {shown(values, 'base')}" for key, values in unlike.items())

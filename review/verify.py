@@ -4,6 +4,10 @@ It needs no data, cache or remote: it compares what dvc.lock recorded of each st
 outputs with what Git holds, and follows each output from the stage that wrote it to those that read it. Outputs that
 are present are hashed too. `dvc status` and `dvc repro --dry` answer other questions: see treeverse/dvc#5369, #9818 and
 #9861.
+
+evaluation/seed_noise.json is compared with the results beside it, where both name the same environment and a seed in
+common. What it says of other seeds cannot be compared: it comes with the MD5 of their models, and only to train with
+these seeds again shows whether it is true.
 """
 
 import argparse
@@ -22,12 +26,23 @@ from dvc.stage import PipelineStage
 
 from review.command import command
 from review.escaping import shorten
-from review.revision import MOST, PARAMS, PROVENANCE, check_object, leaves, open_repo, read
+from review.record import NOISE, contradiction, is_of, parse_records
+from review.revision import (
+    LOCK,
+    MALFORMED,
+    MOST,
+    PARAMS,
+    PROVENANCE,
+    check_object,
+    leaves,
+    load_trained,
+    open_repo,
+    read,
+)
 from stages.command import printable
 from stages.parameters import MOST_BYTES, parse
 
 PIPELINE = "dvc.yaml"
-LOCK = "dvc.lock"
 
 MOST_IN_GIT = 100 * 2**20  # bytes of a file; GitHub takes no larger ones
 
@@ -36,19 +51,20 @@ Entry = Mapping[str, Any]
 
 @command("verify", refused=1)
 def main(arguments: list[str] | None = None) -> int:
-    """Print a line a stage, and return 0 if all of dvc.lock is true, else 1."""
+    """Print a line a stage, and return 0 if all of dvc.lock is true and the measured noise may be, else 1."""
     parser = argparse.ArgumentParser(prog="python -m review.verify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("revision", nargs="?", help="a commit, branch or tag; without it, the files in this folder")
     revision = parser.parse_args(arguments).revision
     with open_repo(revision) as repo:
         findings = dict(check(repo))
-    for name, reasons in findings.items():
+        noise = check_noise(repo, revision)
+    for name, reasons in [*findings.items(), *([("seed noise", noise)] if noise else [])]:
         told = [shorten(printable(text)) for text in (name, *reasons)]
         print(f"verify: {told[0]}: {'; '.join(told[1:]) or 'true'}")
     false = sum(bool(reasons) for reasons in findings.values())
     verdict = f"is not true of {false} of" if false else "is true of all"
     print(f"verify: {LOCK} of {printable(revision or 'this folder')} {verdict} {len(findings)} stages")
-    return 1 if false else 0
+    return 1 if false or noise else 0
 
 
 def check(repo: Repo) -> Iterator[tuple[str, list[str]]]:
@@ -71,6 +87,25 @@ def check(repo: Repo) -> Iterator[tuple[str, list[str]]]:
         yield name, reasons + ([*_data_set(repo)] if name == "download" else [])
     for name in entries:
         yield name, [f"in {LOCK}, but not in dvc.yaml"]
+
+
+def check_noise(repo: Repo, revision: str | None) -> list[str]:
+    """Return why evaluation/seed_noise.json of a repository opened at `revision` cannot be true; there may be none.
+
+    A record of another recipe, other code or another machine is not false: a branch that changes these may keep it.
+    """
+    try:
+        records = parse_records(read(repo, NOISE, MOST).decode("utf-8"))
+    except FileNotFoundError:
+        return []
+    except (ValueError, RecursionError) as error:
+        return [f"{NOISE}: {error}"]
+    try:
+        side, _ = load_trained(repo, revision)
+    except (OSError, *MALFORMED) as error:
+        return [f"{NOISE} cannot be compared with the results: {error}"]
+    reasons = (contradiction(record, side) for record in records if is_of(record, side))
+    return [f"{NOISE}: {reason}" for reason in reasons if reason]
 
 
 def load_lock(repo: Repo) -> dict[str, Entry]:

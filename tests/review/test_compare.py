@@ -2,17 +2,31 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from review.compare import main
-from review.noise import summarize
 from tests.conftest import REPOSITORY
-from tests.review.repository import IMAGES, Change, Repository, put, remove, write
+from tests.review.repository import (
+    IMAGES,
+    OLD,
+    TRAINING,
+    Change,
+    Repository,
+    lock,
+    model,
+    noise,
+    put,
+    record,
+    remove,
+    write,
+)
 
 Compare = Callable[..., tuple[int, str]]
 
@@ -84,14 +98,11 @@ verdict: `better` is better than `main`, by validation
     )
 
 
-def noise(*recipes: tuple[int, list[float]], dataset: str = "mnist") -> str:
-    """What review.noise keeps of recipes that differ in their epochs, from their validation accuracies."""
-    records = []
-    for epochs, accuracies in recipes:
-        metrics = [{"validation": {"accuracy": each, "loss": 0.1}} for each in accuracies]
-        document = {"train": {"epochs": epochs, "filters": [32, 64]}}
-        records.append(summarize(dataset, document, metrics))
-    return json.dumps({"recipes": records})
+def keep(repository: Repository, *records: Any) -> None:
+    """Commit what was measured, beside the lock of the first seed's model."""
+    repository.put("evaluation/seed_noise.json", noise(*records))
+    repository.put("dvc.lock", lock())
+    repository.commit("noise")
 
 
 WIDE = [0.7, 0.8, 0.9, 0.6, 0.75]  # of seeds of one recipe; two such runs differ by up to 0.4390
@@ -99,8 +110,7 @@ NARROW = [0.75, 0.76, 0.74, 0.75, 0.75]
 
 
 def test_a_difference_inside_one_seeds_noise_is_none(repository: Repository, compare: Compare) -> None:
-    repository.put("evaluation/seed_noise.json", noise((5, WIDE)))
-    repository.commit("noise")
+    keep(repository, record(*WIDE))
     repository.branch("better", validation={0}, test={0, 1, 39})
     _, text = compare("main", "better")
     assert "seeds: one recipe, whose noise was measured\n" in text
@@ -118,8 +128,7 @@ def test_a_difference_inside_one_seeds_noise_is_none(repository: Repository, com
 
 
 def test_a_difference_outside_one_seeds_noise_is_one(repository: Repository, compare: Compare) -> None:
-    repository.put("evaluation/seed_noise.json", noise((5, NARROW)))
-    repository.commit("noise")
+    keep(repository, record(*NARROW))
     repository.branch("better", validation={0})
     status, text = compare("main", "better", "--fail-if", "not-better")
     assert status == 0
@@ -130,8 +139,7 @@ def test_a_difference_outside_one_seeds_noise_is_one(repository: Repository, com
 def test_the_noise_of_one_recipe_stands_in_for_another_and_is_called_stale(
     repository: Repository, compare: Compare
 ) -> None:
-    repository.put("evaluation/seed_noise.json", noise((5, WIDE)))
-    repository.commit("noise")
+    keep(repository, record(*WIDE))
     repository.branch("longer", validation={0}, epochs=8)
     _, text = compare("main", "longer")
     assert (
@@ -146,8 +154,7 @@ def test_where_both_recipes_were_measured_their_means_decide(repository: Reposit
         ("longer", [0.95, 0.97, 0.96, 0.96, 0.95], "`longer` is better than `main`"),
         ("luckier", WIDE, "`luckier` and `main` cannot be told apart"),
     ):
-        repository.put("evaluation/seed_noise.json", noise((5, NARROW), (8, means)))
-        repository.commit("noise")
+        keep(repository, record(*NARROW), record(*means, epochs=8))
         repository.branch(name, validation={0}, epochs=8)
         _, text = compare("main", name)
         assert "seeds: the noise of both was measured\n" in text
@@ -157,12 +164,16 @@ def test_where_both_recipes_were_measured_their_means_decide(repository: Reposit
 
 
 def test_noise_that_belongs_to_neither_recipe_is_not_used(repository: Repository, compare: Compare) -> None:
-    for text, why in (
-        (noise((3, WIDE)), "it was measured at `train.epochs` 3"),
-        (noise((5, WIDE), dataset="mnist-5k"), "it was measured on `mnist-5k`"),
+    for kept, why in (
+        (record(*WIDE, epochs=3), "it was measured at `train.epochs` 3"),
+        (record(*WIDE, dataset="mnist-5k"), "it was measured on `mnist-5k`"),
+        (OLD, "it was measured in an older form"),
+        (
+            record(*WIDE, training=TRAINING | {"stages/cnn.py": "c" * 32}),
+            "it was measured with other files: `stages/cnn.py`",
+        ),
     ):
-        repository.put("evaluation/seed_noise.json", text)
-        repository.commit("noise")
+        keep(repository, kept)
         repository.branch("better", validation={0})
         _, text = compare("main", "better")
         assert f"seeds: the noise of a seed is stale: {why}, so the verdict knows of the luck of the images" in text
@@ -170,19 +181,107 @@ def test_noise_that_belongs_to_neither_recipe_is_not_used(repository: Repository
         assert "`make noise` measures it" in text
 
 
-def test_noise_of_another_form_is_refused(repository: Repository, refusal: Callable[..., str]) -> None:
-    for text in ('{"recipes": [{}]}', "[]", '{"recipes": 5}', noise((5, [2.0, 3.0]))):
-        repository.put("evaluation/seed_noise.json", text)
-        assert refusal("main").startswith("evaluation/seed_noise.json of this folder: expected ")
-
-
 def test_the_seeds_are_in_json(repository: Repository, compare: Compare) -> None:
-    repository.put("evaluation/seed_noise.json", noise((5, NARROW)))
+    keep(repository, record(*NARROW))
     _, text = compare("main", "--json")
     splits = json.loads(text)["splits"]
     assert splits["validation"]["seeds"]["base"]["n"] == 5
     assert splits["validation"]["seeds"]["of"] == "runs"
     assert splits["test"]["seeds"] is None
+
+
+FORGED = [0.0, 1.0]  # a deviation of 0.7, in which any difference disappears
+
+
+def test_what_a_branch_writes_changes_nothing_of_what_base_measured(repository: Repository, compare: Compare) -> None:
+    keep(repository, record(*NARROW))
+    repository.branch("worse", validation=set(range(20)))
+    repository.run("git checkout -q worse")
+    keep(repository, record(*FORGED))
+    status, text = compare("main", "worse", "--fail-if", "worse")
+    assert status == 1
+    assert "seeds: one recipe, whose noise was measured\n" in text
+    assert "0.7500 ± 0.0071 (5)" in text
+
+
+def test_a_recipe_that_base_has_not_measured_is_judged_by_what_head_measured(
+    repository: Repository, compare: Compare
+) -> None:
+    keep(repository, record(*NARROW))
+    repository.run("git checkout -q -b longer")
+    repository.write(validation={0}, epochs=8)
+    keep(repository, record(*FORGED), record(*WIDE, epochs=8))
+    _, text = compare("main", "longer")
+    assert "seeds: the noise of both was measured\n" in text
+    assert "0.7500 ± 0.0071 (5)" in text
+    assert "0.7500 ± 0.1118 (5)" in text
+    _, text = compare("longer", "main")
+    assert "0.5000 ± 0.7071 (2)" in text  # of main's recipe, by the file of `longer`, which is base now
+
+
+def test_what_head_alone_measured_of_a_recipe_of_both_stands_in_for_base(
+    repository: Repository, compare: Compare
+) -> None:
+    keep(repository)
+    repository.run("git checkout -q -b measured")
+    keep(repository, record(*WIDE))
+    _, text = compare("main", "measured")
+    assert (
+        "seeds: the noise measured for head stands in for base, whose own file has none; `make noise` measures that "
+        "as well\n" in text
+    )
+
+
+def test_code_that_gives_another_model_is_another_recipe_and_a_comment_is_not(
+    repository: Repository, compare: Compare
+) -> None:
+    changed = TRAINING | {"stages/cnn.py": "c" * 32}
+    repository.write(validation=set(range(10)), seed=0)
+    keep(repository, record(*NARROW))
+    repository.run("git checkout -q -b comment")
+    repository.put("dvc.lock", lock(model(0), changed))
+    repository.commit("A comment in the code")
+    _, text = compare("main", "comment")
+    assert "seeds: one recipe, whose noise was measured\n" in text
+    repository.write(validation={0}, seed=0)
+    repository.put("dvc.lock", lock("f" * 32, changed))
+    repository.commit("A change of the code")
+    _, text = compare("main", "comment")
+    assert (
+        "seeds: the noise measured for base stands in for head, for which it is stale (it was measured with other "
+        "files: `stages/cnn.py`); `make noise` measures that as well\n" in text
+    )
+
+
+def test_noise_of_another_machine_is_used_and_said_to_be_of_one(repository: Repository, compare: Compare) -> None:
+    repository.write(seed=0, validation=set(range(10)), environment={"kernels": "avx512_core", "threads": 2})
+    keep(repository, record(*NARROW, environment={"kernels": "avx512_core", "threads": 2}))
+    repository.branch("here", validation={0}, seed=0, environment={"kernels": "avx2", "threads": 4})
+    repository.run("git checkout -q here")
+    repository.put("dvc.lock", lock("e" * 32))  # other bytes of the same files
+    repository.commit("Results of another machine")
+    _, text = compare("main", "here")
+    assert (
+        "seeds: one recipe, whose noise was measured; that of head was measured on another machine or with other "
+        "libraries (`kernels`, `threads`)\n" in text
+    )
+    assert "is outside one seed's noise" in text
+
+
+def test_no_verdict_rests_on_a_deviation_of_zero(repository: Repository, compare: Compare) -> None:
+    equal, told = [0.75, 0.75], "; the seeds of a recipe all reach the same accuracy, so how far two of them may differ"
+    keep(repository, record(*equal), record(0.9, 0.9, epochs=8), record(*WIDE, epochs=9))
+    for name, epochs in (("one", 5), ("both", 8), ("either", 9)):
+        repository.branch(name, validation={0}, epochs=epochs)
+        _, text = compare("main", name)
+        assert told in text
+        assert "another seed moves accuracy as well, and by how much is not known here" in text
+        assert "0.7500 ± 0.0000 (2)" in text
+        assert re.search(r"\nt-test on seeds +unknown +unknown\n", text)
+        assert f"verdict: `{name}` is better than `main`" in text  # by the images alone
+        _, text = compare("main", name, "--json")
+        seeds = json.loads(text)["splits"]["validation"]["seeds"]
+        assert (seeds["p"], seeds["limit"]) == (None, None)
 
 
 def test_a_lost_digit_is_told_from_a_won_one(repository: Repository, compare: Compare) -> None:
@@ -241,18 +340,34 @@ def test_an_experiment_name_that_two_commits_have_is_refused(
     assert refusal("twice") == "ambiguous Git revision 'twice'"
 
 
-def test_a_split_that_one_side_lacks_is_left_out_and_the_other_decides(
-    repository: Repository, compare: Compare
+def test_test_images_do_not_decide_where_one_side_alone_has_validation_images(
+    repository: Repository, refusal: Callable[..., str]
 ) -> None:
     repository.branch("older", validation=None, test=set())
-    _, text = compare("older", "main", "--json")
+    expected = (
+        "only `main` has predictions of validation images, and test images are not for choosing among recipes: "
+        "hold out as many in both by preprocess.validation_images, and `dvc repro`"
+    )
+    assert refusal("older", "main") == refusal("main", "older") == expected
+
+
+def test_test_images_decide_where_no_side_has_validation_images(repository: Repository, compare: Compare) -> None:
+    repository.branch("older", validation=None, test=set())
+    repository.branch("newer", validation=None, test=set(range(10)))
+    _, text = compare("older", "newer")
+    assert text.endswith("verdict: `newer` is worse than `older`, by test\n")
+
+
+def test_a_split_that_one_side_lacks_is_left_out(repository: Repository, compare: Compare) -> None:
+    repository.branch("untested", test=None)
+    _, text = compare("untested", "main", "--json")
     found = json.loads(text)
-    assert (list(found["splits"]), found["decided_by"], found["verdict"]) == (["test"], "test", "worse")
-    assert found["metrics"]["validation.errors"] == {"head": 10}
-    _, text = compare("older", "main")
-    assert "\nvalidation: only head has predictions of it, so it is not compared\n" in text
-    assert text.endswith("verdict: `main` is worse than `older`, by test\n")
-    assert "\nvalidation.errors    absent    10\n" in text
+    assert (list(found["splits"]), found["decided_by"], found["verdict"]) == (["validation"], "validation", "worse")
+    assert found["metrics"]["test.errors"] == {"head": 10}
+    _, text = compare("untested", "main")
+    assert "\ntest: only head has predictions of it, so it is not compared\n" in text
+    assert text.endswith("verdict: `main` is worse than `untested`, by validation\n")
+    assert "\ntest.errors          absent    10\n" in text
 
 
 def test_validation_decides_even_against_test(repository: Repository, compare: Compare) -> None:
@@ -404,8 +519,8 @@ REFUSED = [
         "0 are only in the first and 2 only in the second",
     ),
     (
-        write(validation=None, shift=1),
-        "`main` and HEAD have different test images, whose accuracies do not compare: "
+        write(shift=1),
+        "`main` and HEAD have different validation images, whose accuracies do not compare: "
         "image 0 is a 0 in the first and a 1 in the second",
     ),
 ]

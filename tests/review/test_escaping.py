@@ -12,7 +12,8 @@ from review import compare, noise, report, verify
 from review.escaping import LONGEST, markdown, quote
 from stages import train
 from stages.command import run
-from tests.review.repository import Change, Repository, put, write
+from tests.review.repository import Change, Repository, put, record, write
+from tests.review.repository import noise as noise_of
 from tests.review.test_report import Page
 
 VISIBLE = (
@@ -40,10 +41,10 @@ def hostile(repository: Repository) -> Repository:
     repository.put(
         "dvc.yaml", json.dumps({"stages": {"train": {"cmd": visible.replace("$", ""), "deps": [f"{visible}.py"]}}})
     )
-    record = {"by_seed": [0.5, 0.6], "mean": 0.55, "standard_deviation": 0.0707}
-    splits = {"validation": {"accuracy": record}}
-    kept = [{"dataset": text, "parameters": {text: text}, "splits": splits}]
-    repository.put("evaluation/seed_noise.json", json.dumps({"recipes": kept}))
+    kept = record(
+        0.5, 0.6, dataset=visible, parameters={visible: text}, environment={visible: 1}, training={visible: "0" * 32}
+    )
+    repository.put("evaluation/seed_noise.json", noise_of(kept))
     repository.run("git checkout -q -b filled")
     repository.commit("filled")
     repository.run('git update-ref refs/heads/"$NAME" HEAD && git checkout -q main', NAME=BRANCH)
@@ -132,6 +133,9 @@ def test_verify_prints_text_of_a_branch_in_the_line_of_its_stage(
         put("params.yaml", json.dumps({PAYLOAD * 9: 1})),
         put("metrics.json", json.dumps({PAYLOAD: PAYLOAD})),
         put("evaluation/seed_noise.json", json.dumps({"recipes": [{PAYLOAD: 1}], PAYLOAD: 1})),
+        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, dataset=PAYLOAD))),
+        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, parameters={PAYLOAD: 1}))),
+        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, training={PAYLOAD: PAYLOAD}))),
         put("evaluation/predictions.csv", "split,image,actual,predicted,confidence\n\x1b[31m\u202e,0,7,7,1\n"),
         write(dataset=VISIBLE),
     ],

@@ -1,23 +1,25 @@
-"""The command on the embedded digits, with stages that really train, and its arithmetic on numbers made here."""
+"""The command on the embedded digits, with stages that really train, and with stages made here."""
 
+import hashlib
 import json
+import re
+import subprocess
+import time
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import psutil
 import pytest
+from ruamel.yaml import YAML
 
-from review.noise import identity, keep, main, summarize
+from review.noise import identity, main
 from tests.clone import Clone
+from tests.conftest import REPOSITORY
+from tests.review.repository import OLD, noise
 
 SECTIONS = "expected the sections of a params.yaml, download with the key dataset"
 COMMAND = "python -m review.noise --seeds 2"
-
-
-def record(epochs: int, *accuracies: float) -> dict[str, Any]:
-    runs = [{"test": {"accuracy": each, "loss": 0.5}} for each in accuracies]
-    document = {"download": {"dataset": "mnist"}, "train": {"epochs": epochs, "seed": 7}}
-    return summarize("mnist", document, runs)
 
 
 @pytest.mark.slow
@@ -30,17 +32,30 @@ def test_a_recipe_is_measured_and_the_pipelines_outputs_stay(clone: Clone) -> No
     assert found["dataset"] == "mnist-5k"
     assert found["parameters"]["train.epochs"] == 1
     assert "train.seed" not in found["parameters"]
-    first, second = found["splits"]["test"]["accuracy"]["by_seed"]
-    assert first != second
-    assert found["splits"]["test"]["accuracy"]["mean"] == pytest.approx(mean([first, second]))
-    assert first == json.loads(clone.read("metrics.json"))["test"]["accuracy"]  # its seed is 0 as well
+    first, second = found["seeds"]
+    assert (first["seed"], second["seed"]) == (0, 1)
+    assert first["model"] != second["model"]
+    accuracies = [run["test"]["accuracy"] for run in found["seeds"]]
+    assert f"test accuracy {mean(accuracies):.4f} ± {stdev(accuracies):.4f} over 2 seeds" in output
     assert "noise: seed 1 of 0 to 1: accuracy validation 0." in output
+    # The committed run is that of seed 0 as well.
+    lock = YAML(typ="safe").load(clone.read("dvc.lock"))["stages"]["train"]
+    assert found["training"] == {dep["path"]: dep["md5"] for dep in lock["deps"]}
+    assert first["model"] in [out["md5"] for out in lock["outs"]]
+    metrics = json.loads(clone.read("metrics.json"))
+    for split in ("validation", "test"):
+        assert first[split] == {name: metrics[split][name] for name in ("accuracy", "loss")}
+    provenance = json.loads(clone.read("models/provenance.json"))
+    assert found["environment"]["kernels"] == provenance["kernels"]
+    assert found["environment"]["versions.keras"] == provenance["versions"]["keras"]
 
     clone.run("git checkout -q -B noise")
     clone.commit("Noise")
-    assert "seeds: one recipe, whose noise was measured" in clone.run("python -m review.compare main")
+    told = clone.run("python -m review.compare main")
+    assert "seeds: the noise measured for head stands in for base, whose own file has none" in told
+    assert "seeds: one recipe, whose noise was measured\n" in clone.run("python -m review.compare noise")
 
-    (kept,) = (clone.folder / ".dvc/tmp/noise").iterdir()
+    (kept,) = (clone.folder / ".dvc/tmp/noise").glob("*/")
     (kept / "seed-1.json").unlink()
     again = clone.run(COMMAND)  # as after a run that was cut off
     assert [line for line in again.splitlines() if line.endswith("training")] == ["noise: seed 1 of 0 to 1: training"]
@@ -57,33 +72,204 @@ def test_a_stage_that_refuses_is_told_in_its_own_words_and_nothing_is_kept(clone
     assert clone.run("git status --porcelain").split() == ["M", "params.yaml"]
 
 
-def test_a_summary_is_of_all_seeds_and_of_the_recipe_without_its_seed() -> None:
-    found = record(5, 0.98, 0.99, 0.97)
-    assert found["parameters"] == {"train.epochs": 5}
-    accuracy = found["splits"]["test"]["accuracy"]
-    assert accuracy["mean"] == pytest.approx(0.98)
-    assert accuracy["standard_deviation"] == pytest.approx(stdev([0.98, 0.99, 0.97]))
-    assert accuracy["by_seed"] == [0.98, 0.99, 0.97]
-    assert "validation" not in found["splits"]
-
-
-def test_a_record_replaces_that_of_its_recipe_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "seed_noise.json"
-    for each in (record(5, 0.98, 0.99), record(3, 0.97, 0.98), record(5, 0.98, 0.99, 0.97)):
-        keep(each, path)
-    kept = json.loads(path.read_text())["recipes"]
-    assert [len(each["splits"]["test"]["accuracy"]["by_seed"]) for each in kept] == [3, 2]
-
-
-def test_runs_are_kept_apart_by_recipe_and_code_but_not_by_seed(project: Path) -> None:
-    for name in ("stages/train.py", "data/raw/dataset.json"):
-        Path(name).parent.mkdir(parents=True)
+def test_runs_are_kept_apart_by_all_that_they_depend_on_but_not_by_seed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("stages/train.py", "data/raw/dataset.json", "data/raw/mnist.npz"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("{}")
-    first = identity({"train": {"epochs": 5, "seed": 0}})
-    assert identity({"train": {"epochs": 5, "seed": 3}}) == first
-    assert identity({"train": {"epochs": 6, "seed": 0}}) != first
-    Path("stages/train.py").write_text("{ }")
-    assert identity({"train": {"epochs": 5, "seed": 0}}) != first
+
+    def named(epochs: int = 5, seed: int = 0, paths: tuple[str, ...] = ("stages/train.py",)) -> str:
+        return identity({"train": {"epochs": epochs, "seed": seed}}, list(paths))
+
+    found = [named()]
+    assert named(seed=3) == found[0]
+    found += [named(epochs=6), named(paths=("stages/train.py", "stages/cnn.py"))]
+    for name in ("stages/train.py", "data/raw/dataset.json", "data/raw/mnist.npz"):
+        Path(name).write_text("{ }")
+        found.append(named())
+    for target, value in (
+        ("review.noise.version", lambda _: "9"),
+        ("stages.runtime.threads", lambda: 99),
+        ("stages.runtime.level", lambda _: "avx9"),
+    ):
+        monkeypatch.setattr(target, value)
+        found.append(named())
+    assert len(set(found)) == len(found) == 9
+
+
+# Stages without TensorFlow: a model is its seed. Training waits until there is the file that GATE names.
+PREPROCESS = """\
+from pathlib import Path
+
+Path("data/processed").mkdir(parents=True, exist_ok=True)
+Path("data/processed/train_images.npy").write_bytes(Path("data/raw/mnist.npz").read_bytes())
+"""
+TRAIN = """\
+import json, os, re, time
+from pathlib import Path
+from stages.guard import end_with_starter
+
+end_with_starter("train")
+seed = re.search("seed: ([0-9]+)", Path("params.yaml").read_text())[1]
+while not Path(os.environ["GATE"]).exists():
+    Path(os.environ["GATE"] + ".waits").write_text(str(os.getpid()))
+    time.sleep(0.02)
+environment = {"kernels": "avx512_core" if seed == os.environ.get("ELSEWHERE") else "avx2"}
+Path("models").mkdir(exist_ok=True)
+Path("models/model.keras").write_text(seed)
+provenance = {"dataset": "mnist", "images": {"train": 1}, **environment}
+Path("models/provenance.json").write_text(json.dumps(provenance))
+"""
+EVALUATE = """\
+import json
+from pathlib import Path
+
+accuracy = 0.5 + int(Path("models/model.keras").read_text()) / 10
+Path("metrics.json").write_text(json.dumps({"test": {"accuracy": accuracy, "loss": 0.5, "errors": 1}}))
+"""
+PIPELINE = """\
+stages:
+  train:
+    cmd: python -m stages.train
+    deps: [data/processed/train_images.npy, stages/train.py]
+    params: [train]
+    outs: [models/model.keras]
+"""
+DRIVER = "import sys\nfrom review.noise import main\nsys.exit(main(sys.argv[1:]))\n"
+
+
+class Workshop(Clone):
+    """A folder with such stages, in which the command runs as a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.gate = folder.parent / "gate"
+        self.environment |= {"PYTHONPATH": str(REPOSITORY), "GATE": str(self.gate)}
+        (folder.parent / "driver.py").write_text(DRIVER)  # outside, where `stages` is that of the project itself
+        for path, text in {
+            ".dvc/config": (REPOSITORY / ".dvc/config").read_text(),
+            "stages/__init__.py": "",
+            "stages/guard.py": (REPOSITORY / "stages/guard.py").read_text(),
+            "stages/preprocess.py": PREPROCESS,
+            "stages/train.py": TRAIN,
+            "stages/evaluate.py": EVALUATE,
+            "dvc.yaml": PIPELINE,
+            "params.yaml": "download: {dataset: mnist}\ntrain: {epochs: 5, seed: 7}\n",
+            "data/raw/mnist.npz": "images",
+            "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
+            "evaluation/seed_noise.json": noise(OLD),
+        }.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        self.run("git init -q -b main")
+
+    command = "python ../driver.py --seeds 3"
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the command, and return once training waits."""
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {self.command}"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        while not self.waiting() and process.poll() is None:
+            time.sleep(0.02)
+        return process
+
+    def waiting(self) -> int | None:
+        """The process of the stage that waits, if one does."""
+        told = Path(f"{self.gate}.waits")
+        text = told.read_text() if told.exists() else ""
+        return int(text) if text else None
+
+    def records(self) -> Any:
+        return json.loads(self.read("evaluation/seed_noise.json"))["recipes"]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path / "project")
+
+
+def test_each_seed_is_kept_with_its_model_and_what_trained_it(workshop: Workshop) -> None:
+    workshop.gate.touch()
+    assert "noise: test accuracy 0.6000 ± 0.1000 over 3 seeds -> evaluation/seed_noise.json" in workshop.run(
+        workshop.command
+    )
+    old, found = workshop.records()
+    assert old == OLD
+    assert (found["dataset"], found["parameters"], found["environment"]) == (
+        "mnist",
+        {"train.epochs": 5},
+        {"kernels": "avx2"},
+    )
+    assert found["training"] == {
+        "data/processed/train_images.npy": md5("images"),
+        "stages/train.py": md5(TRAIN),
+    }
+    assert found["seeds"] == [
+        {"seed": seed, "model": md5(str(seed)), "test": {"accuracy": 0.5 + seed / 10, "loss": 0.5}} for seed in range(3)
+    ]
+
+
+def test_of_two_measurements_of_one_recipe_at_once_one_runs_and_the_other_names_it(workshop: Workshop) -> None:
+    first = workshop.start()
+    second = workshop.attempt(workshop.command)
+    assert second.returncode == 1
+    told = rf"noise: process {first.pid} \(noise\) is still at work in \.dvc/tmp/noise/\w+; "
+    assert re.fullmatch(told + "wait until it ends, or end it\n", second.stderr)
+    workshop.gate.touch()
+    printed = first.communicate(timeout=60)[0]
+    assert first.returncode == 0, printed
+    _, found = workshop.records()
+    assert [run["test"]["accuracy"] for run in found["seeds"]] == [0.5, 0.6, 0.7]
+    assert [run["model"] for run in found["seeds"]] == [md5("0"), md5("1"), md5("2")]
+
+
+def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes_on(workshop: Workshop) -> None:
+    first = workshop.start()
+    orphan = psutil.Process(workshop.waiting())
+    first.kill()
+    first.communicate(timeout=20)
+    psutil.wait_procs([orphan], timeout=10)
+    assert not orphan.is_running()
+    workshop.gate.touch()
+    workshop.run(workshop.command)
+    _, found = workshop.records()
+    assert [run["test"]["accuracy"] for run in found["seeds"]] == [0.5, 0.6, 0.7]
+
+
+def test_a_stage_whose_measurement_was_gone_before_refuses(workshop: Workshop) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    done = workshop.attempt("python -m stages.train", STAGE_STARTER=str(gone.pid), PYTHONPATH="")
+    assert done.returncode == 1
+    assert "ProcessLookupError: the noise that started this stage cannot be found" in done.stderr
+
+
+def test_seeds_of_two_environments_make_no_record(workshop: Workshop) -> None:
+    workshop.gate.touch()
+    workshop.environment["ELSEWHERE"] = "1"
+    done = workshop.attempt(workshop.command)
+    assert done.returncode == 1
+    (folder,) = (workshop.folder / ".dvc/tmp/noise").glob("*/")
+    assert done.stderr == (
+        f"noise: {folder.relative_to(workshop.folder)} has runs that differ in their environment (`kernels`): remove "
+        "this folder to measure all of them anew\n"
+    )
+    assert workshop.records() == [OLD]
+    workshop.run(f"rm -r {folder}")
+    del workshop.environment["ELSEWHERE"]
+    workshop.run(workshop.command)
+    assert len(workshop.records()) == 2
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(

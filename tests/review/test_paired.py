@@ -120,14 +120,25 @@ def test_two_runs_of_one_recipe_differ_by_as_much_as_students_table_says() -> No
     spread = Spread(0.99, 0.002, 5)
     limit = 2.776 * 2**0.5 * 0.002  # t of 4 degrees of freedom at 0.975
     assert between_runs(0.001, spread).limit == pytest.approx(limit, rel=0.001)
-    assert between_runs(0.99 * limit, spread).p > ALPHA > between_runs(1.01 * limit, spread).p
+    inside, outside = (between_runs(factor * limit, spread).p for factor in (0.99, 1.01))
+    assert inside is not None
+    assert outside is not None
+    assert inside > ALPHA > outside
     assert between_runs(-0.003, spread).p == between_runs(0.003, spread).p
 
 
-def test_without_any_spread_a_difference_is_one_however_small() -> None:
-    still = Spread(0.99, 0.0, 3)
-    assert between_runs(0.0001, still).p == between_recipes(still, Spread(0.9901, 0.0, 3)).p == 0
-    assert between_runs(0.0, still).p == between_recipes(still, still).p == 1
+def test_a_deviation_of_zero_gives_no_p_value_and_decides_nothing() -> None:
+    still, spread = Spread(0.99, 0.0, 2), Spread(0.98, 0.002, 5)
+    paired = pair(np.zeros(40, int), np.ones(40, int), np.zeros(40, int))
+    for seeds in (
+        between_runs(0.0001, still),
+        between_runs(0.0, still),
+        between_recipes(still, still),
+        between_recipes(still, spread),
+        between_recipes(spread, still),
+    ):
+        assert (seeds.p, seeds.limit) == (None, None)
+        assert judge(replace(paired, seeds=seeds)) == judge(paired) == "better"
 
 
 def test_means_that_point_the_other_way_than_the_models_decide_nothing() -> None:

@@ -7,6 +7,7 @@ import pytest
 from review.revision import (
     leaves,
     parse_history,
+    parse_lock,
     parse_metrics,
     parse_parameters,
     parse_predictions,
@@ -100,9 +101,10 @@ def test_provenance_without_a_data_set_and_its_size_is_refused(document: object)
         parse_provenance(json.dumps(document))
 
 
-def test_provenance_names_the_data_set_and_how_many_images_trained() -> None:
-    document = {"dataset": "mnist", "images": {"train": 55000, "validation": 5000}, "threads": 2}
-    assert parse_provenance(json.dumps(document)) == ("mnist", 55000)
+def test_provenance_names_the_data_set_how_many_images_trained_and_the_environment() -> None:
+    document: dict[str, object] = {"dataset": "mnist", "images": {"train": 55000, "validation": 5000}, "threads": 2}
+    document["versions"] = {"numpy": "2.4.6"}
+    assert parse_provenance(json.dumps(document)) == ("mnist", 55000, {"threads": 2, "versions.numpy": "2.4.6"})
 
 
 def test_a_history_is_read_by_column_with_and_without_validation() -> None:
@@ -142,3 +144,13 @@ def test_a_history_of_another_form_is_refused_with_the_line(text: str, message: 
     with pytest.raises(ValueError, match=r".") as refused:
         parse_history(text)
     assert message in str(refused.value)
+
+
+def test_the_lock_names_the_model_and_what_trained_it() -> None:
+    train = {"deps": [{"path": "stages/cnn.py", "md5": "a"}], "outs": [{"path": "models/model.keras", "md5": "b"}]}
+    assert parse_lock(json.dumps({"stages": {"train": train}})) == ({"stages/cnn.py": "a"}, "b")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "stages: {train: 1}", "stages: {train: {deps: 1, outs: [2, {}]}}"])
+def test_a_lock_without_the_stage_train_names_no_model(text: str) -> None:
+    assert parse_lock(text) == ({}, None)
