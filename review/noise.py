@@ -23,8 +23,9 @@ from ruamel.yaml.error import YAMLError
 
 from review.command import command
 from review.escaping import quote
-from review.record import LARGEST, NOISE, SPLITS, keep, listed, parse_record, recipe_of, unlike
-from review.revision import METRICS, MODEL, PARAMS, PROVENANCE, leaves, open_repo, parse_provenance
+from review.record import LARGEST, NOISE, SPLITS, keep, listed, parse_record, unlike
+from review.revision import METRICS, PARAMS, PROVENANCE, open_repo
+from review.trained import MODEL, leaves, parse_provenance, recipe_of
 from review.verify import load_stages
 from stages import guard, runtime
 from stages.parameters import MOST_BYTES, parse

@@ -30,6 +30,7 @@ from typing import Any
 from review.escaping import quote, shorten
 from review.notation import shown
 from review.paired import Spread
+from review.trained import Trained, recipe_of
 from stages.whole_file import whole_file
 
 NOISE = "evaluation/seed_noise.json"
@@ -38,21 +39,6 @@ SPLITS = ("validation", "test")  # tuning is decided on the first; the second is
 LARGEST = {"accuracy": 1, "loss": sys.float_info.max}  # of each metric; the smallest is 0
 
 MOST_NAMED = 5  # parameters, files or keys in one sentence
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a revision says of its model: what trained it, its MD5 in dvc.lock, and how well it reads.
-
-    `training` is empty and `model` None where dvc.lock does not know the stage train.
-    """
-
-    dataset: str
-    parameters: dict[str, Any]
-    environment: dict[str, Any]
-    training: dict[str, str]
-    model: str | None
-    metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -82,11 +68,6 @@ class Record:
         """Return mean and sample standard deviation of accuracy in a split, or None where it was not measured."""
         values = [run.metrics[split]["accuracy"] for run in self.runs if split in run.metrics]
         return Spread(statistics.fmean(values), statistics.stdev(values), len(values)) if values else None
-
-
-def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes a recipe: all parameters but the seed of training, and where the data set comes from."""
-    return {key: value for key, value in parameters.items() if key != "train.seed" and not key.startswith("download.")}
 
 
 def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

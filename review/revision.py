@@ -5,14 +5,12 @@ All of it is in Git or in the files beside it, so neither data nor cache nor rem
 
 import csv
 import io
-import json
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from dvc.repo import Repo
@@ -21,21 +19,20 @@ from pygit2 import GitError
 from ruamel.yaml.error import YAMLError
 
 from review.escaping import quote
-from review.record import NOISE, SPLITS, Record, Trained, parse_records
-from stages.parameters import MOST_BYTES, parse
+from review.record import NOISE, SPLITS, Record, parse_records
+from review.trained import Trained, brief, parse_lock, parse_metrics, parse_parameters, parse_provenance
+from stages.parameters import MOST_BYTES
 
 PARAMS = "params.yaml"
 METRICS = "metrics.json"
 HISTORY = "evaluation/history.csv"
 PREDICTIONS = "evaluation/predictions.csv"
 PROVENANCE = "models/provenance.json"
-MODEL = "models/model.keras"
 LOCK = "dvc.lock"
 
 # Bytes of a file, many times what the stages write for all of MNIST (160 kB of predictions, 25 kB of noise).
 MOST = 2**20
 MOST_PREDICTIONS = 10 * 2**20
-MOST_KEY = 200  # characters of a dotted key
 
 COLUMNS = {  # of the predictions: the form of each, and its name
     "split": ("validation|test", "validation or test"),
@@ -178,48 +175,6 @@ def check_object(repo: Repo, full: str, most: int) -> None:
         raise ValueError(f"{full.lstrip('/')}: expected a file of at most {most:,} bytes, found {size:,}")
 
 
-def parse_parameters(text: str) -> dict[str, Any]:
-    """Return each parameter by its dotted key, with the value that DVC sees."""
-    document = parse(text.encode())
-    if not isinstance(document, dict | None):
-        raise ValueError("expected sections of keys")
-    return dict(leaves(document or {}))
-
-
-def parse_metrics(text: str) -> dict[str, float]:
-    """Return each metric by its dotted key."""
-    document = json.loads(text)
-    if not isinstance(document, dict):
-        raise ValueError("expected metrics by split")
-    metrics = dict(leaves(document))
-    for key, value in metrics.items():
-        # Half the largest float: the difference of two is a number as well. This refuses NaN and infinity too.
-        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max / 2:
-            raise ValueError(f"{key} must be a number, got {_short(value)}")
-    return metrics
-
-
-def parse_provenance(text: str) -> tuple[str, int, dict[str, Any]]:
-    """Return the data set that the model saw, how many images of it trained the model, and all else by dotted key."""
-    match json.loads(text):
-        case {"dataset": str(dataset), "images": {"train": int(images)}, **environment} if dataset.isprintable():
-            return dataset, images, dict(leaves(environment))
-    raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
-
-
-def parse_lock(text: str) -> tuple[dict[str, str], str | None]:
-    """Return the MD5 of each file that the stage train read, and of the model it wrote; None where it was not run."""
-
-    def md5s(files: Any) -> dict[str, str]:
-        found = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
-        return {str(each.get("path")): str(each.get("md5")) for each in found}
-
-    match parse(text.encode()):
-        case {"stages": {"train": {"deps": deps, "outs": outs}}}:
-            return md5s(deps), md5s(outs).get(MODEL)
-    return {}, None
-
-
 def parse_predictions(text: str) -> dict[str, Predictions]:
     """Return the predictions of each split that there is."""
     found: dict[str, dict[int, tuple[int, int]]] = {}
@@ -253,22 +208,6 @@ def parse_history(text: str) -> dict[str, list[float]]:
     return {column: [float(value) for value in values] for column, values in told.items()}
 
 
-def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the value of each leaf of a nested mapping.
-
-    Raises:
-        ValueError: a key has more than MOST_KEY characters; written before each of many others it would fill memory.
-    """
-    for key, value in node.items():
-        name = key if isinstance(key, str) and key.isprintable() else repr(key)
-        if len(prefix) + len(name) > MOST_KEY:
-            raise ValueError(f"expected keys of at most {MOST_KEY} characters, found {_short(prefix + name)}")
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def _rows(
     text: str, required: Iterable[str], forms: Mapping[str, tuple[str, str]]
 ) -> Iterator[tuple[str, dict[str, str]]]:
@@ -285,7 +224,7 @@ def _rows(
         for column, cell in row.items():
             form, expected = forms[column]
             if not re.fullmatch(form, cell):
-                raise ValueError(f"{where}: {column} must be {expected}, got {_short(cell)}")
+                raise ValueError(f"{where}: {column} must be {expected}, got {brief(cell)}")
         yield where, row
 
 
@@ -317,8 +256,3 @@ def _name(revision: str | None) -> str:
     if revision is None:
         return "this folder"
     return quote(revision[:10] if re.fullmatch("[0-9a-f]{40}", revision) else revision)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -34,11 +34,11 @@ from review.revision import (
     PARAMS,
     PROVENANCE,
     check_object,
-    leaves,
     load_trained,
     open_repo,
     read,
 )
+from review.trained import leaves
 from stages.command import printable
 from stages.parameters import MOST_BYTES, parse
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from review.record import Record, Trained, contradiction, elsewhere, keep, parse_record, parse_records, recipe_of, stale
+from review.record import Record, contradiction, elsewhere, keep, parse_record, parse_records, stale
 from review.report import check_lock
+from review.trained import Trained, recipe_of
 from review.verify import main
 from tests.review.repository import OLD, TRAINING, Repository, lock, model, noise, record
 

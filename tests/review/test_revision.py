@@ -4,15 +4,8 @@ import json
 
 import pytest
 
-from review.revision import (
-    leaves,
-    parse_history,
-    parse_lock,
-    parse_metrics,
-    parse_parameters,
-    parse_predictions,
-    parse_provenance,
-)
+from review.revision import parse_history, parse_predictions
+from review.trained import leaves, parse_lock, parse_metrics, parse_parameters, parse_provenance
 
 HEADER = "split,image,actual,predicted,confidence\n"
 
