@@ -313,7 +313,7 @@ def make(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of `make test`, under which it would tell of its folders
     environment = {name: value for name, value in os.environ.items() if name not in outer}
     return lambda *arguments: subprocess.run(
-        ["make", "-o", ".venv/installed", "report", *arguments],
+        ["make", "-o", "repository", "-o", ".venv/installed", "report", *arguments],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

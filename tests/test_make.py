@@ -1,0 +1,189 @@
+"""The Makefile, run for real: in a checkout of little, whose environment has one small package, and in a clone."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.clone import Clone
+from tests.conftest import REPOSITORY
+
+# Commands of these names say which environment they are of.
+PACKAGE = {
+    "small.py": "import sys\n\n\ndef main():\n    print(sys.prefix, *sys.argv[1:])\n",
+    "small-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: small\nVersion: 1\n",
+    "small-1.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "small-1.dist-info/entry_points.txt": "[console_scripts]\ndvc = small:main\nuv = small:main\n",
+}
+
+INSTALLING = "setup: installing"
+
+
+def write_checkout(folder: Path) -> Clone:
+    """This Makefile, committed, with a requirements.txt that is met without a network."""
+    (folder / "wheels").mkdir(parents=True)
+    wheel = folder / "wheels/small-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        record = "".join(f"{name},sha256={digest(text)},{len(text)}\n" for name, text in PACKAGE.items())
+        for name, text in {**PACKAGE, "small-1.dist-info/RECORD": record}.items():
+            archive.writestr(name, text)
+    shutil.copy2(REPOSITORY / "Makefile", folder)
+    locked = (
+        f"--no-index\n--find-links wheels\nsmall==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+    )
+    (folder / "requirements.txt").write_text(locked)
+    (folder / ".gitignore").write_text("/.venv\n")
+    checkout = Clone(folder)
+    checkout.environment["GIT_CEILING_DIRECTORIES"] = str(folder.parent)
+    return checkout
+
+
+def digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    checkout = write_checkout(tmp_path_factory.mktemp("built") / "first")
+    checkout.run("git init -q -b main")
+    checkout.commit("A checkout")
+    assert INSTALLING in checkout.run("make setup", PYTHON=sys.executable)
+    return checkout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Clone:
+    """The files of that checkout alone, neither committed nor with an environment."""
+    return write_checkout(tmp_path / "checkout")
+
+
+def copy(checkout: Clone, folder: Path) -> Clone:
+    shutil.copytree(checkout.folder, folder, symlinks=True)
+    return Clone(folder)
+
+
+@pytest.mark.slow
+def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_nothing(
+    built_once: Clone, tmp_path: Path
+) -> None:
+    copied = copy(built_once, tmp_path / "a copy's place")
+    moved = Clone(tmp_path / "moved")
+    for here in (copied, moved):
+        copied.folder.rename(here.folder)
+        environment = here.folder / ".venv"
+        output = here.run("make lock")  # which is `uv pip compile`
+        assert f"\n{environment} pip compile " in output
+        assert INSTALLING not in output
+        assert (
+            here.run(". .venv/bin/activate && dvc repro && echo $VIRTUAL_ENV")
+            == f"{environment} repro\n{environment}\n"
+        )
+        assert f" from {environment}/lib/" in here.run(".venv/bin/pip --version")
+    assert built_once.run(".venv/bin/dvc repro") == f"{built_once.folder / '.venv'} repro\n"
+
+
+@pytest.mark.slow
+def test_an_environment_whose_python_is_gone_is_named_after_a_move(built_once: Clone, tmp_path: Path) -> None:
+    moved = copy(built_once, tmp_path / "moved")
+    (moved.folder / ".venv/bin/python").unlink()
+    (moved.folder / ".venv/bin/python").symlink_to(tmp_path / "gone")
+    done = moved.attempt("make setup")
+    assert done.returncode != 0
+    assert "make: .venv/bin/python does not run here; `rm -r .venv`, and make builds it anew\n" in done.stderr
+
+
+@pytest.mark.slow
+def test_only_a_python_that_is_named_and_of_another_version_builds_the_environment_anew(
+    built_once: Clone, tmp_path: Path
+) -> None:
+    checkout = copy(built_once, tmp_path / "checkout")
+    checkout.run("make setup")
+    python = checkout.folder / ".venv/bin/python"
+    named = tmp_path / "bin/python"
+    named.parent.mkdir()
+    named.symlink_to(getattr(sys, "_base_executable", sys.executable))
+    checkout.environment["PATH"] = f"{named.parent}{os.pathsep}{checkout.environment['PATH']}"
+    assert INSTALLING not in checkout.run("make setup PYTHON=python")
+
+    python.unlink()
+    python.write_text("#!/bin/sh\necho '(3, 10)'\n")  # as one of an older version answers
+    python.chmod(0o755)
+    assert INSTALLING not in checkout.run("make setup")
+    refused = checkout.attempt("make setup PYTHON=no-such-python")
+    assert refused.returncode != 0
+    assert "make: no-such-python is not Python 3.11, 3.12 or 3.13\n" in refused.stderr
+    assert python.read_text() == "#!/bin/sh\necho '(3, 10)'\n"
+    assert f"installing the locked packages into .venv with {named}\n" in checkout.run("make setup PYTHON=python")
+    assert checkout.run(".venv/bin/dvc repro") == f"{checkout.folder / '.venv'} repro\n"
+
+
+@pytest.mark.parametrize("target", ["repro", "report", "test", "faults", "bench"])
+def test_without_a_git_repository_what_needs_one_says_so_before_it_installs(checkout: Clone, target: str) -> None:
+    for command in ("true", "git init -q"):
+        checkout.run(command)
+        done = checkout.attempt(f"make {target} BASE=main")
+        assert done.returncode != 0
+        assert done.stdout == ""
+        told, *rest = done.stderr.splitlines()
+        assert told == (
+            f"make: {checkout.folder} is not a git repository with a commit: run `git init`, `git add --all` and "
+            "`git commit` in it first"
+        )
+        assert [line for line in rest if not line.startswith("make: *** ")] == []
+    assert not (checkout.folder / ".venv").exists()
+
+
+def test_in_a_checkout_of_another_user_make_gives_gits_own_command_and_it_works(checkout: Clone) -> None:
+    checkout.run("git init -q")
+    checkout.commit("A checkout")
+    settings = {
+        "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1",  # as where another user owns it: the tests may not be root's
+        "GIT_CONFIG_GLOBAL": str(checkout.folder.parent / "gitconfig"),
+    }
+    done = checkout.attempt("make repro", **settings)
+    assert done.returncode != 0
+    told = done.stderr.splitlines()[0]
+    assert told.startswith(f"make: {checkout.folder} belongs to another user: `git config --global ")
+    assert not (checkout.folder / ".venv").exists()
+    checkout.run(re.findall("`(.*?)`", told)[0], **settings)
+    assert checkout.run("make repository", **settings) == ""
+
+
+@pytest.mark.parametrize("name", ["PYTHONSAFEPATH", "PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONHOME"])
+def test_no_recipe_sees_what_keeps_python_from_the_projects_modules_or_from_asserts(checkout: Clone, name: str) -> None:
+    with (checkout.folder / "Makefile").open("a") as file:
+        file.write(f'\n.PHONY: seen\nseen:\n\t@echo "seen: $${{{name}-nothing}}"\n')
+    assert checkout.run("make seen", **{name: "1"}) == "seen: nothing\n"
+
+
+@pytest.mark.slow
+def test_after_a_run_on_a_stand_in_the_last_line_says_how_to_get_the_committed_results_back(clone: Clone) -> None:
+    repro = "make --old-file=.venv/installed repro"
+    assert "git checkout" not in clone.run(repro)  # the results of these digits are what is committed
+
+    metrics = json.loads(clone.read("metrics.json"))
+    metrics["test"]["images"] = 10_000
+    (clone.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    clone.run("git checkout -q -B full")
+    clone.commit("Results of the full set")
+    (clone.folder / "evaluation/seed_noise.json").write_text("a measurement, not yet committed\n")
+    done = clone.attempt(repro)
+    assert done.returncode == 0, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("make: these are a stand-in's results: ")
+    assert last.endswith(
+        "; to work with the 5,000 digits on purpose, on a branch: `cp recipes/mnist-5k.yaml params.yaml`"
+    )
+    assert "metrics.json" in clone.run("git status --porcelain")
+    back = re.findall("`(git .*?)`", last)[0]
+    for _ in range(2):  # also where there is nothing to bring back
+        clone.run(back)
+        assert clone.run("git status --porcelain") == " M evaluation/seed_noise.json\n"
+    assert json.loads(clone.read("metrics.json"))["test"]["images"] == 10_000
