@@ -162,7 +162,7 @@ def run_pipeline(workshop: Workshop, clone: Path) -> Run:
     lines, seconds = run_command(workshop, ["dvc", "repro"], clone)
     processes = recorded(workshop)
     stages = {name.removeprefix("stages."): each for name, each in processes.items() if name.startswith("stages.")}
-    listed = re.findall(r"^    cmd: python -m stages\.(\w+)$", (clone / "dvc.yaml").read_text(), re.MULTILINE)
+    listed = re.findall(r"^    cmd: python -E -m stages\.(\w+)$", (clone / "dvc.yaml").read_text(), re.MULTILINE)
     if list(stages) != listed:
         raise ValueError(f"`dvc repro` in a fresh clone ran {', '.join(stages)}, expected {', '.join(listed)}")
     metrics = json.loads((clone / "metrics.json").read_text())

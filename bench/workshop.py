@@ -125,7 +125,9 @@ def recorded(workshop: Workshop) -> dict[str, Process]:
     """Return what measure.py wrote of each `python -m MODULE` since the last command began, by module."""
     rows = [json.loads(line) for line in workshop.record.read_text().splitlines()] if workshop.record.exists() else []
     return {
-        row["command"][2]: Process(row["seconds"], row["peak_mib"]) for row in rows if row["command"][1:2] == ["-m"]
+        row["command"][row["command"].index("-m") + 1]: Process(row["seconds"], row["peak_mib"])
+        for row in rows
+        if "-m" in row["command"]
     }
 
 

@@ -43,11 +43,17 @@ def test_run_in_another_folder_with_other_settings_every_byte_is_the_same(clone:
     settings = {"floatx": "float16", "epsilon": 0.1, "backend": "jax", "image_data_format": "channels_first"}
     (other.folder.parent / ".keras").mkdir()
     (other.folder.parent / ".keras/keras.json").write_text(json.dumps(settings))
+    shadows = tmp_path / "shadows"
+    shadows.mkdir()
+    (shadows / "mlxtend.py").write_text("raise ImportError('another package of this name')\n")
     output = other.run(
         "dvc repro --force",
         TZ="Pacific/Auckland",
         LC_ALL="C",
         PYTHONHASHSEED="7",
+        PYTHONOPTIMIZE="2",
+        PYTHONPATH=str(shadows),
+        PYTHONSAFEPATH="1",
         KERAS_BACKEND="torch",
         KERAS_MAX_EPOCHS="1",
         KERAS_MAX_STEPS_PER_EPOCH="1",

@@ -77,7 +77,7 @@ def test_a_parameters_rule_admits_only_its_declared_type(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_has_a_description_a_plain_command_and_outputs_that_outlive_a_failure(stage: str) -> None:
     entry = STAGES[stage]
-    assert entry["cmd"] == f"python -m stages.{stage}"
+    assert entry["cmd"] == f"python -E -m stages.{stage}"
     assert len(entry["desc"].split()) > 20
     for out in entry.get("outs", []) + entry.get("metrics", []):
         assert next(iter(out.values()))["persist"] is True

@@ -87,8 +87,8 @@ def test_a_process_is_measured_by_what_it_alone_took(archive: Path, tmp_path: Pa
     (tmp_path / "large.py").write_text("block = bytearray(64 * 2**20)\n")
     (tmp_path / "small.py").write_text("")
     peaks = {}
-    for module in ("large", "small"):
-        workshop.run_command(here, ["python", "-m", module], tmp_path)
+    for module, options in {"large": ["-E", "-m"], "small": ["-m"]}.items():
+        workshop.run_command(here, ["python", *options, module], tmp_path)
         peaks[module] = workshop.recorded(here)[module].peak_mib
     # This process, with all that the tests import, is many times as large as either.
     assert peaks["small"] < 40

@@ -89,8 +89,8 @@ def swap_in_another_model(stages: dict[str, Any]) -> None:
         (append("stages/evaluate.py", "# changed\n"), "verify: evaluate: changed file stages/evaluate.py"),
         (remove("stages/cnn.py"), "verify: train: missing file stages/cnn.py"),
         (
-            edit("dvc.yaml", "python -m stages.train", "python -O -m stages.train"),
-            "verify: train: changed command: python -m stages.train -> python -O -m stages.train",
+            edit("dvc.yaml", "python -E -m stages.train", "python -E -O -m stages.train"),
+            "verify: train: changed command: python -E -m stages.train -> python -E -O -m stages.train",
         ),
         (edit_lock(lambda stages: stages.pop("train")), "verify: train: missing from dvc.lock: it has not been run"),
         (
