@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,35 @@ def test_experiments_run_and_are_shown(clone: Clone) -> None:
     rows = {row["Experiment"]: row for row in csv.DictReader(shown.splitlines())}
     assert float(rows["small-steps"]["train.learning_rate"]) == 1e-5
     assert float(rows["small-steps"]["test.accuracy"]) < float(rows[""]["test.accuracy"])
+
+
+def test_a_released_model_is_got_from_the_cache_or_with_a_remote_from_a_clone(clone: Clone, tmp_path: Path) -> None:
+    shutil.copytree(clone.folder, tmp_path / "project", symlinks=True)
+    project, plain, elsewhere = (Clone(tmp_path / name) for name in ("project", "plain", "elsewhere"))
+    elsewhere.folder.mkdir()
+    released = (project.folder / "models/model.keras").read_bytes()
+    get = "dvc artifacts get {} digit-classifier --rev v1.0.0 --force"
+
+    def tag(release: str) -> None:
+        project.run(f"git -c user.name=Test -c user.email=test@example.org tag -a {release} -m Release")
+
+    project.run("git tag digit-classifier@v0.9.0")  # DVC does not see it
+    assert elsewhere.attempt(get.format(project.folder).replace("v1.0.0", "v0.9.0")).returncode != 0
+    project.run(f"dvc remote add --default local {tmp_path / 'remote'} && dvc push")
+    project.commit("A remote")
+    tag("digit-classifier@v1.0.0")
+    project.set("train.seed", 1)
+    project.run("dvc repro train")
+    project.commit("Another seed")
+    tag("digit-classifier@v1.1.0")
+    latest = (project.folder / "models/model.keras").read_bytes()
+    assert latest != released
+
+    elsewhere.run("dvc artifacts get ../project digit-classifier")
+    assert (elsewhere.folder / "model.keras").read_bytes() == latest
+    elsewhere.run(get.format("../project"))
+    assert (elsewhere.folder / "model.keras").read_bytes() == released
+    (elsewhere.folder / "model.keras").unlink()
+    project.run(f"git clone -q --no-local {project.folder} {plain.folder}")  # which has no cache
+    elsewhere.run(get.format("../plain"))
+    assert (elsewhere.folder / "model.keras").read_bytes() == released
