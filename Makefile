@@ -1,6 +1,7 @@
 # Everything here needs Python 3.11 to 3.13 and git only; PYTHON=... names another interpreter than the newest found.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
 VENV := .venv
 BIN := $(VENV)/bin

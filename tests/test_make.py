@@ -128,7 +128,7 @@ def test_only_a_python_that_is_named_and_of_another_version_builds_the_environme
 def test_without_a_git_repository_what_needs_one_says_so_before_it_installs(checkout: Clone, target: str) -> None:
     for command in ("true", "git init -q"):
         checkout.run(command)
-        done = checkout.attempt(f"make {target} BASE=main")
+        done = checkout.attempt(f"make --jobs=2 {target} BASE=main")
         assert done.returncode != 0
         assert done.stdout == ""
         told, *rest = done.stderr.splitlines()
