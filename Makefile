@@ -75,6 +75,7 @@ RESULTS := dvc.lock metrics.json models/provenance.json 'evaluation/*.csv' 'eval
 
 .PHONY: repro
 repro: repository setup  ## run the pipeline and show its metrics
+	@python -m stages.integrity
 	@# To DVC a stand-in is as good as any output: it is fetched anew here, or its warning comes again.
 	@if [ -f data/raw/dataset.json ] && ! $(STAND_IN) 2>/dev/null; then dvc repro --force download; fi
 	dvc repro
@@ -96,8 +97,8 @@ test: repository setup  ## run the whole test suite, with no network
 	python -m pytest --numprocesses=2 --dist=worksteal
 
 .PHONY: faults
-faults: repository setup  ## kill stages and dvc at many more random moments than `make test` does
-	FAULT_RUNS=32 python -m pytest --numprocesses=2 tests/test_faults.py
+faults: repository setup  ## kill stages and dvc, and damage their files, in many more ways than `make test` does
+	FAULT_RUNS=32 python -m pytest --numprocesses=2 --dist=worksteal tests/test_faults.py tests/test_integrity.py
 
 .PHONY: hostile
 hostile: setup  ## make 10,000 broken archives and as many params.yaml, all to be refused

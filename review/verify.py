@@ -22,7 +22,10 @@ from dvc.dependency.param import ParamsDependency
 from dvc.output import Output
 from dvc.repo import Repo
 from dvc.repo.index import Index
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.stage import PipelineStage
+from dvc.utils.strictyaml import YAMLValidationError, validate
+from ruamel.yaml.error import YAMLError
 
 from review.command import command
 from review.escaping import shorten
@@ -40,6 +43,7 @@ from review.revision import (
 )
 from review.trained import leaves
 from stages.command import printable
+from stages.integrity import UNFINISHED
 from stages.parameters import MOST_BYTES, parse
 
 PIPELINE = "dvc.yaml"
@@ -109,14 +113,20 @@ def check_noise(repo: Repo, revision: str | None) -> list[str]:
 
 
 def load_lock(repo: Repo) -> dict[str, Entry]:
-    """Read the stages of dvc.lock from the repository's checkout or revision."""
+    """Read the stages of dvc.lock from the repository's checkout or revision.
+
+    Raises:
+        OSError: there is no dvc.lock. ValueError: it has another form than DVC gives it.
+    """
     try:
         document = _bounded(repo, LOCK)
+        validate(document, COMPILED_LOCKFILE_SCHEMA)
+        return dict(document["stages"])
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no {LOCK}: `dvc repro` writes it") from None
-    if not isinstance(document, dict) or not isinstance(document.get("stages"), dict):
-        raise ValueError(f"{LOCK} must hold the key stages, as DVC writes it")
-    return dict(document["stages"])
+    except (YAMLError, YAMLValidationError, TypeError, KeyError):
+        told = UNFINISHED if repo.fs.protocol == "local" else "is not a whole lock file"
+        raise ValueError(f"{LOCK} {told}") from None
 
 
 def load_stages(repo: Repo) -> list[PipelineStage]:

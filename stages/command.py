@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from stages import guard
+from stages import guard, integrity
 
 # NumPy and the C library read these as they are loaded, before a stage could unset them, and choose other kernels.
 REFUSED = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES")
@@ -25,6 +25,9 @@ def run(name: str, main: Callable[[], None]) -> None:
         refuse_other_kernels()
         guard.end_with_starter(name)
         with guard.only_stage_here(name):
+            if "DVC_STAGE" in os.environ:
+                integrity.unprotect_cache()
+                integrity.check_inputs(name)
             main()
     except (ValueError, OSError) as error:
         if sys.flags.dev_mode:

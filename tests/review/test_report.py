@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,9 +17,10 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from review import pictures
+from review import pictures, report
 from review.compare import as_markdown
 from review.comparison import compare
+from review.page import as_page
 from review.report import main
 from review.revision import load
 from tests.conftest import REPOSITORY
@@ -113,6 +115,14 @@ def test_the_page_runs_no_script_and_loads_nothing(repository: Repository) -> No
     assert "url(" not in page
 
 
+def test_links_and_pictures_of_elsewhere_stay_text_in_the_page() -> None:
+    written = "[a](http://a.test) <http://b.test> ![c](http://c.test/c.png) ![d](d.png)"
+    page = Page(as_page("title", written, {"d.png": b"PNG"}))
+    assert page.sources == ["data:image/png;base64,UE5H"]
+    assert "a" not in page.tags
+    assert "[a](http://a.test) <http://b.test>" in page.text
+
+
 def test_names_and_values_with_markup_stay_text(repository: Repository) -> None:
     name, value = "x`<script>alert(1)</script>|`", "<img src=x>|a[b](c:d)"
     repository.write(validation=set(), dataset="![x](http://example.org/x.png)<b>")
@@ -143,11 +153,34 @@ def test_without_head_the_report_is_of_the_files_in_this_folder(repository: Repo
     assert repository.read("report/report.md").startswith("**verdict: this folder is worse than `better`")
 
 
-def test_the_matrices_are_of_the_split_that_decided(repository: Repository) -> None:
-    repository.branch("older", validation=None)
-    repository.write(validation=None, test=set(range(10)))
+def test_the_matrices_are_of_the_split_that_decided_with_the_actual_digit_in_rows(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[np.ndarray] = []
+    monkeypatch.setattr(report, "draw_confusion_matrices", lambda *sides: drawn.extend(sides) or b"")
+    repository.branch("older", validation=None, test=set(range(10)))
+    repository.write(validation=None, test={3, 13, 29})  # of four images of each digit
     assert main(["older"]) == 0
+    base, head = (np.argwhere(counts).tolist() for counts in drawn)
+    assert base == sorted([digit, read] for digit in range(10) for read in (digit, (digit + 1) % 10))
+    assert head == sorted([*([digit, digit] for digit in range(10)), [3, 4], [9, 0]])
+    assert drawn[1][3].tolist() == [0, 0, 0, 2, 2, 0, 0, 0, 0, 0]
     assert "### Confusion matrices, test images" in repository.read("report/report.md")
+
+
+def test_every_picture_is_drawn_of_base_and_then_of_head(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, tuple[Any, Any]] = {}
+    for name in ("draw_learning_curves", "draw_confusion_matrices", "draw_difference"):
+        monkeypatch.setattr(report, name, lambda base, head, name=name: drawn.update({name: (base, head)}) or b"")
+    repository.put("evaluation/history.csv", OLDER)
+    repository.write(validation=set())
+    assert main(["main"]) == 0
+    base, head = drawn["draw_learning_curves"]
+    assert (base["loss"], head["loss"]) == ([0.3, 0.1], [0.3])
+    for name in ("draw_confusion_matrices", "draw_difference"):
+        assert [side.trace() for side in drawn[name]] == [30, 40]  # images that are read right
 
 
 def test_a_side_without_history_is_told_and_the_other_is_drawn(repository: Repository) -> None:
@@ -287,8 +320,10 @@ def test_errors_of_both_sides_are_shaded_by_one_scale_that_images_read_right_do_
         (image,) = axes.images
         assert image.get_clim() == (0, 8)
         assert image.get_array().mask.diagonal().all()
+        assert np.array_equal(image.get_array().filled(0), counts - np.diag(counts.diagonal()))
         printed = {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts}
         assert printed == {place: str(counts[place]) for place in zip(*np.nonzero(counts), strict=True)}
+    assert [text.get_text() for axes in figure.axes for text in axes.texts if text.get_color() == "white"] == ["8"]
     assert [axes.get_title() for axes in figure.axes] == ["base: 3 misread", "head: 9 misread"]
 
 
@@ -297,6 +332,8 @@ def test_the_difference_tells_errors_that_came_from_those_that_went(drawn: Calla
     printed = {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts}
     assert printed == {(4, 9): "-2", (7, 2): "+8", (4, 4): "+2", (7, 7): "-8"}
     assert axes.images[0].get_clim() == (-8, 8)
+    assert {text.get_text() for text in axes.texts if text.get_color() == "white"} == {"+8"}
+    assert [axes.images[0].get_array()[place] for place in ((4, 9), (7, 2))] == [-2, 8]
     assert axes.get_title() == "head - base: +6 misread"
 
 
