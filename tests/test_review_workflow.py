@@ -71,7 +71,7 @@ def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
         "GITHUB_OUTPUT": str(folder / "output"),
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
     }
-    checkout_of.environment["PATH"] = os.environ["PATH"]
+    checkout_of.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # PYTHON=python
     printed = ""
     for step in JOB["steps"]:
         if "run" in step and not step["run"].startswith("make setup"):
