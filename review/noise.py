@@ -186,9 +186,9 @@ def _lay_out(folder: Path) -> None:
 def _run(folder: Path, stage: str, document: Mapping[str, Any]) -> None:
     with (folder / PARAMS).open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(dict(document), file)
-    environment = {name: value for name, value in os.environ.items() if name not in ("DVC_STAGE", "PYTHONPATH")}
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
     environment[guard.STARTER] = str(os.getpid())
-    command = [sys.executable, "-m", f"stages.{stage}"]
+    command = [sys.executable, "-E", "-m", f"stages.{stage}"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise OSError((done.stderr.splitlines() or [f"{stage}: ended with {done.returncode}"])[-1])
