@@ -8,6 +8,8 @@ from scipy.stats import binom, binomtest, t, ttest_ind_from_stats
 
 ALPHA = 0.05  # the p-value below which a difference counts as shown; convention since Fisher (1925)
 
+NO_DEVIATION = 1e-10  # two accuracies of the same images differ by 1 / images, and there are fewer than 10**9
+
 Verdict = Literal["better", "worse", "cannot be told apart"]
 
 
@@ -118,7 +120,7 @@ def between_runs(difference: float, spread: Spread) -> Seeds:
     by its estimate from n seeds it follows Student's t with n - 1 degrees of freedom (Student 1908).
     """
     deviation = spread.standard_deviation * 2**0.5
-    if not deviation:
+    if deviation < NO_DEVIATION:
         return Seeds("runs", spread, spread, difference, None, None)
     limit = float(t.ppf(1 - ALPHA / 2, spread.n - 1) * deviation)
     p = float(2 * t.sf(abs(difference) / deviation, spread.n - 1))
@@ -128,7 +130,7 @@ def between_runs(difference: float, spread: Spread) -> Seeds:
 def between_recipes(base: Spread, head: Spread) -> Seeds:
     """Judge the difference of two means over seeds by Welch's t-test, for spreads that may differ (Welch 1947)."""
     difference = head.mean - base.mean
-    if not (base.standard_deviation and head.standard_deviation):
+    if min(base.standard_deviation, head.standard_deviation) < NO_DEVIATION:
         return Seeds("recipes", base, head, difference, None, None)
     sides = ((side.mean, side.standard_deviation, side.n) for side in (head, base))
     p = float(ttest_ind_from_stats(*next(sides), *next(sides), equal_var=False).pvalue)

@@ -127,8 +127,9 @@ def test_two_runs_of_one_recipe_differ_by_as_much_as_students_table_says() -> No
     assert between_runs(-0.003, spread).p == between_runs(0.003, spread).p
 
 
-def test_a_deviation_of_zero_gives_no_p_value_and_decides_nothing() -> None:
-    still, spread = Spread(0.99, 0.0, 2), Spread(0.98, 0.002, 5)
+@pytest.mark.parametrize("deviation", [0.0, 1e-200, 1e-16])  # what is below 1 / images is forged, or rounding
+def test_a_deviation_of_zero_gives_no_p_value_and_decides_nothing(deviation: float) -> None:
+    still, spread = Spread(0.99, deviation, 2), Spread(0.98, 0.002, 5)
     paired = pair(np.zeros(40, int), np.ones(40, int), np.zeros(40, int))
     for seeds in (
         between_runs(0.0001, still),
