@@ -454,7 +454,7 @@ def test_a_difference_of_metrics_is_free_of_the_errors_of_floating_point(
 ) -> None:
     repository.write(validation=set(range(10)), test={0, 1, 2})
     _, text = compare("main", "--json")
-    assert 0.925 - 0.75 != 0.175
+    assert 0.925 - 0.75 != 0.175  # it is 0.17500000000000004
     assert json.loads(text)["metrics"]["test.accuracy"]["difference"] == 0.175
 
 
@@ -504,6 +504,7 @@ REFUSED = [
         "expected are split,image,actual,predicted,confidence",
     ),
     (put("metrics.json", "{"), "metrics.json of HEAD: Expecting property name"),
+    (put("metrics.json", '{"loss": 1.5e308}'), "metrics.json of HEAD: loss must be a number, got 1.5e+308"),
     (put("metrics.json", "[" * 100_000), "metrics.json of HEAD: maximum recursion depth"),
     (put("params.yaml", "train: ]"), "params.yaml of HEAD: "),
     (put("params.yaml", "train: &again\n  more: *again\n"), "params.yaml of HEAD: expected at most 10,000 values"),

@@ -176,6 +176,7 @@ def test_words_of_ours_stay_and_a_quote_that_was_forgotten_is_text_all_the_same(
     assert markdown(ours) == ours
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parseInline(markdown(f"so: {VISIBLE}"))
     assert {token.type for token in inline(tokens)} <= {"text", "text_special", "code_inline"}
+    assert markdown("&amp;") == r"\&amp;"
     assert "@user" not in markdown("@user")
     assert "http://" not in markdown("http://e.vil")
 
