@@ -105,6 +105,7 @@ def test_every_picture_of_the_report_is_a_small_png_beside_it_and_within_the_pag
     embedded = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in page.sources]
     assert embedded == [written[name] for name in names]
     assert all(picture.startswith(b"\x89PNG\r\n") and len(picture) < 100_000 for picture in embedded)
+    assert not any(b"Software" in picture for picture in embedded)  # it would name Matplotlib's version
 
 
 def test_the_page_runs_no_script_and_loads_nothing(repository: Repository) -> None:

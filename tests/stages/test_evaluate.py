@@ -83,6 +83,8 @@ def test_evaluating_twice_gives_the_same_bytes_pictures_too(model: None, monkeyp
     evaluate.main()
     assert [path.read_bytes() for path in outputs + pictures] == first
     assert all(path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 100_000 for path in pictures)
+    assert not any(b"Software" in path.read_bytes() for path in pictures)  # it would name Matplotlib's version
+    assert not any(b"\r" in path.read_bytes() for path in outputs)  # on no platform
 
 
 def test_the_pictures_show_the_counts_by_actual_and_predicted_digit_and_the_misread_images(
@@ -186,6 +188,13 @@ def without_softmax(path: Path) -> None:
     keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
 
 
+def of_a_sum_above_one(path: Path) -> None:
+    import keras
+
+    layers = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax"), keras.layers.Rescaling(1.05)]
+    keras.Sequential([keras.Input((28, 28, 1)), *layers]).save(path)
+
+
 def flipped(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
@@ -204,6 +213,7 @@ def flipped(path: Path) -> None:
         (of_another_input, "expected a network from (None, 28, 28, 1) to (None, 10), found one from (None, 32, 32, 3)"),
         (with_two_outputs, "to [(None, 10), (None, 10)]"),
         (without_softmax, "predicts ten numbers that are not probabilities"),
+        (of_a_sum_above_one, "predicts ten numbers that are not probabilities"),
     ],
 )
 def test_a_damaged_or_foreign_model_is_refused_in_one_line_and_old_outputs_stay(
