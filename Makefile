@@ -69,13 +69,13 @@ setup: $(VENV)/installed  ## build .venv from the hash-locked requirements.txt, 
 	@test ! -f $(VENV)/pyvenv.cfg || case "$$(cat $(VENV)/pyvenv.cfg)" in *" $$(cd $(VENV) && pwd -P)") ;; *) \
 		$(BIN)/python -c "$$MOVE" || { echo "make: $(BIN)/python does not run here; \`rm -r $(VENV)\`, and make builds it anew" >&2; exit 1; };; esac
 
-STAND_IN := python -c 'from stages.source import load; raise SystemExit(load().warning())'
+STAND_IN := python -c 'from classifier.data.delivered import load; raise SystemExit(load().warning())'
 # What the pipeline writes and Git keeps: not all of evaluation/, where `make noise` keeps what it measured.
 RESULTS := dvc.lock metrics.json models/provenance.json 'evaluation/*.csv' 'evaluation/*.png'
 
 .PHONY: repro
 repro: repository setup  ## run the pipeline and show its metrics
-	@python -m stages.integrity
+	@python -m classifier.running.integrity
 	@# To DVC a stand-in is as good as any output: it is fetched anew here, or its warning comes again.
 	@if [ -f data/raw/dataset.json ] && ! $(STAND_IN) 2>/dev/null; then dvc repro --force download; fi
 	dvc repro

@@ -6,7 +6,7 @@ from importlib.metadata import version
 import archspec.cpu
 import psutil
 
-from stages import runtime
+from classifier.model import runtime
 
 
 def describe() -> dict[str, str]:

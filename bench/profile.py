@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench import machine, onednn, steps
 from bench.onednn import Primitive
-from stages import dataset
-from stages.whole_file import whole_file
+from classifier.data import splits
+from classifier.files.whole_file import whole_file
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 
@@ -45,8 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.steps < 1:
             raise ValueError(f"--steps must be at least 1, got {options.steps}")
-        if not dataset.images_path("train").exists():
-            raise FileNotFoundError(f"{dataset.images_path('train')} is missing; run `dvc repro preprocess` first")
+        if not splits.images_path("train").exists():
+            raise FileNotFoundError(f"{splits.images_path('train')} is missing; run `dvc repro preprocess` first")
         profiles = [profile(precision, options.steps) for precision in options.precision or PRECISIONS[:1]]
         with whole_file(options.output) as path:
             path.write_text(as_markdown(profiles))

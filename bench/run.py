@@ -20,7 +20,7 @@ import psutil
 from bench import machine, report
 from bench.report import Results, Round, Run
 from bench.workshop import Workshop, fresh_clone, git, make_floor, make_twin, prepare, recorded, run_command
-from stages.whole_file import whole_file
+from classifier.files.whole_file import whole_file
 
 IDLE_TIMES = 5  # a round, of each command that runs no stage: they take a second or so, and a median needs more of them
 

@@ -11,7 +11,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from stages import augmentation, batches, dataset, parameters, runtime, train
+from classifier.data import augmentation, batches, splits
+from classifier.model import runtime
+from classifier.running import parameters
+from stages import train
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     recipe = parameters.load("train", train.Parameters)
     wanted = options.steps * recipe.batch_size
-    if (found := len(dataset.load("train")[0])) < wanted:
+    if (found := len(splits.load("train")[0])) < wanted:
         raise ValueError(f"{options.steps} steps take {wanted:,} images, found {found:,}")
     runtime.start(recipe.seed, options.precision)
     if options.trace:

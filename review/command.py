@@ -10,8 +10,8 @@ from pygit2 import GitError
 from ruamel.yaml.error import YAMLError
 from scmrepo.exceptions import SCMError
 
-from review.escaping import shorten
-from stages.command import one_line
+from classifier.running.command import one_line
+from review.wording.escaping import shorten
 
 REFUSALS = (DvcException, SCMError, GitError, YAMLError, ValueError, OSError, RecursionError)
 

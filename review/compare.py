@@ -12,11 +12,11 @@ from dataclasses import asdict
 from typing import Any
 
 from review.command import command
-from review.comparison import Comparison, changed_parameters, compare, metrics
-from review.escaping import markdown, unquote
-from review.findings import conclude, facts, reasons, tables
-from review.paired import Verdict, judge
-from review.revision import Results, load
+from review.rendering.findings import conclude, facts, reasons, tables
+from review.results.difference import Comparison, changed_parameters, compare, metrics
+from review.results.revision import Results, load
+from review.statistics.paired import Verdict, judge
+from review.wording.escaping import markdown, unquote
 
 COLOURS: dict[Verdict, int] = {"better": 32, "worse": 31, "cannot be told apart": 33}  # ANSI green, red, yellow
 
@@ -77,7 +77,7 @@ def as_json(comparison: Comparison) -> str:
       "head": the same; "revision" and "commit" are null for this folder,
       "parameters": {"train.epochs": {"base": 5, "head": 6}, ...}, those that differ,
       "metrics": {"test.errors": {"base": 107, "head": 95, "difference": -12}, ...}, all,
-      "splits": {"validation": {the fields of review.paired.Paired, "verdict": "better"}, ...}, those of both sides,
+      "splits": {"validation": {the fields of review.statistics.paired.Paired, "verdict": "better"}, ...}, those of both sides,
       "decided_by": "validation" or "test",
       "verdict": "better", "worse" or "cannot be told apart": that of this split
     }

@@ -21,15 +21,16 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from classifier.files.whole_file import whole_file
+from classifier.model import runtime
+from classifier.running import processes
+from classifier.running.parameters import MOST_BYTES, parse
 from review.command import command
-from review.escaping import quote
-from review.record import LARGEST, NOISE, SPLITS, keep, listed, parse_record, unlike
-from review.revision import METRICS, PARAMS, PROVENANCE, open_repo
-from review.trained import MODEL, leaves, parse_provenance, recipe_of
+from review.results.record import LARGEST, NOISE, SPLITS, keep, listed, parse_record, unlike
+from review.results.revision import METRICS, PARAMS, PROVENANCE, open_repo
+from review.results.trained import MODEL, leaves, parse_provenance, recipe_of
 from review.verify import load_stages
-from stages import guard, runtime
-from stages.parameters import MOST_BYTES, parse
-from stages.whole_file import whole_file
+from review.wording.escaping import quote
 
 RAW = Path("data/raw")
 SOURCE = RAW / "dataset.json"
@@ -73,7 +74,7 @@ def measure(dataset: str, document: Mapping[str, Any], seeds: range) -> dict[str
     """
     paths = _inputs()
     folder = RUNS / identity(document, paths)
-    with guard.alone(folder / "noise.lock", "noise", str(folder)):
+    with processes.alone(folder / "noise.lock", "noise", str(folder)):
         runs = list(_runs(folder, document, seeds, paths))
     alike = {key: runs[0].pop(key) for key in ("environment", "training")}
     for run in runs[1:]:
@@ -187,7 +188,7 @@ def _run(folder: Path, stage: str, document: Mapping[str, Any]) -> None:
     with (folder / PARAMS).open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(dict(document), file)
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
-    environment[guard.STARTER] = str(os.getpid())
+    environment[processes.STARTER] = str(os.getpid())
     command = [sys.executable, "-E", "-m", f"stages.{stage}"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -27,10 +27,12 @@ from dvc.stage import PipelineStage
 from dvc.utils.strictyaml import YAMLValidationError, validate
 from ruamel.yaml.error import YAMLError
 
+from classifier.running.command import printable
+from classifier.running.integrity import UNFINISHED
+from classifier.running.parameters import MOST_BYTES, parse
 from review.command import command
-from review.escaping import shorten
-from review.record import NOISE, contradiction, is_of, parse_records
-from review.revision import (
+from review.results.record import NOISE, contradiction, is_of, parse_records
+from review.results.revision import (
     LOCK,
     MALFORMED,
     MOST,
@@ -41,10 +43,8 @@ from review.revision import (
     open_repo,
     read,
 )
-from review.trained import leaves
-from stages.command import printable
-from stages.integrity import UNFINISHED
-from stages.parameters import MOST_BYTES, parse
+from review.results.trained import leaves
+from review.wording.escaping import shorten
 
 PIPELINE = "dvc.yaml"
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stages import parameters
-from stages.archive import RAW, Arrays, read_npz, save_npz
-from stages.catalogue import DATA_SETS, EMBEDDED, DataSet, Mirror
-from stages.command import run
-from stages.embedded import load_mnist_5k
-from stages.mirrors import check_location, fetch, shown
-from stages.source import HOW_TO_GET_ALL, SOURCE, Source
-from stages.whole_file import whole_file
+from classifier.data.catalogue import DATA_SETS, EMBEDDED, DataSet, Mirror
+from classifier.data.delivered import HOW_TO_GET_ALL, SOURCE, Source
+from classifier.data.embedded import load_mnist_5k
+from classifier.data.formats import RAW, Arrays, read_npz, save_npz
+from classifier.data.mirrors import check_location, fetch, shown
+from classifier.files.whole_file import whole_file
+from classifier.running import parameters
+from classifier.running.command import run
 
 DOWNLOADS = Path("data/raw/.partial-downloads")
 

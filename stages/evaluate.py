@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
-from stages import batches, dataset, pictures, runtime, source, table
-from stages.command import run
-from stages.whole_file import whole_file
+from classifier.data import batches, delivered, splits
+from classifier.files import pictures, table
+from classifier.files.whole_file import whole_file
+from classifier.model import runtime
+from classifier.running.command import run
 
 if TYPE_CHECKING:
     import keras
@@ -28,14 +30,14 @@ MISCLASSIFIED = Path("evaluation/misclassified.png")
 
 HOW_TO_RENEW = "`dvc repro --force train` makes it anew"
 
-DIGITS = range(dataset.CLASSES)
+DIGITS = range(splits.CLASSES)
 BATCH = 100  # images predicted at once; with more of them this stage would take more memory than training
 
 
 def main() -> None:
     """Predict every validation and test image once, and write what follows from that."""
-    held_out = {split: dataset.load(split) for split in ("validation", "test")}
-    warning = source.load().warning()
+    held_out = {split: splits.load(split) for split in ("validation", "test")}
+    warning = delivered.load().warning()
     model = load_model()
     outcomes = {  # validation may be switched off, and then has no images
         split: (labels.argmax(axis=1), predict(model, batches.of(split, BATCH)))
@@ -82,7 +84,7 @@ def load_model() -> "keras.Model":
     except Exception as error:  # of a damaged file Keras raises whatever its code runs into
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{MODEL}: not a model that can be loaded: {reason}; {HOW_TO_RENEW}") from error
-    expected = (None, *dataset.IMAGE_SHAPE), (None, dataset.CLASSES)
+    expected = (None, *splits.IMAGE_SHAPE), (None, splits.CLASSES)
     if found != expected:
         told = f"expected a network from {expected[0]} to {expected[1]}, found one from {found[0]} to {found[1]}"
         raise ValueError(f"{MODEL}: {told}; {HOW_TO_RENEW}")

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from stages import parameters
-from stages.archive import RAW, Arrays, read_npz
-from stages.command import run
-from stages.dataset import CLASSES, PROCESSED, images_path, labels_path
-from stages.whole_file import whole_file
+from classifier.data.formats import RAW, Arrays, read_npz
+from classifier.data.splits import CLASSES, PROCESSED, images_path, labels_path
+from classifier.files.whole_file import whole_file
+from classifier.running import parameters
+from classifier.running.command import run
 
 CAP = 2**30  # bytes of raw arrays; MNIST has 55 MB
 

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from stages import augmentation, batches, cnn, dataset, keras_archive, learning, parameters, runtime, source, table
-from stages.command import run
-from stages.whole_file import whole_file
+from classifier.data import augmentation, batches, delivered, splits
+from classifier.files import table
+from classifier.files.whole_file import whole_file
+from classifier.model import architecture, keras_file, learning, runtime
+from classifier.running import parameters
+from classifier.running.command import run
 
 if TYPE_CHECKING:
     import keras
@@ -59,8 +62,8 @@ class Parameters:
 def main() -> None:
     """Train the network that params.yaml describes and write it with its history and where it comes from."""
     recipe = parameters.load("train", Parameters)
-    images = {split: len(dataset.load(split)[0]) for split in ("train", "validation")}
-    name = source.load().dataset
+    images = {split: len(splits.load(split)[0]) for split in ("train", "validation")}
+    name = delivered.load().dataset
     check_memory(recipe, images["train"], memory())
     runtime.start(recipe.seed, recipe.precision)
     with _told_if_memory_runs_out():
@@ -76,7 +79,7 @@ def main() -> None:
         )
     seconds = time.perf_counter() - began
     with whole_file(MODEL) as path:
-        keras_archive.save(network, path)
+        keras_file.save(network, path)
     with whole_file(PROVENANCE) as path:
         provenance = {"dataset": name, "images": images, **runtime.describe()}
         path.write_text(json.dumps(provenance, indent=2) + "\n")
@@ -99,7 +102,7 @@ def check_memory(recipe: Parameters, images: int, available: int) -> None:
     Raises:
         ValueError: it would take more.
     """
-    weights, outputs = cnn.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
+    weights, outputs = architecture.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
     needed = 4 * (4 * weights + 2 * outputs * min(recipe.batch_size, images))
     if needed > available // 2:
         told = f"about {needed / 2**30:,.1f} GiB" if needed < 2**60 else "over 1,000,000,000 GiB"
@@ -127,7 +130,7 @@ def _told_if_memory_runs_out() -> Iterator[None]:
 
 def build(recipe: Parameters, steps: int) -> "keras.Sequential":
     """Return the network of a recipe, compiled to learn in so many steps."""
-    network = cnn.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
+    network = architecture.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
     rate = learning.rate(recipe.schedule, float(recipe.learning_rate), recipe.warmup, steps)
     learning.prepare(network, rate, recipe.label_smoothing)
     return network

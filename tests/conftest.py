@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from stages import command, runtime
-from stages.archive import Arrays
-from stages.catalogue import Array
+from classifier.data.catalogue import Array
+from classifier.data.formats import Arrays
+from classifier.model import runtime
+from classifier.running import command
 from tests.clone import Clone
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -8,14 +8,14 @@ from importlib.metadata import packages_distributions
 
 from tests.conftest import REPOSITORY
 
-ROOMS = {"bench", "review", "stages"}
+ROOMS = {"bench", "classifier", "review", "stages"}
 USED_UNIMPORTED = {"tqdm"}  # by pooch, for its progress bar
 
 
 def imported_distributions() -> set[str]:
     """The distributions of all that the rooms import, at their top or in a function."""
     names: set[str] = set()
-    for path in [path for room in ROOMS for path in (REPOSITORY / room).glob("*.py")]:
+    for path in [path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module)

@@ -68,7 +68,7 @@ def stage_process(dvc: subprocess.Popen[str], within: float = 20) -> psutil.Proc
 def recover(clone: Clone) -> None:
     """Do what README says about a dvc that was killed while it wrote a file of its own in place."""
     (clone.folder / ".git/index.lock").unlink(missing_ok=True)
-    while (done := clone.attempt("python -m stages.integrity")).returncode:
+    while (done := clone.attempt("python -m classifier.running.integrity")).returncode:
         remedy = done.stderr.split("`")[1]
         assert remedy in ("git checkout dvc.lock", "rm .dvc/tmp/rwlock"), done.stderr
         clone.run(remedy)

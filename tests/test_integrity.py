@@ -114,7 +114,7 @@ def test_a_lock_that_a_killed_dvc_left_not_whole_is_named_with_the_way_out(clone
     before = clone.read("dvc.lock")
     for size in range(int(share * len(before)), len(before)):  # where the cut leaves something that is no lock
         (clone.folder / "dvc.lock").write_text(before[:size])
-        done = clone.attempt("python -m stages.integrity")
+        done = clone.attempt("python -m classifier.running.integrity")
         if done.returncode:
             break
     assert done.stderr.startswith("integrity: dvc.lock is not a whole lock file; ")
@@ -133,7 +133,7 @@ def test_a_lock_that_a_killed_dvc_left_not_whole_is_named_with_the_way_out(clone
 def test_a_note_of_files_at_work_that_is_not_whole_is_named_with_the_way_out(clone: Clone) -> None:
     (clone.folder / ".dvc/tmp/rwlock").write_text('{"write": {')
     assert clone.attempt("dvc repro").returncode != 0
-    done = clone.attempt("python -m stages.integrity")
+    done = clone.attempt("python -m classifier.running.integrity")
     assert done.stderr.startswith("integrity: .dvc/tmp/rwlock is not whole; ")
     clone.run(done.stderr.split("`")[1])
     assert clone.ran(clone.run("dvc repro")) == []

@@ -84,14 +84,14 @@ def test_runs_are_kept_apart_by_all_that_they_depend_on_but_not_by_seed(
 
     found = [named()]
     assert named(seed=3) == found[0]
-    found += [named(epochs=6), named(paths=("stages/train.py", "stages/cnn.py"))]
+    found += [named(epochs=6), named(paths=("stages/train.py", "classifier/model/architecture.py"))]
     for name in ("stages/train.py", "data/raw/dataset.json", "data/raw/mnist.npz"):
         Path(name).write_text("{ }")
         found.append(named())
     for target, value in (
         ("review.noise.version", lambda _: "9"),
-        ("stages.runtime.threads", lambda: 99),
-        ("stages.runtime.level", lambda _: "avx9"),
+        ("classifier.model.runtime.threads", lambda: 99),
+        ("classifier.model.runtime.level", lambda _: "avx9"),
     ):
         monkeypatch.setattr(target, value)
         found.append(named())
@@ -108,7 +108,7 @@ Path("data/processed/train_images.npy").write_bytes(Path("data/raw/mnist.npz").r
 TRAIN = """\
 import json, os, re, time
 from pathlib import Path
-from stages.guard import end_with_starter
+from classifier.running.processes import end_with_starter
 
 end_with_starter("train")
 seed = re.search("seed: ([0-9]+)", Path("params.yaml").read_text())[1]
@@ -150,7 +150,7 @@ class Workshop(Clone):
         for path, text in {
             ".dvc/config": (REPOSITORY / ".dvc/config").read_text(),
             "stages/__init__.py": "",
-            "stages/guard.py": (REPOSITORY / "stages/guard.py").read_text(),
+            "classifier/running/processes.py": (REPOSITORY / "classifier/running/processes.py").read_text(),
             "stages/preprocess.py": PREPROCESS,
             "stages/train.py": TRAIN,
             "stages/evaluate.py": EVALUATE,

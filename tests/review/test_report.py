@@ -17,12 +17,13 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from review import pictures, report
+from review import report
 from review.compare import as_markdown
-from review.comparison import compare
-from review.page import as_page
+from review.rendering import pictures
+from review.rendering.page import as_page
 from review.report import main
-from review.revision import load
+from review.results.difference import compare
+from review.results.revision import load
 from tests.conftest import REPOSITORY
 from tests.review.repository import Change, Repository, put, write
 
@@ -52,7 +53,7 @@ def repository_of_module(repository_of_module: Repository) -> Repository:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
-    """Call a function of review.pictures and return its figure instead of the PNG."""
+    """Call a function of review.rendering.pictures and return its figure instead of the PNG."""
     monkeypatch.setattr(pictures, "_png", lambda figure: figure)
     return lambda draw, *sides: draw(*sides)
 

@@ -87,18 +87,22 @@ def swap_in_another_model(stages: dict[str, Any]) -> None:
         ),
         (append("params.yaml", "  momentum: 1\n"), "verify: train: changed parameter train.momentum: absent -> 1"),
         (append("stages/evaluate.py", "# changed\n"), "verify: evaluate: changed file stages/evaluate.py"),
-        (remove("stages/cnn.py"), "verify: train: missing file stages/cnn.py"),
+        (remove("classifier/model/architecture.py"), "verify: train: missing file classifier/model/architecture.py"),
         (
             edit("dvc.yaml", "python -E -m stages.train", "python -E -O -m stages.train"),
             "verify: train: changed command: python -E -m stages.train -> python -E -O -m stages.train",
         ),
         (edit_lock(lambda stages: stages.pop("train")), "verify: train: missing from dvc.lock: it has not been run"),
         (
-            edit("dvc.yaml", "      - stages/cnn.py\n", ""),
-            "verify: train: dependency stages/cnn.py is in dvc.lock, but not in dvc.yaml",
+            edit("dvc.yaml", "      - classifier/model/architecture.py\n", ""),
+            "verify: train: dependency classifier/model/architecture.py is in dvc.lock, but not in dvc.yaml",
         ),
         (
-            edit("dvc.yaml", "      - stages/cnn.py\n", "      - stages/cnn.py\n      - Makefile\n"),
+            edit(
+                "dvc.yaml",
+                "      - classifier/model/architecture.py\n",
+                "      - classifier/model/architecture.py\n      - Makefile\n",
+            ),
             "verify: train: dependency Makefile is in dvc.yaml, but not in dvc.lock",
         ),
         (edit("metrics.json", '"accuracy": 0.', '"accuracy": 0.9'), "verify: evaluate: metrics.json is "),

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import command, download, mirrors
-from stages.archive import RAW, Arrays, read_npz, save_npz
-from stages.catalogue import DATA_SETS, MNIST_5K, DataSet, Mirror
-from stages.source import SOURCE
+from classifier.data import mirrors
+from classifier.data.catalogue import DATA_SETS, MNIST_5K, DataSet, Mirror
+from classifier.data.delivered import SOURCE
+from classifier.data.formats import RAW, Arrays, read_npz, save_npz
+from classifier.running import command
+from stages import download
 from tests.conftest import identities
 from tests.stages.test_archive import members, write_idx, write_npz
 

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from stages import cnn, dataset, evaluate, keras_archive, train
-from stages.source import SOURCE, Source
+from classifier.data import splits
+from classifier.data.delivered import SOURCE, Source
+from classifier.model import architecture, keras_file
+from stages import evaluate, train
 
 
 @pytest.fixture
@@ -21,14 +23,14 @@ def model(project: Path, keras: ModuleType) -> None:
     """An untrained small network, sixty random test images, thirty to validate, and no training arrays."""
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
-    dataset.PROCESSED.mkdir(parents=True)
+    splits.PROCESSED.mkdir(parents=True)
     for split, count in (("test", 60), ("validation", 30)):
-        np.save(dataset.images_path(split), random.random((count, 28, 28, 1), np.float32))
-        np.save(dataset.labels_path(split), np.eye(10, dtype=np.float32)[random.integers(0, 10, count)])
+        np.save(splits.images_path(split), random.random((count, 28, 28, 1), np.float32))
+        np.save(splits.labels_path(split), np.eye(10, dtype=np.float32)[random.integers(0, 10, count)])
     SOURCE.parent.mkdir(parents=True)
     Source("mnist", "mnist").save(SOURCE)
     evaluate.MODEL.parent.mkdir()
-    keras_archive.save(cnn.build([4], 3, [8]), evaluate.MODEL)
+    keras_file.save(architecture.build([4], 3, [8]), evaluate.MODEL)
 
 
 def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
@@ -38,7 +40,7 @@ def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
     metrics = json.loads(evaluate.METRICS.read_text())
     assert list(metrics) == ["validation", "test"]
     for split, images in (("validation", 30), ("test", 60)):
-        loss, accuracy = network.evaluate(*dataset.load(split), verbose=0)
+        loss, accuracy = network.evaluate(*splits.load(split), verbose=0)
         assert metrics[split] == {
             "accuracy": pytest.approx(accuracy),
             "loss": pytest.approx(loss, abs=1e-5),
@@ -48,8 +50,8 @@ def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
 
 
 def test_without_validation_images_there_are_no_metrics_of_them(model: None) -> None:
-    np.save(dataset.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
-    np.save(dataset.labels_path("validation"), np.zeros((0, 10), np.float32))
+    np.save(splits.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
+    np.save(splits.labels_path("validation"), np.zeros((0, 10), np.float32))
     evaluate.main()
     assert list(json.loads(evaluate.METRICS.read_text())) == ["test"]
     assert "validation" not in evaluate.PREDICTIONS.read_text()
@@ -62,7 +64,7 @@ def test_predictions_and_the_per_digit_table_agree_with_the_metrics(model: None)
     for split, images in (("validation", 30), ("test", 60)):
         metrics = json.loads(evaluate.METRICS.read_text())[split]
         of_split = [row for row in rows if row["split"] == split]
-        labels = dataset.load(split)[1].argmax(axis=1)
+        labels = splits.load(split)[1].argmax(axis=1)
         assert [row["image"] for row in of_split] == [str(image) for image in range(images)]
         assert [row["actual"] for row in of_split] == [str(label) for label in labels]
         assert sum(row["actual"] != row["predicted"] for row in of_split) == metrics["errors"]
@@ -113,7 +115,7 @@ def test_the_pictures_show_the_counts_by_actual_and_predicted_digit_and_the_misr
     }
 
     wrong = [row for row in rows if row["actual"] != row["predicted"]]
-    images = dataset.load("test")[0]
+    images = splits.load("test")[0]
     confidences = []
     for each in grid.axes:
         said = re.fullmatch(r"(\d) read as (\d)\nconfidence (\d\.\d{3})", each.get_title())
@@ -143,7 +145,7 @@ def test_a_model_that_predicts_no_numbers_is_refused_and_old_metrics_stay(
     before = evaluate.METRICS.read_bytes()
     network = keras.models.load_model(evaluate.MODEL)
     network.set_weights([np.full_like(weights, np.nan) for weights in network.get_weights()])
-    keras_archive.save(network, evaluate.MODEL)
+    keras_file.save(network, evaluate.MODEL)
     assert "models/model.keras: predicts probabilities that are not numbers" in refusal("evaluate", evaluate.main)
     assert evaluate.METRICS.read_bytes() == before
 
@@ -262,9 +264,9 @@ WHOLE = saved(np.zeros((3, 28, 28, 1), np.float32))
 def test_a_damaged_array_is_refused_in_one_line(
     model: None, refusal: Callable[..., str], content: bytes, stage: ModuleType, split: str
 ) -> None:
-    for kind in (dataset.images_path, dataset.labels_path):
+    for kind in (splits.images_path, splits.labels_path):
         kind("train").write_bytes(kind("test").read_bytes())
-    path = dataset.images_path(split)
+    path = splits.images_path(split)
     path.write_bytes(content)
     line = refusal("stage", stage.main)
     assert line.startswith(f"stage: {path}: ")
@@ -286,7 +288,7 @@ def test_a_damaged_array_is_refused_in_one_line(
 def test_a_damaged_record_of_the_data_set_is_refused_in_one_line(
     model: None, refusal: Callable[..., str], text: str, stage: ModuleType
 ) -> None:
-    for kind in (dataset.images_path, dataset.labels_path):
+    for kind in (splits.images_path, splits.labels_path):
         kind("train").write_bytes(kind("test").read_bytes())
     SOURCE.write_text(text)
     line = refusal("stage", stage.main)

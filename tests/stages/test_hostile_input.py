@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from stages import download, parameters, train
-from stages.archive import IDX_FILES, MEMBERS, Arrays, read_idx, read_npz
+from classifier.data.formats import IDX_FILES, MEMBERS, Arrays, read_idx, read_npz
+from classifier.running import parameters
+from stages import download, train
 from tests.conftest import PARAMS
 from tests.stages.test_archive import npy
 

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import dataset, preprocess
-from stages.archive import RAW, Arrays, save_npz
+from classifier.data import splits
+from classifier.data.formats import RAW, Arrays, save_npz
+from stages import preprocess
 from tests.stages.test_archive import members, npy, write_npz
 
 
@@ -24,9 +25,9 @@ def test_the_processed_arrays_keep_their_contract(save_raw: Callable[[Arrays], N
     save_raw(arrays)
     preprocess.main()
     for split in ("train", "test"):
-        images, labels = dataset.load(split)
+        images, labels = splits.load(split)
         raw_images, raw_labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
-        assert len(dataset.load("validation")[0]) == 0
+        assert len(splits.load("validation")[0]) == 0
         assert images.dtype == labels.dtype == np.float32
         assert images.shape == (*raw_images.shape, 1)
         assert images.flags.c_contiguous
@@ -43,9 +44,9 @@ def test_black_and_white_map_to_zero_and_one() -> None:
 def test_the_same_raw_file_gives_the_same_bytes(save_raw: Callable[[Arrays], None], arrays: Arrays) -> None:
     save_raw(arrays)
     preprocess.main()
-    first = {path.name: path.read_bytes() for path in dataset.PROCESSED.iterdir()}
+    first = {path.name: path.read_bytes() for path in splits.PROCESSED.iterdir()}
     preprocess.main()
-    assert {path.name: path.read_bytes() for path in dataset.PROCESSED.iterdir()} == first
+    assert {path.name: path.read_bytes() for path in splits.PROCESSED.iterdir()} == first
     assert sorted(first) == [
         f"{split}_{kind}.npy" for split in ("test", "train", "validation") for kind in ("images", "labels")
     ]
@@ -72,12 +73,12 @@ def test_a_raw_file_that_breaks_its_contract_is_refused_and_good_outputs_stay(
 ) -> None:
     save_raw(arrays)
     preprocess.main()
-    before = dataset.images_path("test").read_bytes()
+    before = splits.images_path("test").read_bytes()
     save_raw(arrays | {name: array})
     line = refusal("preprocess", preprocess.main)
     assert message in line
     assert line.endswith("`dvc repro --force download` makes it anew")
-    assert dataset.images_path("test").read_bytes() == before
+    assert splits.images_path("test").read_bytes() == before
 
 
 LABELS = np.repeat(np.arange(10, dtype=np.uint8), [200, 100, 100, 100, 100, 100, 100, 100, 50, 50])
@@ -103,14 +104,14 @@ def test_no_image_is_in_two_splits_and_none_is_lost(
     save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
     write_parameters(project, validation_images=100)
     preprocess.main()
-    train, validation = (dataset.load(split)[0] for split in ("train", "validation"))
+    train, validation = (splits.load(split)[0] for split in ("train", "validation"))
     assert (len(train), len(validation)) == (900, 100)
     both = {image.tobytes() for image in train} | {image.tobytes() for image in validation}
     label_of = {image.tobytes(): label for image, label in zip(preprocess.scale_pixels(images), LABELS, strict=True)}
     assert both == set(label_of)
     assert len(both) == 1000
     for split in ("train", "validation"):
-        kept, labels = dataset.load(split)
+        kept, labels = splits.load(split)
         assert [label_of[image.tobytes()] for image in kept] == labels.argmax(axis=1).tolist()
     printed = capsys.readouterr()
     assert "900 train, 100 validation, 5 test images" in printed.out
@@ -126,7 +127,7 @@ def test_the_seed_of_params_yaml_chooses_the_validation_images(
     for seed in (0, 1):
         write_parameters(project, validation_images=100, seed=seed)
         preprocess.main()
-        chosen.append(dataset.images_path("validation").read_bytes())
+        chosen.append(splits.images_path("validation").read_bytes())
     assert chosen[0] != chosen[1]
 
 
@@ -137,7 +138,7 @@ def test_a_small_data_set_gives_a_quarter_at_most_and_says_so(
     save_raw({"x_train": images, "y_train": LABELS, "x_test": images, "y_test": LABELS})
     write_parameters(project, validation_images=5000)
     preprocess.main()
-    assert len(dataset.load("validation")[0]) == 250
+    assert len(splits.load("validation")[0]) == 250
     assert "validation_images is 5,000, but a quarter of 1,000 training images" in capsys.readouterr().err
 
 

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages import cnn, dataset, runtime, train
-from stages.source import SOURCE, Source
+from classifier.data import splits
+from classifier.data.delivered import SOURCE, Source
+from classifier.model import architecture, runtime
+from stages import train
 
 RECIPE = {
     "filters": [4],
@@ -58,11 +60,11 @@ OTHER: dict[str, Any] = {
 def write_arrays(folder: Path) -> None:
     """Forty random images to train, twenty to validate, and their source; a stage that opens test arrays fails."""
     random = np.random.default_rng(0)
-    (folder / dataset.PROCESSED).mkdir(parents=True)
+    (folder / splits.PROCESSED).mkdir(parents=True)
     for split, count in (("train", 40), ("validation", 20)):
-        np.save(folder / dataset.images_path(split), random.random((count, 28, 28, 1), np.float32))
+        np.save(folder / splits.images_path(split), random.random((count, 28, 28, 1), np.float32))
         labels = np.eye(10, dtype=np.float32)[random.integers(0, 10, count)]
-        np.save(folder / dataset.labels_path(split), labels)
+        np.save(folder / splits.labels_path(split), labels)
     (folder / SOURCE).parent.mkdir(parents=True)
     Source("mnist-5k", "mnist").save(folder / SOURCE)
 
@@ -104,8 +106,8 @@ def new_session(keras: ModuleType) -> Iterator[None]:
 
 
 def without_validation() -> None:
-    np.save(dataset.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
-    np.save(dataset.labels_path("validation"), np.zeros((0, 10), np.float32))
+    np.save(splits.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
+    np.save(splits.labels_path("validation"), np.zeros((0, 10), np.float32))
 
 
 def write_recipe(**changed: Any) -> None:
@@ -146,7 +148,7 @@ def test_the_seed_decides_the_first_weights_and_the_order_and_the_changes_of_the
 ) -> None:
     if identical:  # their order does not show, so that what differs is how they were moved
         image = np.random.default_rng(0).random((1, 28, 28, 1), np.float32)
-        np.save(dataset.images_path("train"), np.repeat(image, 40, axis=0))
+        np.save(splits.images_path("train"), np.repeat(image, 40, axis=0))
     started = []
 
     def note(network: Any, training: Any, validation: Any, epochs: int) -> list[dict[str, float]]:
@@ -195,7 +197,7 @@ def test_without_validation_images_training_goes_on_and_learns_the_same(trained:
 
 def test_nothing_is_learnt_from_the_validation_images(trained: str, new_session: None) -> None:
     first = outputs()
-    np.save(dataset.images_path("validation"), np.ones((20, 28, 28, 1), np.float32))
+    np.save(splits.images_path("validation"), np.ones((20, 28, 28, 1), np.float32))
     train.main()
     assert train.MODEL.read_bytes() == first[str(train.MODEL)]
     assert train.HISTORY.read_bytes() != first[str(train.HISTORY)]
@@ -260,7 +262,7 @@ def test_a_batch_larger_than_the_training_images_needs_no_more_memory_than_they(
 
 def test_a_step_may_take_half_of_the_memory() -> None:
     recipe = train.Parameters(**RECIPE)
-    weights, outputs = cnn.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
+    weights, outputs = architecture.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
     needed = 4 * (4 * weights + 2 * outputs * recipe.batch_size)
     train.check_memory(recipe, images=40, available=2 * needed)
     with pytest.raises(ValueError, match="more than half of the"):
@@ -313,8 +315,8 @@ def test_the_most_convolutions_the_largest_kernel_and_the_largest_changes_train(
 def test_processed_arrays_of_another_form_are_refused(
     processed: None, refusal: Callable[..., str], images: np.ndarray, labels: np.ndarray, message: str
 ) -> None:
-    np.save(dataset.images_path("train"), images)
-    np.save(dataset.labels_path("train"), labels)
+    np.save(splits.images_path("train"), images)
+    np.save(splits.labels_path("train"), labels)
     assert message in refusal("train", train.main)
 
 

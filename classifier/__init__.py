@@ -1,0 +1,1 @@
+"""What the stages are made of; no module here imports a stage or the review."""

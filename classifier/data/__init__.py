@@ -1,0 +1,1 @@
+"""From a mirror or a package to batches of images and labels."""

@@ -1,0 +1,158 @@
+"""The four arrays of a digit data set as files: npz archives and folders of IDX files."""
+
+import gzip
+import io
+import math
+import stat
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from tokenize import TokenError
+
+import numpy as np
+
+from classifier.files import stored_zip
+
+Arrays = dict[str, np.ndarray]
+
+# Bytes of a zip's list of members. To find the list takes one reading of 64 KB, the longest comment, and 22 more. A
+# longer list than that is refused: ours has 4 entries, and an entry of 50 bytes takes 400 in memory.
+MOST_LISTED = 70_000
+
+RAW = Path("data/raw/mnist.npz")
+
+MEMBERS = ("x_train", "y_train", "x_test", "y_test")
+
+# http://yann.lecun.com/exdb/mnist/ names the files; a third byte of 8 in the magic number means unsigned bytes, the
+# fourth is the number of dimensions.
+IDX_FILES = {
+    "x_train": "train-images-idx3-ubyte.gz",
+    "y_train": "train-labels-idx1-ubyte.gz",
+    "x_test": "t10k-images-idx3-ubyte.gz",
+    "y_test": "t10k-labels-idx1-ubyte.gz",
+}
+
+
+def read_npz(path: Path, cap: int) -> Arrays:
+    """Read exactly the four uint8 members of an npz archive, refusing it before memory is spent on a false claim.
+
+    Args:
+        path: the archive, its members stored or deflated.
+        cap: the most bytes that the four members may hold together, unpacked.
+
+    Raises:
+        ValueError: not a regular file, not a zip archive, truncated or damaged, a member missing or unexpected, not
+            uint8 (pickled objects included), a header that does not fit its member, or more than `cap` bytes, packed or
+            unpacked.
+        OSError: the file cannot be read.
+    """
+    try:
+        with _Bounded(_open(path, cap)) as file, zipfile.ZipFile(file) as archive:
+            file.most = cap
+            found = sorted(info.filename for info in archive.infolist())
+            expected = sorted(f"{name}.npy" for name in MEMBERS)
+            if found != expected:
+                raise ValueError(f"{path}: expected the members {_list(expected)}, found {_list(found)}")
+            methods = {info.compress_type for info in archive.infolist()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+            if methods:  # the others take memory by their own account
+                raise ValueError(
+                    f"{path}: expected members stored or deflated, found compression method {min(methods)}"
+                )
+            claimed = sum(info.file_size for info in archive.infolist())
+            if claimed > cap:
+                raise ValueError(f"{path}: claims {claimed:,} bytes unpacked, expected at most {cap:,}")
+            return {name: _read_member(archive, f"{name}.npy", path) for name in MEMBERS}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OverflowError) as error:
+        raise ValueError(f"{path}: not a whole npz archive: {error or type(error).__name__}") from error
+
+
+def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the four arrays stored, in the order of MEMBERS: the same arrays are the same bytes on every platform."""
+    stored_zip.write(path, ((f"{name}.npy", _npy(arrays[name])) for name in MEMBERS))
+
+
+def read_idx(folder: Path, cap: int) -> Arrays:
+    """Read the four IDX files, gzipped or not, of a folder; `cap` and the errors are those of `read_npz`."""
+    arrays: Arrays = {}
+    for name, file_name in IDX_FILES.items():
+        path = folder / file_name
+        if not path.exists():
+            path = path.with_suffix("")
+        if not path.exists():
+            raise FileNotFoundError(f"{folder}: expected the IDX file {file_name} (or without .gz), found neither")
+        arrays[name] = _parse_idx(_read_capped(path, cap), path)
+        cap -= arrays[name].nbytes
+    return arrays
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no one reading may ask for more than `most` bytes: zipfile reads as many as the zip claims."""
+
+    most = MOST_LISTED
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self.most:
+            raise zipfile.BadZipFile(f"its list of members has {size:,} bytes, expected at most {self.most:,}")
+        return super().read(size)
+
+
+def _open(path: Path, cap: int) -> io.FileIO:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # the opening of a FIFO has no end, nor have many devices
+        raise ValueError(f"{path}: expected a regular file")
+    if status.st_size > cap:
+        raise ValueError(f"{path}: has {status.st_size:,} bytes, expected at most {cap:,}")
+    return path.open("rb", buffering=0)
+
+
+def _npy(array: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.lib.format.write_array(content, np.ascontiguousarray(array), version=(1, 0))
+    return content.getvalue()
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
+    info = archive.getinfo(name)
+    with archive.open(info) as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, fortran_order, dtype = read_header[version](file)
+        except (ValueError, KeyError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
+            raise ValueError(f"{path}: {name} has no readable npy header: {error}") from error
+        if dtype != np.uint8:
+            raise ValueError(f"{path}: {name} must be uint8, found {dtype}")
+        follow = info.file_size - file.tell()
+        if min(shape, default=0) < 0 or math.prod(shape) != follow:
+            raise ValueError(f"{path}: the header of {name} claims the shape {shape}, but {follow:,} bytes follow")
+        content = file.read(follow)  # without a bound, more than claimed would be inflated and then dropped
+    return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran_order else "C")
+
+
+def _read_capped(path: Path, cap: int) -> bytes:
+    try:
+        with io.BufferedReader(_open(path, cap)) as file:
+            zipped = file.peek(2)[:2] == b"\x1f\x8b"
+            content = gzip.GzipFile(fileobj=file).read(cap + 1) if zipped else file.read(cap + 1)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{path}: not a whole gzip file: {error}") from error
+    if len(content) > cap:
+        raise ValueError(f"{path}: holds more than the {cap:,} bytes expected at most")
+    return content
+
+
+def _parse_idx(content: bytes, path: Path) -> np.ndarray:
+    dimensions = content[3] if len(content) >= 4 else 0
+    start = 4 + 4 * dimensions
+    if content[:3] != b"\x00\x00\x08" or not 1 <= dimensions <= 3 or len(content) < start:
+        raise ValueError(f"{path}: not an IDX file of unsigned bytes; it begins with {content[:4]!r}")
+    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", dimensions, offset=4))
+    if math.prod(shape) != len(content) - start:
+        raise ValueError(f"{path}: its header claims the shape {shape}, but {len(content) - start:,} bytes follow")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return shown or "none"

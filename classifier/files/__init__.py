@@ -1,0 +1,1 @@
+"""How a stage writes its outputs, and where."""

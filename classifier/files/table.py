@@ -1,0 +1,17 @@
+"""Small tables kept in Git, as CSV files that are the same bytes on every platform."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from classifier.files.whole_file import whole_file
+
+
+def save(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write `header` and `rows`, whole or not at all; floats are written with six decimals."""
+    with whole_file(path) as partial, partial.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        for row in rows:
+            table.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])

@@ -1,0 +1,74 @@
+"""The network: convolutions with 2x2 max pooling, then dense layers, ending in a probability for each digit."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from classifier.data.splits import CLASSES, IMAGE_SHAPE
+
+if TYPE_CHECKING:
+    import keras
+
+MOMENTUM = 0.9  # of the running mean and variance; Keras's 0.99 forgets too slowly for a few hundred steps an epoch
+
+
+def build(
+    filters: Sequence[int],
+    kernel_size: int,
+    dense_units: Sequence[int],
+    batch_normalization: bool = False,
+) -> "keras.Sequential":
+    """Return the network, its weights drawn from the global seed and its precision that of the global policy.
+
+    Input: float32 (n, 28, 28, 1), 0..1. Output: float32 (n, 10), each row summing to 1.
+
+    A convolution has kernel x kernel x channels in x filters weights and a bias a filter, a dense layer
+    inputs x units weights and a bias a unit. With the notebook's sizes that makes 138,506 parameters:
+
+        conv_1     3*3*1*32   + 32  =     320    28x28x1  -> 28x28x32, pooled to 14x14
+        conv_2     3*3*32*64  + 64  =  18,496    14x14x32 -> 14x14x64, pooled to 7x7
+        conv_3     3*3*64*64  + 64  =  36,928    7x7x64   -> 7x7x64,   pooled to 3x3
+        dense_1    3*3*64*128 + 128 =  73,856    576 -> 128
+        dense_2    128*64     + 64  =   8,256    128 -> 64
+        digits     64*10      + 10  =     650    64 -> 10
+
+    Batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) puts four numbers a filter, of which two are
+    trained, in the place of a convolution's biases.
+    """
+    import keras
+    from keras import layers
+
+    network = keras.Sequential([keras.Input(IMAGE_SHAPE, name="images")], name="cnn")
+    for number, count in enumerate(filters, start=1):
+        network.add(
+            layers.Conv2D(count, kernel_size, padding="same", use_bias=not batch_normalization, name=f"conv_{number}")
+        )
+        # The largest of four is the same before ReLU as after it, and what follows has a quarter of the values to do.
+        network.add(layers.MaxPooling2D(2, name=f"pool_{number}"))
+        if batch_normalization:
+            network.add(layers.BatchNormalization(momentum=MOMENTUM, name=f"norm_{number}"))
+        network.add(layers.ReLU(name=f"relu_{number}"))
+    network.add(layers.Flatten(name="flatten"))
+    for number, units in enumerate(dense_units, start=1):
+        network.add(layers.Dense(units, activation="relu", name=f"dense_{number}"))
+    network.add(layers.Dense(CLASSES, activation="softmax", dtype="float32", name="digits"))  # at any precision
+    return network
+
+
+def size(filters: Sequence[int], kernel_size: int, dense_units: Sequence[int]) -> tuple[int, int]:
+    """Return how many weights and biases the network has, and how many numbers its layers put out for one image.
+
+    Batch normalization, which adds little to either, is left out.
+    """
+    side, _, channels = IMAGE_SHAPE
+    weights = outputs = 0
+    for count in filters:
+        weights += kernel_size**2 * channels * count + count
+        outputs += side**2 * count  # before pooling
+        side, channels = side // 2, count
+        outputs += side**2 * count
+    inputs = side**2 * channels
+    for units in (*dense_units, CLASSES):
+        weights += inputs * units + units
+        outputs += units
+        inputs = units
+    return weights, outputs

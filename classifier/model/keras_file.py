@@ -1,0 +1,41 @@
+"""Save a Keras model so that the same model is the same bytes."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classifier.files import stored_zip
+
+if TYPE_CHECKING:
+    import keras
+
+# What Keras writes as the time of saving; the format is that of keras/src/saving/saving_lib.py.
+NO_DATE = "1980-01-01@00:00:00"
+
+
+def save(model: "keras.Model", path: Path) -> None:
+    """Write `model` with its optimizer's state to `path`, which ends in .keras, as `keras.models.load_model` reads it.
+
+    Keras's own file differs at every saving: in the date saved, in the zip time of each member, and in each
+    `shared_object_id`, which is a memory address. Here they are constant, or numbered in order of appearance.
+    """
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    metadata = json.loads(members["metadata.json"])
+    members["metadata.json"] = json.dumps(metadata | {"date_saved": NO_DATE}, sort_keys=True).encode()
+    members["config.json"] = json.dumps(_renumber(json.loads(members["config.json"]), {}), sort_keys=True).encode()
+    stored_zip.write(path, members.items())
+
+
+def _renumber(node: Any, numbers: dict[int, int]) -> Any:
+    """Replace each shared_object_id by a small number, the same for the same object, in the order of sorted keys."""
+    if isinstance(node, list):
+        return [_renumber(each, numbers) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: numbers.setdefault(value, len(numbers)) if key == "shared_object_id" else _renumber(value, numbers)
+        for key, value in sorted(node.items())
+    }

@@ -1,0 +1,1 @@
+"""How a stage runs: parameters, the edge to the shell, other processes, what DVC takes on trust."""

@@ -1,0 +1,1 @@
+"""A comparison as sentences, tables, documents and pictures."""

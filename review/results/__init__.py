@@ -1,0 +1,1 @@
+"""What a revision holds, whether it is true, and what differs between two."""

@@ -1,0 +1,258 @@
+"""Read what a revision, or this folder, says of its results: parameters, metrics, predictions and provenance.
+
+All of it is in Git or in the files beside it, so neither data nor cache nor remote is needed.
+"""
+
+import csv
+import io
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from dvc.repo import Repo
+from dvc.scm import SCMError
+from pygit2 import GitError
+from ruamel.yaml.error import YAMLError
+
+from classifier.running.parameters import MOST_BYTES
+from review.results.record import NOISE, SPLITS, Record, parse_records
+from review.results.trained import Trained, brief, parse_lock, parse_metrics, parse_parameters, parse_provenance
+from review.wording.escaping import quote
+
+PARAMS = "params.yaml"
+METRICS = "metrics.json"
+HISTORY = "evaluation/history.csv"
+PREDICTIONS = "evaluation/predictions.csv"
+PROVENANCE = "models/provenance.json"
+LOCK = "dvc.lock"
+
+# Bytes of a file, many times what the stages write for all of MNIST (160 kB of predictions, 25 kB of noise).
+MOST = 2**20
+MOST_PREDICTIONS = 10 * 2**20
+
+COLUMNS = {  # of the predictions: the form of each, and its name
+    "split": ("validation|test", "validation or test"),
+    "image": ("[0-9]{1,9}", "a whole number"),
+    "actual": ("[0-9]", "a digit"),
+    "predicted": ("[0-9]", "a digit"),
+    "confidence": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
+}
+HISTORY_COLUMNS = {  # of the history: the form of each, and its name
+    "epoch": ("[0-9]{1,9}", "a whole number"),
+    "accuracy": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
+    "loss": (r"[0-9]{1,15}(\.[0-9]+)?", "a number of at least 0"),
+}
+
+MALFORMED = (ValueError, YAMLError, csv.Error, RecursionError)  # what reading a file of another form raises
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model read in the images of one split: int arrays (n,) of one row an image, by ascending image."""
+
+    image: np.ndarray
+    actual: np.ndarray
+    predicted: np.ndarray
+
+
+@dataclass(frozen=True)
+class Results(Trained):
+    """What one side of a comparison holds; `revision` is as the user named it, and None is this folder.
+
+    `history` has by name, such as "loss" and "validation_loss", a value for each epoch; there may be none.
+    """
+
+    revision: str | None
+    commit: str | None
+    predictions: dict[str, Predictions]
+    train_images: int
+    noise: list[Record]
+    history: dict[str, list[float]]
+
+    @property
+    def name(self) -> str:
+        return _name(self.revision)
+
+
+def load(revision: str | None) -> Results:
+    """Read the results of a commit, branch, tag or DVC experiment, or with None those of this folder.
+
+    Raises:
+        OSError: there are no predictions or no provenance. ValueError: a file has another form than its stage gives it.
+        DvcException, SCMError: there is no such revision, or no repository.
+    """
+    with open_repo(revision) as repo:
+        predictions = _read(repo, revision, PREDICTIONS, parse_predictions, most=MOST_PREDICTIONS)
+        trained, train_images = load_trained(repo, revision)
+        return Results(
+            **vars(trained),
+            revision=revision,
+            commit=None if revision is None else repo.get_rev(),
+            predictions=predictions,
+            train_images=train_images,
+            noise=_read(repo, revision, NOISE, parse_records, missing=[]),
+            history=_read(repo, revision, HISTORY, parse_history, missing={}),
+        )
+
+
+def load_trained(repo: Repo, revision: str | None) -> tuple[Trained, int]:
+    """Read what the repository, opened at `revision`, says of its model, and how many images trained it."""
+    dataset, train_images, environment = _read(repo, revision, PROVENANCE, parse_provenance)
+    unknown: tuple[dict[str, str], str | None] = ({}, None)
+    training, model = _read(repo, revision, LOCK, parse_lock, missing=unknown, most=MOST_BYTES)
+    trained = Trained(
+        dataset=dataset,
+        parameters=_read(repo, revision, PARAMS, parse_parameters, missing={}, most=MOST_BYTES),
+        environment=environment,
+        training=training,
+        model=model,
+        metrics=_read(repo, revision, METRICS, parse_metrics, missing={}),
+    )
+    return trained, train_images
+
+
+def open_repo(revision: str | None) -> Repo:
+    """Open this folder's repository as it is at `revision`, or with None as the files in the folder are.
+
+    Raises:
+        ValueError: `revision` is no commit. DvcException, SCMError: there is no such revision, or no DVC repository.
+        OSError: there is no Git repository, or it belongs to another user.
+    """
+    if revision is not None and not revision.strip():
+        raise ValueError(f"unknown Git revision '{revision}'")  # to Repo an empty one is this folder
+    try:
+        repo = Repo(rev=revision, uninitialized=revision is not None)  # what a commit lacks is told file by file
+    except GitError as error:
+        if "not owned" not in str(error):
+            raise
+        folder = re.sub(".*repository path '(.*)' is not owned.*", r"\1", str(error))
+        raise PermissionError(
+            f"{folder} belongs to another user: `git config --global --add safe.directory {shlex.quote(folder)}` lets "
+            "you read its revisions"
+        ) from None
+    except SCMError as error:
+        if "is not a git repository" not in str(error):
+            raise
+        raise FileNotFoundError(
+            f"{Path.cwd()} is not a git repository: run `git init`, `git add --all` and `git commit` in it first"
+        ) from None
+    except AttributeError:  # from pygit2, for a folder or a file within a commit
+        raise ValueError(f"{quote(revision or '')} is not a commit") from None
+    # libgit2 takes a tag or a branch whose name is 40 hex digits before the commit of these digits; git does not.
+    if revision and re.fullmatch("[0-9a-f]{40}", revision) and repo.get_rev() != revision:
+        repo.close()
+        raise ValueError(f"{revision} is not a commit, or a branch or tag of another has that name")
+    return repo
+
+
+def read(repo: Repo, path: str, most: int) -> bytes:
+    """Return the bytes of a file in the repository's folder or revision.
+
+    Raises:
+        FileNotFoundError: there is no such file. ValueError: it has more than `most` bytes.
+    """
+    full = repo.fs.join(repo.root_dir, path)
+    if not repo.fs.isfile(full):
+        raise FileNotFoundError(f"there is no {path}")
+    check_object(repo, full, most)
+    with repo.fs.open(full, "rb") as file:
+        content: bytes = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"expected a file of at most {most:,} bytes, found more")
+    return content
+
+
+def check_object(repo: Repo, full: str, most: int) -> None:
+    """Refuse a file of a revision that has more than `most` bytes: Git's objects are read whole, or not at all."""
+    sha = repo.fs.info(full).get("sha")
+    if sha and (size := repo.scm.pygit2.repo.odb.read_header(sha)[1]) > most:
+        raise ValueError(f"{full.lstrip('/')}: expected a file of at most {most:,} bytes, found {size:,}")
+
+
+def parse_predictions(text: str) -> dict[str, Predictions]:
+    """Return the predictions of each split that there is."""
+    found: dict[str, dict[int, tuple[int, int]]] = {}
+    for where, row in _rows(text, COLUMNS, COLUMNS):
+        images = found.setdefault(row["split"], {})
+        if int(row["image"]) in images:
+            raise ValueError(f"{where}: {row['split']} image {row['image']} was predicted before")
+        images[int(row["image"])] = (int(row["actual"]), int(row["predicted"]))
+    if not found:
+        raise ValueError("expected a row for each image, found none")
+    return {split: _by_image(found[split]) for split in SPLITS if split in found}
+
+
+def parse_history(text: str) -> dict[str, list[float]]:
+    """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
+    cells: dict[str, list[str]] = {}
+    forms = dict(HISTORY_COLUMNS)
+    for name in ("accuracy", "loss"):
+        form, expected = HISTORY_COLUMNS[name]
+        forms[f"validation_{name}"] = (f"({form})?", expected)  # blank where there are no validation images
+    for epoch, (where, row) in enumerate(_rows(text, HISTORY_COLUMNS, forms), start=1):
+        if row.pop("epoch") != str(epoch):
+            raise ValueError(f"{where}: expected epoch {epoch}")
+        for column, cell in row.items():
+            cells.setdefault(column, []).append(cell)
+    if not cells:
+        raise ValueError("expected a row for each epoch, found none")
+    told = {column: values for column, values in cells.items() if any(values)}
+    if blank := [column for column, values in told.items() if not all(values)]:
+        raise ValueError(f"{blank[0]} must be a number in each row or in none")
+    return {column: [float(value) for value in values] for column, values in told.items()}
+
+
+def _rows(
+    text: str, required: Iterable[str], forms: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the line and the cells of each row of a CSV file, those of the columns in `forms`, each of its form."""
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = next(rows, [])
+    if absent := [column for column in required if column not in header]:
+        raise ValueError(f"column {absent[0]} is missing; expected are {','.join(required)}")
+    for cells in rows:
+        where = f"line {rows.line_num}"
+        if len(cells) != len(header):
+            raise ValueError(f"{where}: expected {len(header)} cells, found {len(cells)}")
+        row = {column: cell for column, cell in zip(header, cells, strict=True) if column in forms}
+        for column, cell in row.items():
+            form, expected = forms[column]
+            if not re.fullmatch(form, cell):
+                raise ValueError(f"{where}: {column} must be {expected}, got {brief(cell)}")
+        yield where, row
+
+
+def _by_image(rows: Mapping[int, tuple[int, int]]) -> Predictions:
+    table = np.array([(image, *rows[image]) for image in sorted(rows)])
+    return Predictions(table[:, 0], table[:, 1], table[:, 2])
+
+
+def _read(
+    repo: Repo,
+    revision: str | None,
+    path: str,
+    parse: Callable[[str], T],
+    missing: T | None = None,
+    most: int = MOST,
+) -> T:
+    try:
+        return parse(read(repo, path, most).decode("utf-8"))
+    except FileNotFoundError:
+        if missing is not None:
+            return missing
+        remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
+        raise FileNotFoundError(f"{_name(revision)} holds no {path}: {remedy}") from None
+    except MALFORMED as error:
+        raise ValueError(f"{path} of {_name(revision)}: {error}") from None
+
+
+def _name(revision: str | None) -> str:
+    if revision is None:
+        return "this folder"
+    return quote(revision[:10] if re.fullmatch("[0-9a-f]{40}", revision) else revision)

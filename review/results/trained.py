@@ -1,0 +1,97 @@
+"""What a revision says of its model: the parameters, files and environment that trained it, and how well it reads."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from classifier.running.parameters import parse
+
+MODEL = "models/model.keras"
+
+MOST_KEY = 200  # characters of a dotted key
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a revision says of its model: what trained it, its MD5 in dvc.lock, and how well it reads.
+
+    `training` is empty and `model` None where dvc.lock does not know the stage train.
+    """
+
+    dataset: str
+    parameters: dict[str, Any]
+    environment: dict[str, Any]
+    training: dict[str, str]
+    model: str | None
+    metrics: dict[str, float]
+
+
+def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a recipe: all parameters but the seed of training, and where the data set comes from."""
+    return {key: value for key, value in parameters.items() if key != "train.seed" and not key.startswith("download.")}
+
+
+def parse_parameters(text: str) -> dict[str, Any]:
+    """Return each parameter by its dotted key, with the value that DVC sees."""
+    document = parse(text.encode())
+    if not isinstance(document, dict | None):
+        raise ValueError("expected sections of keys")
+    return dict(leaves(document or {}))
+
+
+def parse_metrics(text: str) -> dict[str, float]:
+    """Return each metric by its dotted key."""
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("expected metrics by split")
+    metrics = dict(leaves(document))
+    for key, value in metrics.items():
+        # Half the largest float: the difference of two is a number as well. This refuses NaN and infinity too.
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max / 2:
+            raise ValueError(f"{key} must be a number, got {brief(value)}")
+    return metrics
+
+
+def parse_provenance(text: str) -> tuple[str, int, dict[str, Any]]:
+    """Return the data set that the model saw, how many images of it trained the model, and all else by dotted key."""
+    match json.loads(text):
+        case {"dataset": str(dataset), "images": {"train": int(images)}, **environment} if dataset.isprintable():
+            return dataset, images, dict(leaves(environment))
+    raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
+
+
+def parse_lock(text: str) -> tuple[dict[str, str], str | None]:
+    """Return the MD5 of each file that the stage train read, and of the model it wrote; None where it was not run."""
+
+    def md5s(files: Any) -> dict[str, str]:
+        found = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
+        return {str(each.get("path")): str(each.get("md5")) for each in found}
+
+    match parse(text.encode()):
+        case {"stages": {"train": {"deps": deps, "outs": outs}}}:
+            return md5s(deps), md5s(outs).get(MODEL)
+    return {}, None
+
+
+def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of each leaf of a nested mapping.
+
+    Raises:
+        ValueError: a key has more than MOST_KEY characters; written before each of many others it would fill memory.
+    """
+    for key, value in node.items():
+        name = key if isinstance(key, str) and key.isprintable() else repr(key)
+        if len(prefix) + len(name) > MOST_KEY:
+            raise ValueError(f"expected keys of at most {MOST_KEY} characters, found {brief(prefix + name)}")
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def brief(value: Any) -> str:
+    """Return a value as Python writes it, or how that begins."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

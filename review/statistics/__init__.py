@@ -1,0 +1,1 @@
+"""Tests and intervals on numbers and arrays; nothing here reads a file."""

@@ -1,0 +1,1 @@
+"""How numbers, and texts that are not ours, are written."""

@@ -1,0 +1,84 @@
+import math
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifier.model import architecture
+
+NOTEBOOK = ([32, 64, 64], 3, [128, 64])
+
+
+def test_each_layer_has_the_notebooks_count_of_parameters(keras: ModuleType) -> None:
+    network = architecture.build(*NOTEBOOK)
+    assert {layer.name: layer.count_params() for layer in network.layers if layer.count_params()} == {
+        "conv_1": 3 * 3 * 1 * 32 + 32,
+        "conv_2": 3 * 3 * 32 * 64 + 64,
+        "conv_3": 3 * 3 * 64 * 64 + 64,
+        "dense_1": 3 * 3 * 64 * 128 + 128,
+        "dense_2": 128 * 64 + 64,
+        "digits": 64 * 10 + 10,
+    }
+    assert network.count_params() == 138_506
+    assert architecture.size(*NOTEBOOK)[0] == 138_506
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_the_layers_are_these_in_this_order(keras: ModuleType, normalized: bool) -> None:
+    conv = {"strides": (1, 1), "padding": "same", "activation": "linear", "use_bias": not normalized}
+    pool = {"pool_size": (2, 2), "strides": (2, 2), "padding": "valid"}
+    norm = {"momentum": 0.9, "epsilon": 0.001, "center": True, "scale": True}
+    relu = {"negative_slope": 0.0, "threshold": 0.0, "max_value": None}
+    dense = {"activation": "relu", "use_bias": True}
+    expected: list[tuple[str, str, dict[str, Any]]] = []
+    for number, filters in ((1, 4), (2, 6)):
+        expected += [
+            ("Conv2D", f"conv_{number}", {"filters": filters, "kernel_size": (5, 5), **conv}),
+            ("MaxPooling2D", f"pool_{number}", pool),
+            *([("BatchNormalization", f"norm_{number}", norm)] if normalized else []),
+            ("ReLU", f"relu_{number}", relu),
+        ]
+    expected += [
+        ("Flatten", "flatten", {}),
+        ("Dense", "dense_1", {"units": 8, **dense}),
+        ("Dense", "dense_2", {"units": 7, **dense}),
+        ("Dense", "digits", {"units": 10, "activation": "softmax", "use_bias": True}),
+    ]
+    layers = architecture.build([4, 6], 5, [8, 7], normalized).layers
+    found = [(type(layer).__name__, layer.name, layer.get_config()) for layer in layers]
+    assert [each[:2] for each in found] == [each[:2] for each in expected]
+    for (_, name, config), (_, _, settings) in zip(found, expected, strict=True):
+        assert {key: config[key] for key in settings} == settings, name
+
+
+def test_the_size_of_a_network_is_known_before_it_is_built(keras: ModuleType) -> None:
+    recipe = ([5, 3, 2, 4], 2, [7, 6])
+    network = architecture.build(*recipe)
+    put_out = [layer.output for layer in network.layers if layer.name.split("_")[0] not in ("relu", "flatten")]
+    assert architecture.size(*recipe) == (network.count_params(), sum(math.prod(each.shape[1:]) for each in put_out))
+
+
+def test_a_prediction_is_a_probability_for_each_digit(keras: ModuleType) -> None:
+    probabilities = architecture.build([4], 3, [8]).predict(np.zeros((2, 28, 28, 1), np.float32), verbose=0)
+    assert probabilities.shape == (2, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_batch_normalization_takes_the_place_of_a_convolutions_biases(keras: ModuleType) -> None:
+    network = architecture.build([4], 3, [8], batch_normalization=True)
+    assert network.get_layer("conv_1").count_params() == 3 * 3 * 4
+    assert network.get_layer("norm_1").count_params() == 4 * 4
+
+
+def test_the_probabilities_are_float32_at_any_precision(keras: ModuleType) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = architecture.build([4], 3, [8])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert network.get_layer("conv_1").compute_dtype == "bfloat16"
+    assert network.get_layer("conv_1").kernel.dtype == "float32"
+    probabilities = network.predict(np.zeros((2, 28, 28, 1), np.float32), verbose=0)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)

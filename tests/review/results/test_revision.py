@@ -1,0 +1,152 @@
+"""What each file may hold, and the line that refuses it otherwise."""
+
+import json
+
+import pytest
+
+from review.results.revision import parse_history, parse_predictions
+from review.results.trained import leaves, parse_lock, parse_metrics, parse_parameters, parse_provenance
+
+HEADER = "split,image,actual,predicted,confidence\n"
+
+
+def test_predictions_are_read_by_split_in_the_order_of_images() -> None:
+    rows = "test,1,7,9,0.500000\ntest,0,3,3,1.000000\nvalidation,4,2,2,0\n"
+    found = parse_predictions(HEADER + rows)
+    assert list(found) == ["validation", "test"]
+    assert found["test"].image.tolist() == [0, 1]
+    assert found["test"].actual.tolist() == [3, 7]
+    assert found["test"].predicted.tolist() == [3, 9]
+
+
+def test_columns_may_come_in_another_order_and_with_others() -> None:
+    found = parse_predictions("image,split,predicted,actual,confidence,hash\n0,test,3,5,0.9,abc\n")
+    assert (found["test"].actual.tolist(), found["test"].predicted.tolist()) == ([5], [3])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "image,actual,predicted,confidence\n0,7,7,1.000000\n",
+            "column split is missing; expected are split,image,actual,predicted,confidence",
+        ),
+        ("", "column split is missing"),
+        (HEADER, "expected a row for each image, found none"),
+        (HEADER + "test,0,7,7\n", "line 2: expected 5 cells, found 4"),
+        (HEADER + "test,0,7,7,1,1\n", "line 2: expected 5 cells, found 6"),
+        (HEADER + "train,0,7,7,1\n", "line 2: split must be validation or test, got 'train'"),
+        (HEADER + "test,0.5,7,7,1\n", "line 2: image must be a whole number, got '0.5'"),
+        (HEADER + "test,-1,7,7,1\n", "line 2: image must be a whole number, got '-1'"),
+        (HEADER + "test,0,seven,7,1\n", "line 2: actual must be a digit, got 'seven'"),
+        (HEADER + "test,0,7,10,1\n", "line 2: predicted must be a digit, got '10'"),
+        (HEADER + "test,0,7,7,1.000001\n", "line 2: confidence must be a number from 0 to 1, got '1.000001'"),
+        (HEADER + "test,0,7,7,-0.1\n", "line 2: confidence must be a number from 0 to 1, got '-0.1'"),
+        (HEADER + "test,0,7,7,nan\n", "line 2: confidence must be a number from 0 to 1, got 'nan'"),
+        (HEADER + f"test,0,7,7,{'9' * 99}\n", f"got '{'9' * 56}..."),
+        (HEADER + "test,0,7,7,1\ntest,0,7,7,1\n", "line 3: test image 0 was predicted before"),
+        (HEADER + "test,0,7,7,1\ntest,00,7,7,1\n", "line 3: test image 00 was predicted before"),
+    ],
+)
+def test_predictions_of_another_form_are_refused_with_the_line(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        parse_predictions(text)
+    assert message in str(refused.value)
+
+
+def test_the_same_image_number_in_two_splits_is_two_images() -> None:
+    assert set(parse_predictions(HEADER + "test,0,7,7,1\nvalidation,0,1,1,1\n")) == {"test", "validation"}
+
+
+def test_parameters_are_the_leaves_with_the_values_that_dvc_sees() -> None:
+    found = parse_parameters("train:\n  learning_rate: 1e-5\n  filters: [32, 64]\n  extra: {}\nnote: on\n")
+    assert found == {"train.learning_rate": 0.00001, "train.filters": [32, 64], "train.extra": {}, "note": "on"}
+    assert parse_parameters("") == {}
+
+
+def test_parameters_that_are_no_sections_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected sections of keys"):
+        parse_parameters("- 1\n")
+
+
+def test_a_key_that_a_terminal_would_obey_is_quoted() -> None:
+    assert dict(leaves({"\033[31m": {1: 2}})) == {"'\\x1b[31m'.1": 2}
+
+
+@pytest.mark.parametrize("value", ['"x"', "NaN", "Infinity", "1e999", "true", "null", "[1]", "1" + "0" * 400])
+def test_a_metric_that_is_no_number_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"test\.accuracy must be a number, got "):
+        parse_metrics(f'{{"test": {{"accuracy": {value}}}}}')
+
+
+def test_metrics_are_read_by_dotted_key() -> None:
+    assert parse_metrics('{"train": {"images": 9}, "test": {"loss": 0.5}}') == {"train.images": 9, "test.loss": 0.5}
+    with pytest.raises(ValueError, match="expected metrics by split"):
+        parse_metrics("[]")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [[], {}, {"dataset": "mnist"}, {"dataset": 1, "images": {"train": 1}}, {"dataset": "a\nb", "images": {"train": 1}}],
+)
+def test_provenance_without_a_data_set_and_its_size_is_refused(document: object) -> None:
+    with pytest.raises(ValueError, match=r"expected the keys dataset, a name, and images\.train, a whole number"):
+        parse_provenance(json.dumps(document))
+
+
+def test_provenance_names_the_data_set_how_many_images_trained_and_the_environment() -> None:
+    document: dict[str, object] = {"dataset": "mnist", "images": {"train": 55000, "validation": 5000}, "threads": 2}
+    document["versions"] = {"numpy": "2.4.6"}
+    assert parse_provenance(json.dumps(document)) == ("mnist", 55000, {"threads": 2, "versions.numpy": "2.4.6"})
+
+
+def test_a_history_is_read_by_column_with_and_without_validation() -> None:
+    assert parse_history("epoch,accuracy,loss\n1,0.9,0.5\n2,1.000000,12.25\n") == {
+        "accuracy": [0.9, 1.0],
+        "loss": [0.5, 12.25],
+    }
+    blank = parse_history("epoch,accuracy,loss,validation_accuracy,validation_loss\n1,0.9,0.5,,\n")
+    assert blank == {"accuracy": [0.9], "loss": [0.5]}
+    found = parse_history("epoch,lr,validation_loss,loss,accuracy,validation_accuracy\n1,x,0.25,0.5,0,1\n")
+    assert found == {"validation_loss": [0.25], "loss": [0.5], "accuracy": [0.0], "validation_accuracy": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "column epoch is missing; expected are epoch,accuracy,loss"),
+        ("epoch,loss\n1,0.5\n", "column accuracy is missing"),
+        ("epoch,accuracy,loss\n", "expected a row for each epoch, found none"),
+        ("epoch,accuracy,loss\n1,0.5\n", "line 2: expected 3 cells, found 2"),
+        ("epoch,accuracy,loss\n1,1.5,0.5\n", "line 2: accuracy must be a number from 0 to 1, got '1.5'"),
+        ("epoch,accuracy,loss\n1,0.5,nan\n", "line 2: loss must be a number of at least 0, got 'nan'"),
+        ("epoch,accuracy,loss\n1,0.5,-0.1\n", "line 2: loss must be a number of at least 0, got '-0.1'"),
+        (
+            "epoch,accuracy,loss,validation_loss\n1,0.5,0.5,x\n",
+            "line 2: validation_loss must be a number of at least 0, got 'x'",
+        ),
+        (
+            "epoch,accuracy,loss,validation_loss\n1,0.5,0.5,\n2,0.5,0.5,0.5\n",
+            "validation_loss must be a number in each row or in none",
+        ),
+        ("epoch,accuracy,loss\n0,0.5,0.5\n", "line 2: expected epoch 1"),
+        ("epoch,accuracy,loss\n1,0.5,0.5\n3,0.5,0.5\n", "line 3: expected epoch 2"),
+    ],
+)
+def test_a_history_of_another_form_is_refused_with_the_line(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        parse_history(text)
+    assert message in str(refused.value)
+
+
+def test_the_lock_names_the_model_and_what_trained_it() -> None:
+    train = {
+        "deps": [{"path": "classifier/model/architecture.py", "md5": "a"}],
+        "outs": [{"path": "models/model.keras", "md5": "b"}],
+    }
+    assert parse_lock(json.dumps({"stages": {"train": train}})) == ({"classifier/model/architecture.py": "a"}, "b")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "stages: {train: 1}", "stages: {train: {deps: 1, outs: [2, {}]}}"])
+def test_a_lock_without_the_stage_train_names_no_model(text: str) -> None:
+    assert parse_lock(text) == ({}, None)
