@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from statistics import median
 
+from classifier.files.table import as_markdown as as_markdown_table
+
 NOTEBOOK = "notebook"
 RECIPE = "params.yaml"
 
@@ -100,13 +102,13 @@ def as_markdown(results: Results) -> str:
         "Written by `make bench`; [README.md](README.md) says what each row means. Each figure is the median of "
         f"{_count(len(results.rounds), 'round')}, with the least and the most in brackets; each ratio is taken "
         "within a round, and its median is that of the ratios.",
-        _table([["", "measured on"], *([name, fact] for name, fact in facts.items())]),
+        as_markdown_table([["", "measured on"], *([name, fact] for name, fact in facts.items())]),
         "## From nothing",
-        _table(_runs(results)),
+        as_markdown_table(_runs(results)),
         "## Nothing to do",
-        _table(_idle(results)),
+        as_markdown_table(_idle(results)),
         "## Goals",
-        _table(_goals(results)),
+        as_markdown_table(_goals(results)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -209,9 +211,3 @@ def _cell(values: Sequence[float | None], form: str) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table for GitHub; the first row is the header."""
-    header, *body = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([header, "| " + " | ".join("---" for _ in rows[0]) + " |", *body])

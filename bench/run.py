@@ -19,7 +19,7 @@ import psutil
 
 from bench import machine, report
 from bench.report import Results, Round, Run
-from bench.workshop import Workshop, fresh_clone, git, make_floor, make_twin, prepare, recorded, run_command
+from bench.sandbox import Sandbox, fresh_clone, git, make_floor, make_twin, prepare, recorded, run_command
 from classifier.files.whole_file import whole_file
 
 IDLE_TIMES = 5  # a round, of each command that runs no stage: they take a second or so, and a median needs more of them
@@ -105,44 +105,44 @@ def head() -> str:
     return git("rev-parse", "--short", "HEAD").strip()
 
 
-def measure(workshop: Workshop, recipes: dict[str, str], rounds: int) -> Iterator[Round]:
+def measure(sandbox: Sandbox, recipes: dict[str, str], rounds: int) -> Iterator[Round]:
     """Yield each round: the notebook, the default recipe and nothing to do after it, then each further recipe.
 
     Raises:
         OSError: a command failed. ValueError: a run did not do what it should have.
     """
-    floor, twin = make_floor(workshop), make_twin(workshop)
+    floor, twin = make_floor(sandbox), make_twin(sandbox)
     # What the first run alone would read from the disk.
-    run_command(workshop, ["python", "-c", "import keras, tensorflow"], workshop.folder)
+    run_command(sandbox, ["python", "-c", "import keras, tensorflow"], sandbox.folder)
     for number in range(1, rounds + 1):
         busy = psutil.cpu_percent(interval=BUSY_SECONDS) / 100
         if busy > BUSY:
             told = f"{busy:.0%} of the processors are busy with something else, which slows what is measured"
             print(f"bench: round {number} of {rounds}: warning: {told}", file=sys.stderr)
-        runs = {report.NOTEBOOK: run_notebook(workshop)}
+        runs = {report.NOTEBOOK: run_notebook(sandbox)}
         _tell(number, rounds, report.NOTEBOOK, runs[report.NOTEBOOK])
         for name, text in ({report.RECIPE: None} | recipes).items():
-            clone = fresh_clone(workshop)
+            clone = fresh_clone(sandbox)
             if text is not None:
                 (clone / "params.yaml").write_text(text)
-            runs[name] = run_pipeline(workshop, clone)
+            runs[name] = run_pipeline(sandbox, clone)
             _tell(number, rounds, name, runs[name])
             if text is None:
-                idle = run_idle(workshop, clone, floor, twin)
+                idle = run_idle(sandbox, clone, floor, twin)
                 told = ", ".join(f"{heading} {median(seconds):.2f} s" for heading, seconds in idle.items())
                 print(f"bench: round {number} of {rounds}: nothing to do: {told}", flush=True)
         yield Round(busy, runs, idle)
 
 
-def run_notebook(workshop: Workshop) -> Run:
+def run_notebook(sandbox: Sandbox) -> Run:
     """Run the notebook's script from a fresh clone."""
     lines, seconds = run_command(
-        workshop, ["python", "-m", "bench.notebook", str(workshop.archive)], fresh_clone(workshop)
+        sandbox, ["python", "-m", "bench.notebook", str(sandbox.archive)], fresh_clone(sandbox)
     )
     printed = json.loads(lines[-1][1])
     return Run(
         seconds=seconds,
-        peak_mib=recorded(workshop)["bench.notebook"].peak_mib,
+        peak_mib=recorded(sandbox)["bench.notebook"].peak_mib,
         test_accuracy=printed["test_accuracy"],
         validation_accuracy=None,
         epoch_seconds=seconds_an_epoch(lines),
@@ -151,7 +151,7 @@ def run_notebook(workshop: Workshop) -> Run:
     )
 
 
-def run_pipeline(workshop: Workshop, clone: Path) -> Run:
+def run_pipeline(sandbox: Sandbox, clone: Path) -> Run:
     """Run the pipeline of a fresh clone from nothing.
 
     Raises:
@@ -159,8 +159,8 @@ def run_pipeline(workshop: Workshop, clone: Path) -> Run:
     """
     # It names the very bytes that training makes again: with it, DVC would find evaluate done before it ran.
     (clone / "dvc.lock").unlink()
-    lines, seconds = run_command(workshop, ["dvc", "repro"], clone)
-    processes = recorded(workshop)
+    lines, seconds = run_command(sandbox, ["dvc", "repro"], clone)
+    processes = recorded(sandbox)
     stages = {name.removeprefix("stages."): each for name, each in processes.items() if name.startswith("stages.")}
     listed = re.findall(r"^    cmd: python -E -m stages\.(\w+)$", (clone / "dvc.yaml").read_text(), re.MULTILINE)
     if list(stages) != listed:
@@ -177,7 +177,7 @@ def run_pipeline(workshop: Workshop, clone: Path) -> Run:
     )
 
 
-def run_idle(workshop: Workshop, clone: Path, floor: Path, twin: Path) -> dict[str, list[float]]:
+def run_idle(sandbox: Sandbox, clone: Path, floor: Path, twin: Path) -> dict[str, list[float]]:
     """Return the seconds of each command that runs no stage, by heading, measured in turn.
 
     Raises:
@@ -193,7 +193,7 @@ def run_idle(workshop: Workshop, clone: Path, floor: Path, twin: Path) -> dict[s
     seconds: dict[str, list[float]] = {heading: [] for heading in commands}
     for _ in range(IDLE_TIMES):
         for heading, (command, folder) in commands.items():
-            lines, taken = run_command(workshop, command, folder)
+            lines, taken = run_command(sandbox, command, folder)
             if any(line.startswith("Running stage") for _, line in lines):
                 raise ValueError(f"{heading} had nothing to do, and ran a stage")
             seconds[heading].append(taken)

@@ -21,20 +21,22 @@ from filelock import FileLock
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from classifier.files.paths import METRICS, MODEL, NOISE, PARAMS, PROVENANCE
 from classifier.files.whole_file import whole_file
 from classifier.model import runtime
 from classifier.running import processes
 from classifier.running.parameters import MOST_BYTES, parse
 from review.command import command
-from review.results.record import LARGEST, NOISE, SPLITS, keep, listed, parse_record, unlike
-from review.results.revision import METRICS, PARAMS, PROVENANCE, open_repo
-from review.results.trained import MODEL, leaves, parse_provenance, recipe_of
-from review.verify import load_stages
+from review.results.lock import load_stages
+from review.results.record import LARGEST, SPLITS, keep, listed, parse_record, unlike
+from review.results.revision import open_repo
+from review.results.trained import leaves, parse_provenance, recipe_of
 from review.wording.escaping import quote
 
 RAW = Path("data/raw")
 SOURCE = RAW / "dataset.json"
 RUNS = Path(".dvc/tmp/noise")
+ROOMS = ("stages", "classifier")  # the code of the stages
 
 LIBRARIES = ("numpy", "keras", "tensorflow")
 
@@ -57,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("noise: interrupted; the runs that ended are kept, and the same command goes on", file=sys.stderr)
         return 130
-    found = parse_record(record, NOISE)
+    found = parse_record(record, str(NOISE))
     for split in SPLITS:
         if spread := found.spread(split):
             told = f"{spread.mean:.4f} ± {spread.standard_deviation:.4f} over {spread.n} seeds"
@@ -97,7 +99,7 @@ def identity(document: Mapping[str, Any], paths: list[str]) -> str:
     machine += [sys.platform, runtime.level(runtime.instruction_sets()), str(runtime.threads())]
     digest = hashlib.sha256(json.dumps([recipe_of(dict(leaves(document))), paths, machine], sort_keys=True).encode())
     files = [path for path in sorted(RAW.iterdir()) if not path.name.startswith(".")]
-    for path in [*sorted(Path("stages").glob("*.py")), *files]:
+    for path in [*sorted(path for room in ROOMS for path in Path(room).rglob("*.py")), *files]:
         digest.update(f"{path} {_md5(path)}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -180,7 +182,7 @@ def _dataset(document: Mapping[str, Any]) -> str:
 
 def _lay_out(folder: Path) -> None:
     """Copy the code and the raw data into the folder of the runs."""
-    for name in ("stages", str(RAW)):
+    for name in (*ROOMS, str(RAW)):
         shutil.copytree(name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
 
 

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from classifier.files.paths import HISTORY, LOCK
 from classifier.running.command import one_line, printable
 from review.command import REFUSALS, command
-from review.compare import as_markdown
+from review.rendering.documents import as_markdown
 from review.rendering.findings import conclude
 from review.rendering.page import as_page
 from review.rendering.pictures import draw_confusion_matrices, draw_difference, draw_learning_curves
 from review.results.difference import Comparison, compare
-from review.results.revision import HISTORY, LOCK, Predictions, load, open_repo
-from review.verify import check, check_noise
+from review.results.lock import check, check_noise
+from review.results.revision import Predictions, load, open_repo
 from review.wording.escaping import quote
 
 CURVES, MATRICES, DIFFERENCE = "learning_curves.png", "confusion_matrices.png", "confusion_difference.png"

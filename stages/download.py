@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from classifier.data.catalogue import DATA_SETS, EMBEDDED, DataSet, Mirror
-from classifier.data.delivered import HOW_TO_GET_ALL, SOURCE, Source
+from classifier.data.delivered import HOW_TO_GET_ALL, Source
 from classifier.data.embedded import load_mnist_5k
-from classifier.data.formats import RAW, Arrays, read_npz, save_npz
+from classifier.data.formats import Arrays, read_npz, save_npz
 from classifier.data.mirrors import check_location, fetch, shown
+from classifier.files.paths import RAW, SOURCE
 from classifier.files.whole_file import whole_file
 from classifier.running import parameters
 from classifier.running.command import run

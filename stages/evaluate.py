@@ -5,7 +5,6 @@ import math
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precisio
 
 from classifier.data import batches, delivered, splits
 from classifier.files import pictures, table
+from classifier.files.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, MODEL, PER_DIGIT, PREDICTIONS
 from classifier.files.whole_file import whole_file
 from classifier.model import runtime
 from classifier.running.command import run
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-MODEL = Path("models/model.keras")
-METRICS = Path("metrics.json")
-PREDICTIONS = Path("evaluation/predictions.csv")
-PER_DIGIT = Path("evaluation/per_digit.csv")
-CONFUSION_MATRIX = Path("evaluation/confusion_matrix.png")
-MISCLASSIFIED = Path("evaluation/misclassified.png")
 
 HOW_TO_RENEW = "`dvc repro --force train` makes it anew"
 
@@ -40,7 +34,7 @@ def main() -> None:
     warning = delivered.load().warning()
     model = load_model()
     outcomes = {  # validation may be switched off, and then has no images
-        split: (labels.argmax(axis=1), predict(model, batches.of(split, BATCH)))
+        split: (labels.argmax(axis=1), predict(model, batches.load(split, BATCH)))
         for split, (images, labels) in held_out.items()
         if len(images)
     }

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from classifier.data.formats import RAW, Arrays, read_npz
-from classifier.data.splits import CLASSES, PROCESSED, images_path, labels_path
+from classifier.data.formats import Arrays, read_npz
+from classifier.data.splits import CLASSES, images_path, labels_path
+from classifier.files.paths import PROCESSED, RAW
 from classifier.files.whole_file import whole_file
 from classifier.running import parameters
 from classifier.running.command import run

@@ -14,6 +14,7 @@ import psutil
 
 from classifier.data import augmentation, batches, delivered, splits
 from classifier.files import table
+from classifier.files.paths import HISTORY, MODEL, PROVENANCE
 from classifier.files.whole_file import whole_file
 from classifier.model import architecture, keras_file, learning, runtime
 from classifier.running import parameters
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-MODEL = Path("models/model.keras")
-PROVENANCE = Path("models/provenance.json")
-HISTORY = Path("evaluation/history.csv")
 
 COLUMNS = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
@@ -69,12 +67,12 @@ def main() -> None:
     with _told_if_memory_runs_out():
         network = build(recipe, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
         network.summary(line_length=80, print_fn=print)
-        change = augmentation.of(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
+        change = augmentation.build(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
         began = time.perf_counter()
         history = fit(
             network,
-            batches.of("train", recipe.batch_size, recipe.seed, change),
-            batches.of("validation", VALIDATION_BATCH) if images["validation"] else None,
+            batches.load("train", recipe.batch_size, recipe.seed, change),
+            batches.load("validation", VALIDATION_BATCH) if images["validation"] else None,
             recipe.epochs,
         )
     seconds = time.perf_counter() - began

@@ -16,12 +16,13 @@ from tests.conftest import REPOSITORY
 PIPELINE = YAML(typ="safe").load((REPOSITORY / "dvc.yaml").read_text())
 PARAMS = YAML(typ="safe").load((REPOSITORY / "params.yaml").read_text())
 STAGES = PIPELINE["stages"]
+ROOMS = ("stages", "classifier")  # of what a stage may import
 
 
 def imported_files(path: Path) -> set[str]:
-    """The files of `stages` that a file imports, at its top or in a function, and all that these import in turn."""
+    """The files of the project that a file imports, at its top or in a function, and all that these import in turn."""
     found: set[str] = set()
-    waiting = [path, REPOSITORY / "stages/__init__.py"]
+    waiting = [path, *(REPOSITORY / room / "__init__.py" for room in ROOMS)]
     while waiting:
         path = waiting.pop()
         name = path.relative_to(REPOSITORY).as_posix()
@@ -35,7 +36,7 @@ def imported_files(path: Path) -> set[str]:
             elif isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
             files = [REPOSITORY / f"{module.replace('.', '/')}.py" for module in modules]
-            waiting += [file for file in files if file.is_relative_to(REPOSITORY / "stages") and file.exists()]
+            waiting += [file for file in files if file.relative_to(REPOSITORY).parts[0] in ROOMS and file.exists()]
     return found
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def of(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., Any] | None:
+def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., Any] | None:
     """Return what changes the images of a batch and keeps its labels, or None where every limit is 0; see `draw`.
 
     Images are float32 (n, 28, 28, 1), before and after. The three changes are made as one, so that their pixels are

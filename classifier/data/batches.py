@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 AHEAD = 2  # batches that are read while another is at work
 
 
-def of(split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None) -> "tf.data.Dataset":
+def load(split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None) -> "tf.data.Dataset":
     """Return the batches of a split: float32 images (size, 28, 28, 1) and labels (size, 10), the last one maybe fewer.
 
     With a seed, each epoch has all images in another order, the same ones for the same seed; without, they come in the

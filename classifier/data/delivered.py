@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-SOURCE = Path("data/raw/dataset.json")
+from classifier.files.paths import SOURCE
 
 HOW_TO_GET_ALL = (
     "for the full set, run `dvc repro --force download` once online, or set DATASET_MIRROR to a URL or path that has it"

@@ -20,7 +20,6 @@ Arrays = dict[str, np.ndarray]
 # longer list than that is refused: ours has 4 entries, and an entry of 50 bytes takes 400 in memory.
 MOST_LISTED = 70_000
 
-RAW = Path("data/raw/mnist.npz")
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
 

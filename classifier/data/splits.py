@@ -5,7 +5,7 @@ from tokenize import TokenError
 
 import numpy as np
 
-PROCESSED = Path("data/processed")
+from classifier.files.paths import PROCESSED
 
 CLASSES = 10
 IMAGE_SHAPE = (28, 28, 1)

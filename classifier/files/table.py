@@ -1,4 +1,4 @@
-"""Small tables kept in Git, as CSV files that are the same bytes on every platform."""
+"""Small tables: as CSV files that are the same bytes on every platform, and as Markdown."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -15,3 +15,10 @@ def save(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> No
         table.writerow(header)
         for row in rows:
             table.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])
+
+
+def as_markdown(rows: Sequence[Sequence[str]], alignment: str = "---") -> str:
+    """Return a table for GitHub; the first row is the header, `alignment` that of all columns but the first."""
+    header, *body = [f"| {' | '.join(row)} |" for row in rows]
+    ruler = ["---", *(alignment for _ in rows[0][1:])]
+    return "\n".join([header, f"| {' | '.join(ruler)} |", *body])

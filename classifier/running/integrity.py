@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-LOCK = Path("dvc.lock")
+from classifier.files.paths import LOCK
+
 AT_WORK = Path(".dvc/tmp/rwlock")  # where dvc notes which files it reads and writes now
 
 UNFINISHED = (

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-PARAMS = Path("params.yaml")
+from classifier.files.paths import PARAMS
 
 # Limits of a YAML file, many times what the largest of this project has (dvc.lock: 9 kB, 400 values).
 MOST_BYTES = 2**18

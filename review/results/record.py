@@ -33,8 +33,6 @@ from review.statistics.paired import Spread
 from review.wording.escaping import quote, shorten
 from review.wording.notation import shown
 
-NOISE = "evaluation/seed_noise.json"
-
 SPLITS = ("validation", "test")  # tuning is decided on the first; the second is for the final word
 LARGEST = {"accuracy": 1, "loss": sys.float_info.max}  # of each metric; the smallest is 0
 

@@ -18,17 +18,11 @@ from dvc.scm import SCMError
 from pygit2 import GitError
 from ruamel.yaml.error import YAMLError
 
+from classifier.files.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE
 from classifier.running.parameters import MOST_BYTES
-from review.results.record import NOISE, SPLITS, Record, parse_records
+from review.results.record import SPLITS, Record, parse_records
 from review.results.trained import Trained, brief, parse_lock, parse_metrics, parse_parameters, parse_provenance
 from review.wording.escaping import quote
-
-PARAMS = "params.yaml"
-METRICS = "metrics.json"
-HISTORY = "evaluation/history.csv"
-PREDICTIONS = "evaluation/predictions.csv"
-PROVENANCE = "models/provenance.json"
-LOCK = "dvc.lock"
 
 # Bytes of a file, many times what the stages write for all of MNIST (160 kB of predictions, 25 kB of noise).
 MOST = 2**20
@@ -151,13 +145,13 @@ def open_repo(revision: str | None) -> Repo:
     return repo
 
 
-def read(repo: Repo, path: str, most: int) -> bytes:
+def read(repo: Repo, path: str | Path, most: int) -> bytes:
     """Return the bytes of a file in the repository's folder or revision.
 
     Raises:
         FileNotFoundError: there is no such file. ValueError: it has more than `most` bytes.
     """
-    full = repo.fs.join(repo.root_dir, path)
+    full = repo.fs.join(repo.root_dir, str(path))
     if not repo.fs.isfile(full):
         raise FileNotFoundError(f"there is no {path}")
     check_object(repo, full, most)
@@ -236,7 +230,7 @@ def _by_image(rows: Mapping[int, tuple[int, int]]) -> Predictions:
 def _read(
     repo: Repo,
     revision: str | None,
-    path: str,
+    path: Path,
     parse: Callable[[str], T],
     missing: T | None = None,
     most: int = MOST,

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from classifier.files.paths import MODEL
 from classifier.running.parameters import parse
-
-MODEL = "models/model.keras"
 
 MOST_KEY = 200  # characters of a dotted key
 
@@ -71,7 +70,7 @@ def parse_lock(text: str) -> tuple[dict[str, str], str | None]:
 
     match parse(text.encode()):
         case {"stages": {"train": {"deps": deps, "outs": outs}}}:
-            return md5s(deps), md5s(outs).get(MODEL)
+            return md5s(deps), md5s(outs).get(str(MODEL))
     return {}, None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import run, workshop
+from bench import run, sandbox
 from tests.conftest import REPOSITORY
 
 
@@ -59,17 +59,17 @@ def test_a_change_outside_bench_is_refused_and_one_inside_is_not(
     refuse: Callable[..., str], archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = tmp_path / "repository"
-    monkeypatch.setattr(workshop, "REPOSITORY", repository)
+    monkeypatch.setattr(sandbox, "REPOSITORY", repository)
     for name in ("bench/results.md", "params.yaml"):
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
         (repository / name).write_text("old\n")
     author = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
-    workshop.git("init", "--quiet")
-    workshop.git("add", "--all")
-    workshop.git(*author, "commit", "--quiet", "--message", "Both")
+    sandbox.git("init", "--quiet")
+    sandbox.git("add", "--all")
+    sandbox.git(*author, "commit", "--quiet", "--message", "Both")
 
     (repository / "bench/results.md").write_text("new\n")
-    assert run.head() == workshop.git("rev-parse", "--short", "HEAD").strip()
+    assert run.head() == sandbox.git("rev-parse", "--short", "HEAD").strip()
     (repository / "params.yaml").write_text("new\n")
     assert refuse("--mirror", str(archive)) == (
         "bench: the bench measures HEAD, from which the files here differ: params.yaml; commit or stash them\n"
@@ -77,19 +77,19 @@ def test_a_change_outside_bench_is_refused_and_one_inside_is_not(
 
 
 def test_a_command_that_fails_is_told_with_its_last_line(archive: Path, tmp_path: Path) -> None:
-    here = workshop.prepare(tmp_path / "workshop", archive)
+    here = sandbox.prepare(tmp_path / "sandbox", archive)
     with pytest.raises(OSError, match=r"^`python -c print\('why'\); exit\(3\)` exited with 3: why$"):
-        workshop.run_command(here, ["python", "-c", "print('why'); exit(3)"], tmp_path)
+        sandbox.run_command(here, ["python", "-c", "print('why'); exit(3)"], tmp_path)
 
 
 def test_a_process_is_measured_by_what_it_alone_took(archive: Path, tmp_path: Path) -> None:
-    here = workshop.prepare(tmp_path / "workshop", archive)
+    here = sandbox.prepare(tmp_path / "sandbox", archive)
     (tmp_path / "large.py").write_text("block = bytearray(64 * 2**20)\n")
     (tmp_path / "small.py").write_text("")
     peaks = {}
     for module, options in {"large": ["-E", "-m"], "small": ["-m"]}.items():
-        workshop.run_command(here, ["python", *options, module], tmp_path)
-        peaks[module] = workshop.recorded(here)[module].peak_mib
+        sandbox.run_command(here, ["python", *options, module], tmp_path)
+        peaks[module] = sandbox.recorded(here)[module].peak_mib
     # This process, with all that the tests import, is many times as large as either.
     assert peaks["small"] < 40
     assert 60 < peaks["large"] - peaks["small"] < 70
@@ -99,7 +99,7 @@ def test_the_users_dvc_settings_and_caches_are_out_of_sight(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_CACHE_DIR", "theirs")
-    here = workshop.prepare(tmp_path / "workshop", archive)
+    here = sandbox.prepare(tmp_path / "sandbox", archive)
     settings = {name: value for name, value in here.environment.items() if name.startswith("DVC_")}
     assert settings
     assert all(value.startswith(str(here.folder)) for value in settings.values())

@@ -52,7 +52,7 @@ class Repository(Clone):
         self.run("git checkout -q main")
 
 
-TRAINING = {"data/processed/train_images.npy": "a" * 32, "classifier/model/architecture.py": "b" * 32}
+TRAINING = {"data/processed/train_images.npy": "a" * 32, "stages/train.py": "b" * 32}
 
 
 def model(seed: int) -> str:

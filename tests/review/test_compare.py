@@ -169,8 +169,8 @@ def test_noise_that_belongs_to_neither_recipe_is_not_used(repository: Repository
         (record(*WIDE, dataset="mnist-5k"), "it was measured on `mnist-5k`"),
         (OLD, "it was measured in an older form"),
         (
-            record(*WIDE, training=TRAINING | {"classifier/model/architecture.py": "c" * 32}),
-            "it was measured with other files: `classifier/model/architecture.py`",
+            record(*WIDE, training=TRAINING | {"stages/train.py": "c" * 32}),
+            "it was measured with other files: `stages/train.py`",
         ),
     ):
         keep(repository, kept)
@@ -235,7 +235,7 @@ def test_what_head_alone_measured_of_a_recipe_of_both_stands_in_for_base(
 def test_code_that_gives_another_model_is_another_recipe_and_a_comment_is_not(
     repository: Repository, compare: Compare
 ) -> None:
-    changed = TRAINING | {"classifier/model/architecture.py": "c" * 32}
+    changed = TRAINING | {"stages/train.py": "c" * 32}
     repository.write(validation=set(range(10)), seed=0)
     keep(repository, record(*NARROW))
     repository.run("git checkout -q -b comment")
@@ -249,7 +249,7 @@ def test_code_that_gives_another_model_is_another_recipe_and_a_comment_is_not(
     _, text = compare("main", "comment")
     assert (
         "seeds: the noise measured for base stands in for head, for which it is stale (it was measured with other "
-        "files: `classifier/model/architecture.py`); `make noise` measures that as well\n" in text
+        "files: `stages/train.py`); `make noise` measures that as well\n" in text
     )
 
 

@@ -139,7 +139,7 @@ stages:
 DRIVER = "import sys\nfrom review.noise import main\nsys.exit(main(sys.argv[1:]))\n"
 
 
-class Workshop(Clone):
+class Project(Clone):
     """A folder with such stages, in which the command runs as a process of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -191,16 +191,16 @@ class Workshop(Clone):
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path / "project")
+def stand_in(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
 
 
-def test_each_seed_is_kept_with_its_model_and_what_trained_it(workshop: Workshop) -> None:
-    workshop.gate.touch()
-    assert "noise: test accuracy 0.6000 ± 0.1000 over 3 seeds -> evaluation/seed_noise.json" in workshop.run(
-        workshop.command
+def test_each_seed_is_kept_with_its_model_and_what_trained_it(stand_in: Project) -> None:
+    stand_in.gate.touch()
+    assert "noise: test accuracy 0.6000 ± 0.1000 over 3 seeds -> evaluation/seed_noise.json" in stand_in.run(
+        stand_in.command
     )
-    old, found = workshop.records()
+    old, found = stand_in.records()
     assert old == OLD
     assert (found["dataset"], found["parameters"], found["environment"]) == (
         "mnist",
@@ -216,56 +216,60 @@ def test_each_seed_is_kept_with_its_model_and_what_trained_it(workshop: Workshop
     ]
 
 
-def test_of_two_measurements_of_one_recipe_at_once_one_runs_and_the_other_names_it(workshop: Workshop) -> None:
-    first = workshop.start()
-    second = workshop.attempt(workshop.command)
+def test_of_two_measurements_of_one_recipe_at_once_one_runs_and_the_other_names_it(
+    stand_in: Project,
+) -> None:
+    first = stand_in.start()
+    second = stand_in.attempt(stand_in.command)
     assert second.returncode == 1
     told = rf"noise: process {first.pid} \(noise\) is still at work in \.dvc/tmp/noise/\w+; "
     assert re.fullmatch(told + "wait until it ends, or end it\n", second.stderr)
-    workshop.gate.touch()
+    stand_in.gate.touch()
     printed = first.communicate(timeout=60)[0]
     assert first.returncode == 0, printed
-    _, found = workshop.records()
+    _, found = stand_in.records()
     assert [run["test"]["accuracy"] for run in found["seeds"]] == [0.5, 0.6, 0.7]
     assert [run["model"] for run in found["seeds"]] == [md5("0"), md5("1"), md5("2")]
 
 
-def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes_on(workshop: Workshop) -> None:
-    first = workshop.start()
-    orphan = psutil.Process(workshop.waiting())
+def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes_on(
+    stand_in: Project,
+) -> None:
+    first = stand_in.start()
+    orphan = psutil.Process(stand_in.waiting())
     first.kill()
     first.communicate(timeout=20)
     psutil.wait_procs([orphan], timeout=10)
     assert not orphan.is_running()
-    workshop.gate.touch()
-    workshop.run(workshop.command)
-    _, found = workshop.records()
+    stand_in.gate.touch()
+    stand_in.run(stand_in.command)
+    _, found = stand_in.records()
     assert [run["test"]["accuracy"] for run in found["seeds"]] == [0.5, 0.6, 0.7]
 
 
-def test_a_stage_whose_measurement_was_gone_before_refuses(workshop: Workshop) -> None:
+def test_a_stage_whose_measurement_was_gone_before_refuses(stand_in: Project) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    done = workshop.attempt("python -m stages.train", STAGE_STARTER=str(gone.pid), PYTHONPATH="")
+    done = stand_in.attempt("python -m stages.train", STAGE_STARTER=str(gone.pid), PYTHONPATH="")
     assert done.returncode == 1
     assert "ProcessLookupError: the noise that started this stage cannot be found" in done.stderr
 
 
-def test_seeds_of_two_environments_make_no_record(workshop: Workshop) -> None:
-    workshop.gate.touch()
-    workshop.environment["ELSEWHERE"] = "1"
-    done = workshop.attempt(workshop.command)
+def test_seeds_of_two_environments_make_no_record(stand_in: Project) -> None:
+    stand_in.gate.touch()
+    stand_in.environment["ELSEWHERE"] = "1"
+    done = stand_in.attempt(stand_in.command)
     assert done.returncode == 1
-    (folder,) = (workshop.folder / ".dvc/tmp/noise").glob("*/")
+    (folder,) = (stand_in.folder / ".dvc/tmp/noise").glob("*/")
     assert done.stderr == (
-        f"noise: {folder.relative_to(workshop.folder)} has runs that differ in their environment (`kernels`): remove "
+        f"noise: {folder.relative_to(stand_in.folder)} has runs that differ in their environment (`kernels`): remove "
         "this folder to measure all of them anew\n"
     )
-    assert workshop.records() == [OLD]
-    workshop.run(f"rm -r {folder}")
-    del workshop.environment["ELSEWHERE"]
-    workshop.run(workshop.command)
-    assert len(workshop.records()) == 2
+    assert stand_in.records() == [OLD]
+    stand_in.run(f"rm -r {folder}")
+    del stand_in.environment["ELSEWHERE"]
+    stand_in.run(stand_in.command)
+    assert len(stand_in.records()) == 2
 
 
 def md5(text: str) -> str:

@@ -18,8 +18,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from review import report
-from review.compare import as_markdown
 from review.rendering import pictures
+from review.rendering.documents import as_markdown
 from review.rendering.page import as_page
 from review.report import main
 from review.results.difference import compare

@@ -14,8 +14,8 @@ import pytest
 
 from classifier.data import mirrors
 from classifier.data.catalogue import DATA_SETS, MNIST_5K, DataSet, Mirror
-from classifier.data.delivered import SOURCE
-from classifier.data.formats import RAW, Arrays, read_npz, save_npz
+from classifier.data.formats import Arrays, read_npz, save_npz
+from classifier.files.paths import RAW, SOURCE
 from classifier.running import command
 from stages import download
 from tests.conftest import identities

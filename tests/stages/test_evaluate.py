@@ -13,7 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from classifier.data import splits
-from classifier.data.delivered import SOURCE, Source
+from classifier.data.delivered import Source
+from classifier.files.paths import SOURCE
 from classifier.model import architecture, keras_file
 from stages import evaluate, train
 

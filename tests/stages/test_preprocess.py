@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from classifier.data import splits
-from classifier.data.formats import RAW, Arrays, save_npz
+from classifier.data.formats import Arrays, save_npz
+from classifier.files.paths import RAW
 from stages import preprocess
 from tests.stages.test_archive import members, npy, write_npz
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from classifier.data import splits
-from classifier.data.delivered import SOURCE, Source
+from classifier.data.delivered import Source
+from classifier.files.paths import SOURCE
 from classifier.model import architecture, runtime
 from stages import train
 

@@ -20,7 +20,7 @@ def changed(keras: ModuleType) -> Changed:
     def run(copies: int, row: int, column: int, seed: int = 0, **limits: float) -> np.ndarray:
         images = np.zeros((copies, 28, 28, 1), np.float32)
         images[:, row, column] = 1
-        change = augmentation.of(**{"shift": 0, "rotation": 0, "zoom": 0} | limits, seed=seed)
+        change = augmentation.build(**{"shift": 0, "rotation": 0, "zoom": 0} | limits, seed=seed)
         assert change is not None
         return np.asarray(change(images, np.zeros((copies, 10), np.float32))[0])[..., 0]
 
@@ -34,7 +34,7 @@ def extent(images: np.ndarray) -> tuple[list[int], list[int]]:
 
 
 def test_without_limits_there_is_nothing_to_change(keras: ModuleType) -> None:
-    assert augmentation.of(shift=0, rotation=0, zoom=0, seed=0) is None
+    assert augmentation.build(shift=0, rotation=0, zoom=0, seed=0) is None
 
 
 def test_an_image_is_moved_by_at_most_the_limit_along_either_axis(changed: Changed) -> None:
@@ -101,7 +101,7 @@ def test_no_file_is_written_to_change_images(
     kept = []
     remove = os.remove
     monkeypatch.setattr(os, "remove", lambda path: kept.append(path) or remove(path))
-    assert len(list(batches.of("train", 5, change=augmentation.of(2, 0, 0, seed=0)))) == 1
+    assert len(list(batches.load("train", 5, change=augmentation.build(2, 0, 0, seed=0)))) == 1
     assert [*kept, *temporary.iterdir()] == []
 
 
@@ -113,7 +113,7 @@ def test_batches_are_changed_anew_in_every_epoch_and_keep_their_labels(project: 
     np.save(splits.labels_path("train"), labels)
 
     def epochs() -> list[np.ndarray]:
-        seen = batches.of("train", len(original), change=augmentation.of(2, 0, 0, seed=0))
+        seen = batches.load("train", len(original), change=augmentation.build(2, 0, 0, seed=0))
         told = []
         for _ in range(2):
             for images, kept in seen:

@@ -30,24 +30,24 @@ def epoch(of: Iterable[tuple[Any, Any]]) -> list[int]:
 
 
 def test_without_a_seed_images_come_in_the_order_of_the_file(numbered: None, keras: ModuleType) -> None:
-    of = batches.of("train", 10)
+    of = batches.load("train", 10)
     assert len(of) == 3
     assert [len(images) for images, _ in of] == [10, 10, 5]
     assert epoch(of) == epoch(of) == list(range(25))
 
 
 def test_the_tuner_that_may_sleep_at_the_end_of_an_epoch_is_off(numbered: None, keras: ModuleType) -> None:
-    assert batches.of("train", 10).options().autotune.enabled is False
+    assert batches.load("train", 10).options().autotune.enabled is False
 
 
 def test_with_a_seed_every_epoch_has_every_image_once_in_an_order_of_its_own(numbered: None, keras: ModuleType) -> None:
-    of = batches.of("train", 10, seed=3)
+    of = batches.load("train", 10, seed=3)
     first, second = epoch(of), epoch(of)
     assert sorted(first) == sorted(second) == list(range(25))
     assert first != second
-    again = batches.of("train", 10, seed=3)
+    again = batches.load("train", 10, seed=3)
     assert [epoch(again), epoch(again)] == [first, second]
-    assert epoch(batches.of("train", 10, seed=4)) != first
+    assert epoch(batches.load("train", 10, seed=4)) != first
 
 
 def test_training_takes_each_epochs_order_however_far_ahead_keras_reads(numbered: None, keras: ModuleType) -> None:
@@ -64,7 +64,7 @@ def test_training_takes_each_epochs_order_however_far_ahead_keras_reads(numbered
 
         network = keras.Sequential([keras.Input((28, 28, 1)), Told(), keras.layers.Flatten(), keras.layers.Dense(10)])
         network.compile(loss="mse", steps_per_execution=2)
-        network.fit(batches.of("train", 10, seed=3), epochs=3, shuffle=False, verbose=0)
+        network.fit(batches.load("train", 10, seed=3), epochs=3, shuffle=False, verbose=0)
         orders.append(seen)
-    expected = batches.of("train", 10, seed=3)
+    expected = batches.load("train", 10, seed=3)
     assert orders[0] == orders[1] == [*epoch(expected), *epoch(expected), *epoch(expected)]

@@ -16,7 +16,7 @@ from review.results.trained import Trained, recipe_of
 from review.verify import main
 from tests.review.repository import OLD, TRAINING, Repository, lock, model, noise, record
 
-CHANGED = TRAINING | {"classifier/model/architecture.py": "c" * 32}
+CHANGED = TRAINING | {"stages/train.py": "c" * 32}
 HERE = {"kernels": "avx2", "threads": 2}
 
 
@@ -68,7 +68,7 @@ STANDS: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
     (
         {},
         {"training": CHANGED, "model": "f" * 32},
-        "it was measured with other files: `classifier/model/architecture.py`",
+        "it was measured with other files: `stages/train.py`",
     ),
     ({}, {"model": "f" * 32}, "its seed 0 gave another model from the same files"),
     # a seed that was not measured has no bytes to tell by
@@ -76,7 +76,7 @@ STANDS: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
     (
         {},
         {"parameters": SIDE.parameters | {"train.seed": 7}, "training": CHANGED},
-        "it was measured with other files: `classifier/model/architecture.py`",
+        "it was measured with other files: `stages/train.py`",
     ),
     # nor has another machine
     ({"environment": {"kernels": "avx512_core"}}, {"model": "f" * 32}, None),
@@ -84,7 +84,7 @@ STANDS: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
     (
         {"environment": {"kernels": "avx512_core"}},
         {"training": CHANGED, "model": "f" * 32},
-        "it was measured with other files: `classifier/model/architecture.py`",
+        "it was measured with other files: `stages/train.py`",
     ),
     ({}, {"training": {}, "model": None}, "`dvc.lock` does not say what trained the model"),
     ({"dataset": "mnist-5k"}, {}, "it was measured on `mnist-5k`"),
@@ -208,11 +208,11 @@ Verify = Callable[[dict[str, Any]], tuple[int, list[str]]]
 def verify(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Verify:
     """Commit a record beside results whose dvc.lock is true; return the exit status of verify, and its lines."""
     code = "KERNELS = 3\n"
-    repository.put("classifier/model/architecture.py", code)
-    training = {"classifier/model/architecture.py": hashlib.md5(code.encode()).hexdigest()}
+    repository.put("stages/train.py", code)
+    training = {"stages/train.py": hashlib.md5(code.encode()).hexdigest()}
     repository.put(
         "dvc.yaml",
-        "stages: {train: {cmd: echo 1, deps: [classifier/model/architecture.py], outs: [models/model.keras]}}\n",
+        "stages: {train: {cmd: echo 1, deps: [stages/train.py], outs: [models/model.keras]}}\n",
     )
     repository.put("dvc.lock", lock(training=training))
     repository.write(seed=0, validation=set(range(10)), environment=HERE)
@@ -235,7 +235,7 @@ def verify(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Verify
     "changes",
     [
         {},
-        {"training": {"classifier/model/architecture.py": "0" * 32}},
+        {"training": {"stages/train.py": "0" * 32}},
         {"environment": {"kernels": "avx512_core"}, "seeds": record(0.1, 0.8)["seeds"]},
         {"parameters": {"train.epochs": 7}, "seeds": record(0.1, 0.8)["seeds"]},
         {"dataset": "mnist-5k", "seeds": record(0.1, 0.8)["seeds"]},

@@ -141,10 +141,10 @@ def test_a_history_of_another_form_is_refused_with_the_line(text: str, message: 
 
 def test_the_lock_names_the_model_and_what_trained_it() -> None:
     train = {
-        "deps": [{"path": "classifier/model/architecture.py", "md5": "a"}],
+        "deps": [{"path": "stages/train.py", "md5": "a"}],
         "outs": [{"path": "models/model.keras", "md5": "b"}],
     }
-    assert parse_lock(json.dumps({"stages": {"train": train}})) == ({"classifier/model/architecture.py": "a"}, "b")
+    assert parse_lock(json.dumps({"stages": {"train": train}})) == ({"stages/train.py": "a"}, "b")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "stages: {train: 1}", "stages: {train: {deps: 1, outs: [2, {}]}}"])

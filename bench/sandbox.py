@@ -29,7 +29,7 @@ stages:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Sandbox:
     """A temporary folder for the clones, and what the commands in them see.
 
     `record` is where measure.py writes; `python` on the PATH is a script that has measure.py run the real one.
@@ -44,7 +44,7 @@ class Workshop:
         return self.folder / "record"
 
 
-def prepare(folder: Path, archive: Path) -> Workshop:
+def prepare(folder: Path, archive: Path) -> Sandbox:
     """Fill the temporary folder with what the runs share: the measuring `python`, and no settings of the user's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
@@ -57,24 +57,24 @@ def prepare(folder: Path, archive: Path) -> Workshop:
     python.chmod(0o755)
     paths = [str(python.parent), str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
     environment |= {"PATH": os.pathsep.join(paths), "DATASET_MIRROR": str(archive)}
-    return Workshop(folder, archive, environment)
+    return Sandbox(folder, archive, environment)
 
 
-def fresh_clone(workshop: Workshop) -> Path:
+def fresh_clone(sandbox: Sandbox) -> Path:
     """Return a clone of HEAD, the only one: it has no data, model or cache, and takes the last one's place."""
-    clone = workshop.folder / "clone"
+    clone = sandbox.folder / "clone"
     if clone.exists():
         shutil.rmtree(clone)
     git("clone", "--quiet", str(REPOSITORY), str(clone))
     return clone
 
 
-def make_floor(workshop: Workshop) -> Path:
+def make_floor(sandbox: Sandbox) -> Path:
     """Return a committed repository whose pipeline is four trivial stages, all run, with this one's DVC settings."""
-    return _make_repository(workshop, "floor", {"dvc.yaml": TRIVIAL_STAGES})
+    return _make_repository(sandbox, "floor", {"dvc.yaml": TRIVIAL_STAGES})
 
 
-def make_twin(workshop: Workshop) -> Path:
+def make_twin(sandbox: Sandbox) -> Path:
     """Return one whose pipeline is this one's to the last file and parameter, but each file is a line without text."""
     yaml = YAML()
     pipeline = yaml.load((REPOSITORY / "dvc.yaml").read_text())
@@ -88,24 +88,24 @@ def make_twin(workshop: Workshop) -> Path:
     yaml.dump(pipeline, text)
     params = (REPOSITORY / "params.yaml").read_text()
     return _make_repository(
-        workshop, "twin", {"dvc.yaml": text.getvalue(), "params.yaml": params} | dict.fromkeys(deps, "\n")
+        sandbox, "twin", {"dvc.yaml": text.getvalue(), "params.yaml": params} | dict.fromkeys(deps, "\n")
     )
 
 
-def run_command(workshop: Workshop, command: list[str], folder: Path) -> tuple[list[tuple[float, str]], float]:
+def run_command(sandbox: Sandbox, command: list[str], folder: Path) -> tuple[list[tuple[float, str]], float]:
     """Run a command with an empty record; return its lines, each with when it came, and its wall time, in seconds.
 
     Raises:
         OSError: it failed; the message has its last line.
     """
-    workshop.record.unlink(missing_ok=True)
+    sandbox.record.unlink(missing_ok=True)
     lines = []
     began = time.perf_counter()
     with subprocess.Popen(
         # Popen would look for the command on this process's PATH.
-        [shutil.which(command[0], path=workshop.environment["PATH"]) or command[0], *command[1:]],
+        [shutil.which(command[0], path=sandbox.environment["PATH"]) or command[0], *command[1:]],
         cwd=folder,
-        env=workshop.environment,
+        env=sandbox.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -121,9 +121,9 @@ def run_command(workshop: Workshop, command: list[str], folder: Path) -> tuple[l
     return lines, seconds
 
 
-def recorded(workshop: Workshop) -> dict[str, Process]:
+def recorded(sandbox: Sandbox) -> dict[str, Process]:
     """Return what measure.py wrote of each `python -m MODULE` since the last command began, by module."""
-    rows = [json.loads(line) for line in workshop.record.read_text().splitlines()] if workshop.record.exists() else []
+    rows = [json.loads(line) for line in sandbox.record.read_text().splitlines()] if sandbox.record.exists() else []
     return {
         row["command"][row["command"].index("-m") + 1]: Process(row["seconds"], row["peak_mib"])
         for row in rows
@@ -131,9 +131,9 @@ def recorded(workshop: Workshop) -> dict[str, Process]:
     }
 
 
-def _make_repository(workshop: Workshop, name: str, files: Mapping[str, str]) -> Path:
+def _make_repository(sandbox: Sandbox, name: str, files: Mapping[str, str]) -> Path:
     """Return a repository of these files, with this one's DVC settings, its pipeline run and committed."""
-    folder = workshop.folder / name
+    folder = sandbox.folder / name
     for path in (".dvc/config", ".dvc/.gitignore", ".dvcignore"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / path, folder / path)
@@ -141,7 +141,7 @@ def _make_repository(workshop: Workshop, name: str, files: Mapping[str, str]) ->
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     git("init", "--quiet", str(folder))
-    run_command(workshop, ["dvc", "repro"], folder)
+    run_command(sandbox, ["dvc", "repro"], folder)
     author = ["-c", "user.name=bench", "-c", "user.email=bench@example.org", "-c", "commit.gpgsign=false"]
     git("-C", str(folder), "add", "--all")
     git("-C", str(folder), *author, "commit", "--quiet", "--message", "Trivial stages")

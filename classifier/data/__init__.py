@@ -1,1 +1,0 @@
-"""From a mirror or a package to batches of images and labels."""

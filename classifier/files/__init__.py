@@ -1,1 +1,0 @@
-"""How a stage writes its outputs, and where."""

@@ -1,0 +1,23 @@
+"""Where the pipeline reads and writes, from the project's folder; dvc.yaml names the same paths."""
+
+from pathlib import Path
+
+PIPELINE = Path("dvc.yaml")
+PARAMS = Path("params.yaml")
+LOCK = Path("dvc.lock")
+
+RAW = Path("data/raw/mnist.npz")
+SOURCE = Path("data/raw/dataset.json")
+PROCESSED = Path("data/processed")
+
+MODEL = Path("models/model.keras")
+PROVENANCE = Path("models/provenance.json")
+HISTORY = Path("evaluation/history.csv")
+
+METRICS = Path("metrics.json")
+PREDICTIONS = Path("evaluation/predictions.csv")
+PER_DIGIT = Path("evaluation/per_digit.csv")
+CONFUSION_MATRIX = Path("evaluation/confusion_matrix.png")
+MISCLASSIFIED = Path("evaluation/misclassified.png")
+
+NOISE = Path("evaluation/seed_noise.json")  # what `review.noise` measured

@@ -1,1 +1,0 @@
-"""The network, how it learns, and the TensorFlow it runs on."""
