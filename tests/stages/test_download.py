@@ -19,7 +19,7 @@ from classifier.files.paths import RAW, SOURCE
 from classifier.running import command
 from stages import download
 from tests.conftest import identities
-from tests.stages.test_archive import members, write_idx, write_npz
+from tests.classifier.data.test_formats import members, write_idx, write_npz
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 

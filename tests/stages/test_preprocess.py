@@ -8,7 +8,7 @@ from classifier.data import splits
 from classifier.data.formats import Arrays, save_npz
 from classifier.files.paths import RAW
 from stages import preprocess
-from tests.stages.test_archive import members, npy, write_npz
+from tests.classifier.data.test_formats import members, npy, write_npz
 
 
 def write_parameters(project: Path, validation_images: int = 0, seed: int = 0) -> None:
