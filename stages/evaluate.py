@@ -54,8 +54,8 @@ def main() -> None:
         pictures.draw_digits(test_images[worst], captions, "The most confidently misclassified test images", path)
     with whole_file(METRICS) as path:
         path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-    for split in outcomes:
-        counts = f"{metrics[split]['errors']:,} errors in {metrics[split]['images']:,} {split} images"
+    for split, (labels, _) in outcomes.items():
+        counts = f"{metrics[split]['errors']:,} errors in {len(labels):,} {split} images"
         print(f"evaluate: {counts}, accuracy {metrics[split]['accuracy']:.4f} -> {METRICS}")
     if warning:
         print(f"evaluate: {warning}", file=sys.stderr)
@@ -110,7 +110,7 @@ def rows_of(outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterable[S
 
 
 def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Return accuracy (0 to 1), loss (mean cross-entropy in nats), and the counts of errors and images."""
+    """Return accuracy (0 to 1), loss (mean cross-entropy in nats), and the count of errors."""
     predicted = probabilities.argmax(axis=1)
     exact = probabilities.astype(np.float64)
     loss = log_loss(actual, exact / exact.sum(axis=1, keepdims=True), labels=DIGITS)
@@ -120,7 +120,6 @@ def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
         "accuracy": accuracy_score(actual, predicted),
         "loss": round(loss, 6),
         "errors": int((actual != predicted).sum()),
-        "images": len(actual),
     }
 
 

@@ -3,7 +3,9 @@
 import csv
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +19,13 @@ def test_with_no_network_the_pipeline_ends_with_metrics_and_warns_twice(clone: C
     assert "download: warning: mnist-5k stands in for mnist" in first_output
     assert "evaluate: warning: mnist-5k stands in for mnist" in first_output
     metrics = json.loads(clone.read("metrics.json"))
-    assert {split: numbers["images"] for split, numbers in metrics.items()} == {"validation": 1000, "test": 1000}
+    assert {key for numbers in metrics.values() for key in numbers} == {"accuracy", "loss", "errors"}
     assert metrics["test"]["accuracy"] > 0.5
     provenance = json.loads(clone.read("models/provenance.json"))
     assert provenance["dataset"] == "mnist-5k"
     assert provenance["images"] == {"train": 3000, "validation": 1000}
-    assert len(list(csv.DictReader(clone.read("evaluation/predictions.csv").splitlines()))) == 2000
+    predictions = csv.DictReader(clone.read("evaluation/predictions.csv").splitlines())
+    assert Counter(row["split"] for row in predictions) == {"validation": 1000, "test": 1000}
 
 
 def test_a_second_run_runs_nothing(clone: Clone) -> None:
@@ -115,16 +118,44 @@ def test_a_tuning_branch_trains_again_and_is_reviewed_in_a_clone_without_data(cl
         assert '"rev": "workspace"' in plots
 
 
-def test_the_plots_show_curves_confusions_and_misread_digits(clone: Clone) -> None:
+def test_the_plots_show_curves_with_whole_epochs_and_the_errors_of_each_split(clone: Clone) -> None:
     clone.run("dvc plots show")
     page = clone.read("dvc_plots/index.html")
-    for part in (
-        "Learning curve, loss",
-        "Learning curve, accuracy",
-        "Confusion matrix, validation and test, normalised",
-        "misclassified.png",
-    ):
-        assert part in page
+    assert "misclassified.png" in page
+    assert "<DVC_METRIC" not in page  # every anchor of a template is filled
+    for metric in ("loss", "accuracy"):
+        curve = vega(clone, f"dvc plots show 'Learning curve, {metric}'")
+        assert curve["encoding"]["x"]["axis"]["tickMinStep"] == 1
+        assert {row["field"] for row in curve["data"]["values"]} == {metric, f"validation_{metric}"}
+    matrix = vega(clone, "dvc plots show 'Confusion matrix by split'")
+    assert matrix["facet"]["row"]["field"] == "split"
+    count, errors = matrix["transform"]
+    assert count["groupby"] == ["rev", "split", "predicted", "actual"]
+    assert errors == {"calculate": "datum.predicted == datum.actual ? null : datum.images", "as": "errors"}
+    rows = list(csv.DictReader(clone.read("evaluation/predictions.csv").splitlines()))
+    assert matrix["data"]["values"] == [row | {"rev": "workspace"} for row in rows]
+
+
+def test_plots_are_compared_with_another_branch_and_with_and_from_one_without_these_templates(clone: Clone) -> None:
+    clone.run("git checkout -q -b older && git rm -q -r .dvc/plots")
+    without = [line for line in clone.read("dvc.yaml").splitlines(keepends=True) if "template:" not in line]
+    (clone.folder / "dvc.yaml").write_text("".join(without))
+    clone.commit("No templates but those of DVC")
+    assert "Learning curve, loss" in clone.run("dvc plots diff main && cat dvc_plots/index.html")
+    clone.run("git checkout -q -b newer main")
+    clone.replace("evaluation/history.csv", "\n1,0.", "\n1,0.0")
+    for revision in ("main", "older"):
+        curve = vega(clone, f"dvc plots diff {revision} --targets 'Learning curve, loss'")
+        assert curve["encoding"]["x"]["axis"]["tickMinStep"] == 1
+        matrix = vega(clone, f"dvc plots diff {revision} --targets 'Confusion matrix by split'")
+        for plot in (curve, matrix):
+            assert {row["rev"] for row in plot["data"]["values"]} == {"workspace", revision}
+
+
+def vega(clone: Clone, command: str) -> dict[str, Any]:
+    """What DVC gives the renderer of this one plot."""
+    plot: dict[str, Any] = json.loads(clone.run(f"{command} --show-vega 2>/dev/null"))
+    return plot
 
 
 def test_experiments_run_and_are_shown(clone: Clone) -> None:

@@ -169,7 +169,7 @@ def test_after_a_run_on_a_stand_in_the_last_line_says_how_to_get_the_committed_r
     assert "git checkout" not in clone.run(repro)  # the results of these digits are what is committed
 
     metrics = json.loads(clone.read("metrics.json"))
-    metrics["test"]["images"] = 10_000
+    metrics["test"]["errors"] = 10_000
     (clone.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     clone.run("git checkout -q -B full")
     clone.commit("Results of the full set")
@@ -186,4 +186,4 @@ def test_after_a_run_on_a_stand_in_the_last_line_says_how_to_get_the_committed_r
     for _ in range(2):  # also where there is nothing to bring back
         clone.run(back)
         assert clone.run("git status --porcelain") == " M evaluation/seed_noise.json\n"
-    assert json.loads(clone.read("metrics.json"))["test"]["images"] == 10_000
+    assert json.loads(clone.read("metrics.json"))["test"]["errors"] == 10_000

@@ -5,26 +5,50 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+READ_RIGHT = "0.93"  # the grey of the diagonal
 
 
 def draw_confusion_matrix(counts: np.ndarray, path: Path) -> None:
-    """Draw `counts` (10, 10), int, rows actual and columns predicted: shade by share of the row, print each count."""
+    """Draw `counts` (10, 10), int, of the test images: rows actual, columns predicted."""
     with style.context("default"):  # not the user's matplotlibrc
         figure = Figure(figsize=(5, 5), layout="constrained")
         axes = figure.subplots()
-        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for actual, predicted in zip(*np.nonzero(counts), strict=True):
-            shade = "white" if shares[actual, predicted] > 0.5 else "black"
-            axes.text(
-                predicted, actual, f"{counts[actual, predicted]}", ha="center", va="center", color=shade, fontsize=8
-            )
-        digits = range(len(counts))
-        axes.set(
-            xticks=digits, yticks=digits, xlabel="predicted", ylabel="actual", title="Confusion matrix, test images"
-        )
+        errors = errors_of(counts)
+        draw_counts(axes, counts, most=max(1, errors.max()))
+        axes.set_title(f"Test images: {errors.sum():,} of {counts.sum():,} misread")
         _save(figure, path)
+
+
+def draw_counts(axes: Axes, counts: np.ndarray, most: int, *, signed: bool = False) -> None:
+    """Draw a confusion matrix, shading errors up to `most` and not the diagonal.
+
+    Args:
+        counts: (10, 10), int, rows actual, columns predicted.
+        signed: `counts` is the difference of two matrices, shaded from `-most`.
+    """
+    axes.imshow(errors_of(counts), cmap="PuOr_r" if signed else "Oranges", vmin=-most if signed else 0, vmax=most)
+    axes.set_facecolor(READ_RIGHT)  # shows through where the diagonal is left out
+    for actual, predicted in zip(*np.nonzero(counts), strict=True):
+        count, right = counts[actual, predicted], actual == predicted
+        axes.text(
+            predicted,
+            actual,
+            f"{count:+d}" if signed else f"{count:d}",
+            ha="center",
+            va="center",
+            color="0.4" if right else "white" if abs(count) > most * 0.6 else "black",
+            fontsize=7 if right else 9,
+        )
+    digits = range(len(counts))
+    axes.set(xticks=digits, yticks=digits, xlabel="predicted", ylabel="actual")
+
+
+def errors_of(counts: np.ndarray) -> np.ma.MaskedArray:
+    """Mask the diagonal: images read right are so many that beside them errors would not show."""
+    return np.ma.array(counts, mask=np.eye(len(counts), dtype=bool))
 
 
 def draw_digits(images: np.ndarray, captions: Sequence[str], title: str, path: Path) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib import style
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from stages.pictures import draw_counts, errors_of
 
 # Blue and vermilion of Okabe and Ito (2008), which the colour-blind tell apart. Base is drawn above head, with smaller
 # marks, so that both show where the two are alike; of a single epoch there are only marks.
@@ -20,7 +21,6 @@ PARTS: dict[str, dict[str, Any]] = {
     "": {"linestyle": "--", "markerfacecolor": "white"},
     "validation_": {"linestyle": "-"},
 }
-READ_RIGHT = "0.93"  # the grey of the diagonal
 
 
 def draw_learning_curves(base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[float]]) -> bytes:
@@ -51,55 +51,25 @@ def draw_learning_curves(base: Mapping[str, Sequence[float]], head: Mapping[str,
 
 
 def draw_confusion_matrices(base: np.ndarray, head: np.ndarray) -> bytes:
-    """Draw two counts (10, 10), int, rows actual and columns predicted: errors shaded alike, the diagonal grey."""
+    """Draw two counts (10, 10), int, rows actual and columns predicted, with the errors of both on one scale."""
     with style.context("default"):
         figure = Figure(figsize=(9, 4.8), layout="constrained")
-        most = max(1, _errors(base).max(), _errors(head).max())
+        most = max(1, errors_of(base).max(), errors_of(head).max())
         for axes, (side, counts) in zip(figure.subplots(1, 2), {"base": base, "head": head}.items(), strict=True):
-            errors = _errors(counts)
-            axes.imshow(_off_diagonal(errors), cmap="Oranges", vmin=0, vmax=most)
-            _print_counts(axes, counts, errors > most * 0.6, "d")
-            axes.set_title(f"{side}: {errors.sum():,} misread")
+            draw_counts(axes, counts, most)
+            axes.set_title(f"{side}: {errors_of(counts).sum():,} misread")
         return _png(figure)
 
 
 def draw_difference(base: np.ndarray, head: np.ndarray) -> bytes:
-    """Draw the errors of head less those of base, of the counts above: which confusions came and which went."""
+    """Draw the errors of head minus those of base, of the counts above: which confusions came and which went."""
     with style.context("default"):
         figure = Figure(figsize=(4.8, 4.8), layout="constrained")
         axes = figure.subplots()
-        change = _errors(head) - _errors(base)
-        most = max(1, abs(change).max())
-        axes.imshow(_off_diagonal(change), cmap="PuOr_r", vmin=-most, vmax=most)
-        _print_counts(axes, head - base, abs(change) > most * 0.6, "+d")
+        change = errors_of(head - base)
+        draw_counts(axes, head - base, max(1, abs(change).max()), signed=True)
         axes.set_title(f"head - base: {change.sum():+,} misread")
         return _png(figure)
-
-
-def _errors(counts: np.ndarray) -> np.ndarray:
-    return np.where(np.eye(len(counts), dtype=bool), 0, counts)
-
-
-def _off_diagonal(errors: np.ndarray) -> np.ma.MaskedArray:
-    """Leave out the diagonal, whose counts of images read right would drown those of errors."""
-    return np.ma.array(errors, mask=np.eye(len(errors), dtype=bool))
-
-
-def _print_counts(axes: Axes, counts: np.ndarray, dark: np.ndarray, form: str) -> None:
-    axes.set_facecolor(READ_RIGHT)  # shows through where the diagonal is left out
-    for actual, predicted in zip(*np.nonzero(counts), strict=True):
-        right = actual == predicted
-        axes.text(
-            predicted,
-            actual,
-            f"{counts[actual, predicted]:{form}}",
-            ha="center",
-            va="center",
-            color="0.4" if right else "white" if dark[actual, predicted] else "black",
-            fontsize=7 if right else 9,
-        )
-    digits = range(len(counts))
-    axes.set(xticks=digits, yticks=digits, xlabel="predicted", ylabel="actual")
 
 
 def _png(figure: Figure) -> bytes:
