@@ -9,7 +9,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from stages.pictures import draw_counts, errors_of
+from classifier.files.pictures import draw_counts, errors_of
 
 # Blue and vermilion of Okabe and Ito (2008), which the colour-blind tell apart. Base is drawn above head, with smaller
 # marks, so that both show where the two are alike; of a single epoch there are only marks.

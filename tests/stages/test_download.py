@@ -18,8 +18,8 @@ from classifier.data.formats import Arrays, read_npz, save_npz
 from classifier.files.paths import RAW, SOURCE
 from classifier.running import command
 from stages import download
-from tests.conftest import identities
 from tests.classifier.data.test_formats import members, write_idx, write_npz
+from tests.conftest import identities
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 

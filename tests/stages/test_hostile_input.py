@@ -25,8 +25,8 @@ from ruamel.yaml import YAML
 from classifier.data.formats import IDX_FILES, MEMBERS, Arrays, read_idx, read_npz
 from classifier.running import parameters
 from stages import download, train
-from tests.conftest import PARAMS
 from tests.classifier.data.test_formats import npy
+from tests.conftest import PARAMS
 
 CAP = 100_000  # bytes of arrays, as the stage would take them from the catalogue
 # The zip as sent, its members, the arrays, and what inflating and parsing need besides.
