@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from dvc.exceptions import DvcException
 from pygit2 import GitError
-from ruamel.yaml.error import YAMLError
 from scmrepo.exceptions import SCMError
+from yaml import YAMLError
 
 from review.escaping import shorten
 from stages.command import one_line

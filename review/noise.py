@@ -16,10 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dvc.dependency.param import ParamsDependency
 from filelock import FileLock
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from review.command import command
 from review.escaping import quote
@@ -28,7 +27,7 @@ from review.revision import METRICS, PARAMS, PROVENANCE, open_repo
 from review.trained import MODEL, leaves, parse_provenance, recipe_of
 from review.verify import load_stages
 from stages import guard, runtime
-from stages.parameters import MOST_BYTES, parse
+from stages.parameters import MOST_BYTES, Loader, parse
 from stages.whole_file import whole_file
 
 RAW = Path("data/raw")
@@ -36,6 +35,12 @@ SOURCE = RAW / "dataset.json"
 RUNS = Path(".dvc/tmp/noise")
 
 LIBRARIES = ("numpy", "keras", "tensorflow")
+
+
+class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    """PyYAML's safe dumper; it quotes each text that our loader and DVC would take for another value, such as 1e5."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 @command("noise", refused=1)
@@ -101,6 +106,11 @@ def identity(document: Mapping[str, Any], paths: list[str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def dump(document: Mapping[str, Any]) -> str:
+    """Write a document that JSON can hold as YAML from which a stage and DVC read the same values."""
+    return str(yaml.dump(dict(document), Dumper=Dumper, sort_keys=False))
+
+
 def _runs(folder: Path, document: Mapping[str, Any], seeds: range, paths: list[str]) -> Iterator[dict[str, Any]]:
     """Yield the seed, the model's MD5, metrics, environment and MD5 of what training read, of a run with each seed."""
     ended = {seed: folder / f"seed-{seed}.json" for seed in seeds}
@@ -152,7 +162,7 @@ def _load(recipe: Path) -> dict[str, Any]:
             document = parse(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         raise FileNotFoundError(f"{recipe}: no such file; it must be a params.yaml") from None
-    except (YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{recipe}: {error}") from None
     match document:
         case {"download": {"dataset": _}, "train": dict()}:
@@ -184,8 +194,7 @@ def _lay_out(folder: Path) -> None:
 
 
 def _run(folder: Path, stage: str, document: Mapping[str, Any]) -> None:
-    with (folder / PARAMS).open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(dict(document), file)
+    (folder / PARAMS).write_text(dump(document), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
     environment[guard.STARTER] = str(os.getpid())
     command = [sys.executable, "-E", "-m", f"stages.{stage}"]

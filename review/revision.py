@@ -16,7 +16,7 @@ import numpy as np
 from dvc.repo import Repo
 from dvc.scm import SCMError
 from pygit2 import GitError
-from ruamel.yaml.error import YAMLError
+from yaml import YAMLError
 
 from review.escaping import quote
 from review.record import NOISE, SPLITS, Record, parse_records

@@ -25,7 +25,7 @@ from dvc.repo.index import Index
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.stage import PipelineStage
 from dvc.utils.strictyaml import YAMLValidationError, validate
-from ruamel.yaml.error import YAMLError
+from yaml import YAMLError
 
 from review.command import command
 from review.escaping import shorten
