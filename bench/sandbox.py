@@ -1,6 +1,5 @@
 """A temporary folder in which to time commands: fresh clones of HEAD, and none of the user's DVC settings."""
 
-import io
 import json
 import os
 import shlex
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
+import yaml
 
 from bench.report import Process
 
@@ -76,20 +75,16 @@ def make_floor(sandbox: Sandbox) -> Path:
 
 def make_twin(sandbox: Sandbox) -> Path:
     """Return one whose pipeline is this one's to the last file and parameter, but each file is a line without text."""
-    yaml = YAML()
-    pipeline = yaml.load((REPOSITORY / "dvc.yaml").read_text())
+    pipeline = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
     outs = set()
     for stage in pipeline["stages"].values():
         written = [next(iter(out)) for kind in ("outs", "metrics") for out in stage.get(kind, [])]
         stage["cmd"] = "; ".join(f"mkdir -p {Path(out).parent}; echo > {out}" for out in written)
         outs |= set(written)
     deps = {dep for stage in pipeline["stages"].values() for dep in stage["deps"]} - outs
-    text = io.StringIO()
-    yaml.dump(pipeline, text)
+    text = yaml.safe_dump(pipeline, sort_keys=False)
     params = (REPOSITORY / "params.yaml").read_text()
-    return _make_repository(
-        sandbox, "twin", {"dvc.yaml": text.getvalue(), "params.yaml": params} | dict.fromkeys(deps, "\n")
-    )
+    return _make_repository(sandbox, "twin", {"dvc.yaml": text, "params.yaml": params} | dict.fromkeys(deps, "\n"))
 
 
 def run_command(sandbox: Sandbox, command: list[str], folder: Path) -> tuple[list[tuple[float, str]], float]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from dvc.exceptions import DvcException
 from pygit2 import GitError
-from ruamel.yaml.error import YAMLError
 from scmrepo.exceptions import SCMError
+from yaml import YAMLError
 
 from classifier.running.command import one_line
 from review.wording.escaping import shorten

@@ -16,16 +16,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dvc.dependency.param import ParamsDependency
 from filelock import FileLock
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from classifier.files.paths import METRICS, MODEL, NOISE, PARAMS, PROVENANCE
 from classifier.files.whole_file import whole_file
 from classifier.model import runtime
 from classifier.running import processes
-from classifier.running.parameters import MOST_BYTES, parse
+from classifier.running.parameters import MOST_BYTES, Loader, parse
 from review.command import command
 from review.results.lock import load_stages
 from review.results.record import LARGEST, SPLITS, keep, listed, parse_record, unlike
@@ -39,6 +38,12 @@ RUNS = Path(".dvc/tmp/noise")
 ROOMS = ("stages", "classifier")  # the code of the stages
 
 LIBRARIES = ("numpy", "keras", "tensorflow")
+
+
+class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    """PyYAML's safe dumper; it quotes each text that our loader and DVC would take for another value, such as 1e5."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 @command("noise", refused=1)
@@ -104,6 +109,11 @@ def identity(document: Mapping[str, Any], paths: list[str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def dump(document: Mapping[str, Any]) -> str:
+    """Write a document that JSON can hold as YAML from which a stage and DVC read the same values."""
+    return str(yaml.dump(dict(document), Dumper=Dumper, sort_keys=False))
+
+
 def _runs(folder: Path, document: Mapping[str, Any], seeds: range, paths: list[str]) -> Iterator[dict[str, Any]]:
     """Yield the seed, the model's MD5, metrics, environment and MD5 of what training read, of a run with each seed."""
     ended = {seed: folder / f"seed-{seed}.json" for seed in seeds}
@@ -155,7 +165,7 @@ def _load(recipe: Path) -> dict[str, Any]:
             document = parse(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         raise FileNotFoundError(f"{recipe}: no such file; it must be a params.yaml") from None
-    except (YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{recipe}: {error}") from None
     match document:
         case {"download": {"dataset": _}, "train": dict()}:
@@ -187,8 +197,7 @@ def _lay_out(folder: Path) -> None:
 
 
 def _run(folder: Path, stage: str, document: Mapping[str, Any]) -> None:
-    with (folder / PARAMS).open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(dict(document), file)
+    (folder / PARAMS).write_text(dump(document), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
     environment[processes.STARTER] = str(os.getpid())
     command = [sys.executable, "-E", "-m", f"stages.{stage}"]

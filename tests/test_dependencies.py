@@ -23,8 +23,7 @@ def imported_distributions() -> set[str]:
                 names |= {alias.name for alias in node.names}
     foreign = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names | ROOMS}
     known = packages_distributions()
-    # ruamel is a namespace that several distributions share
-    return {"ruamel.yaml" if name.startswith("ruamel") else known[name.split(".")[0]][0].lower() for name in foreign}
+    return {known[name.split(".")[0]][0].lower() for name in foreign}
 
 
 def test_every_import_is_declared_and_every_declaration_is_used() -> None:

@@ -14,7 +14,7 @@ from dvc.repo.index import Index
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.stage import PipelineStage
 from dvc.utils.strictyaml import YAMLValidationError, validate
-from ruamel.yaml.error import YAMLError
+from yaml import YAMLError
 
 from classifier.files.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE
 from classifier.running.integrity import UNFINISHED

@@ -16,7 +16,7 @@ import numpy as np
 from dvc.repo import Repo
 from dvc.scm import SCMError
 from pygit2 import GitError
-from ruamel.yaml.error import YAMLError
+from yaml import YAMLError
 
 from classifier.files.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE
 from classifier.running.parameters import MOST_BYTES
