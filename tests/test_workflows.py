@@ -347,3 +347,10 @@ def test_what_is_no_pull_request_or_commit_is_refused(github: GitHub, sha: str, 
     assert done.returncode == 1
     assert done.stderr.startswith("comment: expected the number of a pull request and a commit, got ")
     assert github.pushed() == []
+
+
+def test_the_dev_container_has_the_newest_python_of_the_tests_and_builds_the_environment() -> None:
+    container = json.loads((REPOSITORY / ".devcontainer/devcontainer.json").read_text())
+    newest = DOCUMENTS["test.yml"]["jobs"]["test"]["strategy"]["matrix"]["python"][-1]
+    assert f"/python:1-{newest}-" in container["image"]
+    assert container["postCreateCommand"] == "make setup"
