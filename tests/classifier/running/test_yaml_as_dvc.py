@@ -12,8 +12,8 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from review.noise import dump
 from classifier.running import parameters
+from review.noise import dump
 from stages import train
 
 UNREAD = object()
