@@ -14,6 +14,7 @@ import pytest
 
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
+from tests.test_readme import commands
 
 # Commands of these names say which environment they are of.
 PACKAGE = {
@@ -122,6 +123,33 @@ def test_only_a_python_that_is_named_and_of_another_version_builds_the_environme
     assert python.read_text() == "#!/bin/sh\necho '(3, 10)'\n"
     assert f"installing the locked packages into .venv with {named}\n" in checkout.run("make setup PYTHON=python")
     assert checkout.run(".venv/bin/dvc repro") == f"{checkout.folder / '.venv'} repro\n"
+
+
+@pytest.mark.slow
+def test_an_environment_is_built_from_downloaded_packages_with_no_index(checkout: Clone, tmp_path: Path) -> None:
+    download, install = commands((REPOSITORY / "docs/offline.md").read_text())["Install without an index"]
+    index = tmp_path / "index/small"
+    index.mkdir(parents=True)
+    (wheel,) = (checkout.folder / "wheels").iterdir()
+    shutil.move(wheel, index)
+    (checkout.folder / "wheels").rmdir()
+    (index / "index.html").write_text(f"<a href='{wheel.name}'>{wheel.name}</a>")
+    checkout.replace("requirements.txt", "--no-index\n--find-links wheels\n", "")
+    checkout.run("git init -q")
+    checkout.commit("A checkout that needs an index")
+    assert checkout.attempt("make setup", PYTHON=sys.executable, PIP_RETRIES="0").returncode != 0
+
+    checkout.run(download, PIP_INDEX_URL=index.parent.as_uri())
+    shutil.rmtree(index.parent)
+    checkout.run(install, PYTHON=sys.executable)
+    assert checkout.run(".venv/bin/dvc") == f"{checkout.folder / '.venv'}\n"
+
+    (wheel,) = (checkout.folder / "wheels").iterdir()
+    wheel.write_bytes(wheel.read_bytes() + b"!")
+    shutil.rmtree(checkout.folder / ".venv")
+    done = checkout.attempt(install, PYTHON=sys.executable)
+    assert done.returncode != 0
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
 
 
 @pytest.mark.parametrize("target", ["repro", "report", "test", "faults", "bench"])

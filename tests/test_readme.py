@@ -1,42 +1,90 @@
-"""The commands of README's review, as they stand, on the embedded digits."""
+"""The commands of README, typed as they stand, on the embedded digits and without a network."""
 
 import re
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.slow
+TWO_COMMANDS, REVIEW, SHARING, PARAMETERS = (
+    "Two commands",
+    "Reviewing a change",
+    "Sharing data",
+    "Parameters and recipes",
+)
+READER = {
+    "GIT_AUTHOR_NAME": "Reader",
+    "GIT_AUTHOR_EMAIL": "reader@example.org",
+    "GIT_COMMITTER_NAME": "Reader",
+    "GIT_COMMITTER_EMAIL": "reader@example.org",
+}
 
 
-def commands(section: str) -> list[str]:
-    """The lines of a section of README.md that a reader types: those after a dollar sign."""
-    text = (REPOSITORY / "README.md").read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
-    return re.findall(r"(?m)^    \$ (.+)$", text)
+def commands(markdown: str) -> dict[str, list[str]]:
+    """The lines to type, by section: all of a `sh` block, and of a `console` block those after a dollar sign."""
+    typed: dict[str, list[str]] = {}
+    section, heading = "", False
+    for token in MarkdownIt().parse(markdown):
+        if heading:
+            section = token.content
+        heading = token.type == "heading_open"
+        if token.type in ("fence", "code_block"):
+            assert token.info in ("sh", "console", "text"), f"a block says what it is: {token.content}"
+            form = {"sh": "(.+)", "console": r"\$ (.+)", "text": "(?!)"}[token.info]
+            if lines := re.findall(rf"(?m)^{form}$", token.content):
+                typed.setdefault(section, []).extend(lines)
+    return typed
+
+
+def in_readme(section: str) -> list[str]:
+    return commands((REPOSITORY / "README.md").read_text())[section]
 
 
 @pytest.fixture
 def reader(clone: Clone) -> Clone:
-    """A clone as its reader has it: with the results of two epochs, where the branch under review has one."""
-    reader = clone
+    """A clone as its reader has it, with the environment of these tests for its own."""
+    (clone.folder / ".venv").symlink_to(sys.prefix)
+    clone.environment |= READER
+    return clone
+
+
+def test_commands_are_those_of_shell_blocks_and_after_dollar_signs() -> None:
+    markdown = "# One\n```sh\na b\nc\n```\n## Two\n```console\n$ d\nprinted\n$ e\n```\n```text\n$ f\n```\n"
+    assert commands(markdown) == {"One": ["a b", "c"], "Two": ["d", "e"]}
+
+
+def test_every_section_of_readme_with_commands_is_typed_here() -> None:
+    assert list(commands((REPOSITORY / "README.md").read_text())) == [TWO_COMMANDS, REVIEW, SHARING, PARAMETERS]
+
+
+@pytest.mark.slow
+def test_the_two_commands_run_and_a_copy_of_mnist_is_asked_for_by_name(reader: Clone) -> None:
+    repro, test, enter, mirror = in_readme(TWO_COMMANDS)
+    assert "test.accuracy" in reader.run(repro)
+    reader.environment["PYTEST_ADDOPTS"] = "-k the_licence"  # all tests would type this again
+    assert "1 passed" in reader.run(test)
+    assert reader.run(f"{enter}\nwhich dvc") == f"{sys.prefix}/bin/dvc\n"
+    copy = reader.folder.parent / "Downloads/mnist.npz"
+    copy.parent.mkdir(exist_ok=True)
+    np.savez(copy, **{name: np.zeros((2, 28, 28), np.uint8) for name in ("x_train", "y_train", "x_test", "y_test")})
+    done = reader.attempt(mirror)
+    assert done.returncode != 0
+    assert f"download: {copy}: " in done.stderr
+
+
+@pytest.mark.slow
+def test_the_review_in_readme_runs_as_it_stands(reader: Clone) -> None:
     reader.set("train.epochs", 2)
     reader.set("download.dataset", "mnist-5k")
     reader.run("dvc repro")
     reader.commit("Results on the embedded digits")
-    reader.run("mkdir .venv && git hash-object requirements.txt > .venv/installed")  # whose packages run this test
-    reader.environment |= {
-        "SEEDS": "2",  # `make noise` takes five, and 3 minutes
-        "GIT_AUTHOR_NAME": "Reader",
-        "GIT_AUTHOR_EMAIL": "reader@example.org",
-        "GIT_COMMITTER_NAME": "Reader",
-        "GIT_COMMITTER_EMAIL": "reader@example.org",
-    }
-    return reader
-
-
-def test_the_review_in_readme_runs_as_it_stands(reader: Clone) -> None:
-    typed = commands("Reviewing a change")
+    reader.environment["SEEDS"] = "2"  # `make noise` takes five, and 3 minutes
+    typed = in_readme(REVIEW)
     output = {command: reader.run(command) for command in typed}
     words = " ".join(typed)
     for needed in ("git checkout -b", "dvc repro", "git commit", "dvc metrics diff", "make noise", "git merge"):
@@ -49,3 +97,44 @@ def test_the_review_in_readme_runs_as_it_stands(reader: Clone) -> None:
     assert "-> report (learning_curves.png, " in output["make report BASE=main"]
     assert "data:image/png;base64," in reader.read("report/report.html")
     assert reader.run("git log -1 --format=%s main") == reader.run("git log -1 --format=%s one-epoch")
+
+
+@pytest.mark.slow
+def test_data_are_shared_through_a_folder_and_a_damaged_file_is_refused(reader: Clone, tmp_path: Path) -> None:
+    *share, pull = in_readme(SHARING)
+    home = tmp_path / "home"  # where the folder is
+    home.mkdir()
+
+    def colleague(name: str) -> Clone:
+        clone = Clone(tmp_path / name)
+        reader.run(f"git clone -q --no-local . {clone.folder}")
+        clone.environment["HOME"] = str(home)
+        return clone
+
+    reader.environment["HOME"] = str(home)
+    for command in share:
+        reader.run(command)
+    one = colleague("one")
+    one.run(pull)
+    for path in ("models/model.keras", "data/processed/train_images.npy"):
+        assert (one.folder / path).read_bytes() == (reader.folder / path).read_bytes()
+    assert one.run("dvc status") == "Data and pipelines are up to date.\n"
+
+    model = (reader.folder / "models/model.keras").read_bytes()
+    (stored,) = (path for path in home.rglob("*") if path.is_file() and path.read_bytes() == model)
+    stored.chmod(0o644)
+    stored.write_bytes(model[:-1] + b"!")
+    other = colleague("other")
+    done = other.attempt(pull)
+    assert done.returncode != 0
+    assert "models/model.keras" in done.stderr
+    assert not (other.folder / "models/model.keras").exists()
+
+
+@pytest.mark.slow
+def test_experiments_and_recipes_run_and_the_default_comes_back(reader: Clone) -> None:
+    default = reader.read("params.yaml")
+    output = {command: reader.run(command) for command in in_readme(PARAMETERS)}
+    assert "larger-batches" in output["dvc exp show --only-changed"]
+    assert reader.ran(output["dvc repro"])[-2:] == ["train", "evaluate"]
+    assert reader.read("params.yaml") == default

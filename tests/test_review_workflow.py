@@ -29,7 +29,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """On main, base: this project's review, with small results whose lock is true."""
     origin = Repository(tmp_path_factory.mktemp("origin") / "project")
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("review", "stages"):
+    for name in ("classifier", "review"):
         shutil.copytree(REPOSITORY / name, origin.folder / name, ignore=ignored)
     (origin.folder / ".dvc").mkdir()
     for name in (".dvc/config", "Makefile", "requirements.txt"):
@@ -102,7 +102,7 @@ def test_a_pull_request_whose_own_review_says_true_does_not_pass_and_nothing_of_
 ) -> None:
     mark = tmp_path / "was-run"
     origin.write(validation=set(), test=set(range(10)), epochs=9)  # which dvc.lock does not know of
-    for path in ("review/__init__.py", "review/verify.py", "review/report.py", "stages/__init__.py"):
+    for path in ("review/__init__.py", "review/verify.py", "review/report.py", "classifier/__init__.py"):
         origin.put(path, LIAR.format(mark=mark))
     origin.put("Makefile", f"$(shell touch {mark})\nsetup report:\n\ttouch {mark}\n")
     origin.put("sitecustomize.py", LIAR.format(mark=mark))

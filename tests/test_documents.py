@@ -1,0 +1,174 @@
+"""The documents against what they are about: their links, the commands they name, the licence and the model card."""
+
+import csv
+import hashlib
+import importlib.util
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from review.results.record import is_of, parse_record
+from review.results.revision import Results, load
+from review.results.trained import recipe_of
+from tests.conftest import REPOSITORY
+
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "bench/README.md",
+    *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")),
+]
+CARD = "docs/model-card.md"
+
+# Of https://www.apache.org/licenses/LICENSE-2.0.txt
+APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+
+
+def links(markdown: str) -> Iterator[str]:
+    """Yield the target of each link and picture."""
+    for block in MarkdownIt().enable("table").parse(markdown):
+        for token in block.children or []:
+            if target := token.attrGet("href") or token.attrGet("src"):
+                yield str(target)
+
+
+def anchors(markdown: str) -> set[str]:
+    """The anchors that GitHub gives to the headings."""
+    headings = re.findall(r"(?m)^#+ (.+)$", markdown)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def missing(document: Path) -> list[str]:
+    """The relative links that lead to no file, or to no heading of it."""
+    found = []
+    for link in links(document.read_text()):
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        if "://" not in link and (
+            not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8")))
+        ):
+            found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_relative_link_leads_to_a_file_and_a_heading(name: str) -> None:
+    assert missing(REPOSITORY / name) == []
+
+
+def test_a_link_to_no_file_or_no_heading_is_found(tmp_path: Path) -> None:
+    text = "# A heading\n[a](#a-heading) [b](#none) [c](gone.md) ![d](gone.png)\n\n| |\n| - |\n| [e](gone.csv) |\n"
+    (tmp_path / "page.md").write_text(text)
+    assert missing(tmp_path / "page.md") == ["#none", "gone.md", "gone.png", "gone.csv"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_make_target_and_module_that_is_named_exists(name: str) -> None:
+    text = (REPOSITORY / name).read_text()
+    targets = set(re.findall(r"(?m)^([a-z]+):", (REPOSITORY / "Makefile").read_text()))
+    assert set(re.findall(r"(?:`|^|=\S+ )make ([a-z]+)", text, re.MULTILINE)) <= targets
+    modules = set(re.findall(r"python -m ([a-z_.]+)", text))
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
+
+
+def test_readme_is_short_enough_to_read() -> None:
+    assert len((REPOSITORY / "README.md").read_text().split()) <= 1_800
+
+
+def test_the_licence_is_the_unmodified_text_that_pyproject_names() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert (project["license"], project["license-files"]) == ("Apache-2.0", ["LICENSE"])
+    assert hashlib.sha256((REPOSITORY / "LICENSE").read_bytes()).hexdigest() == APACHE_2
+
+
+def committed(path: str) -> str:
+    """A file as HEAD has it: a run on another machine or on a stand-in may have changed it in the folder."""
+    return subprocess.run(
+        ["git", "show", f"HEAD:{path}"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture
+def results(monkeypatch: pytest.MonkeyPatch) -> Results:
+    """What HEAD says of its model."""
+    monkeypatch.chdir(REPOSITORY)
+    return load("HEAD")
+
+
+def over_seeds(results: Results) -> dict[str, str]:
+    """Accuracy over seeds by split, as documents write it, or nothing if the committed recipe was not measured."""
+    measured = [record for record in results.noise if record.runs and is_of(record, results)]
+    spreads = {split: record.spread(split) for record in measured for split in ("validation", "test")}
+    return {
+        split: f"{spread.mean:.4f} ± {spread.standard_deviation:.4f}" for split, spread in spreads.items() if spread
+    }
+
+
+def statements(results: Results, digits: str) -> list[str]:
+    """What the model card has to say; `digits` is the text of evaluation/per_digit.csv."""
+    metrics, parameters, environment = results.metrics, results.parameters, results.environment
+    validation, test = (results.predictions[split] for split in ("validation", "test"))
+    misread = [(split.actual != split.predicted).sum() for split in (validation, test)]
+    worst = min(csv.DictReader(digits.splitlines()), key=lambda row: float(row["recall"]))
+    said = [
+        f"the MD5 `{results.model}`",
+        f"MNIST (`{results.dataset}`)",
+        f"{results.train_images:,} of the training images train the model and {len(validation.actual):,} validate",
+        f"| validation ({len(validation.actual):,} images) | test ({len(test.actual):,} images) |",
+        f"{parameters['train.epochs']} epochs, batches of {parameters['train.batch_size']},",
+        f"a {parameters['train.schedule']} schedule",
+        f"a largest learning rate of {parameters['train.learning_rate']},",
+        f"label smoothing of {parameters['train.label_smoothing']},",
+        f"random shifts of up to {parameters['train.shift']} pixel.",
+        f"seed {parameters['train.seed']} in `{environment['precision']}`,",
+        f"on {environment['threads']} threads and {environment['gpus']} GPUs, with kernels `{environment['kernels']}`,",
+        f"TensorFlow {environment['versions.tensorflow']}, Keras {environment['versions.keras']} "
+        f"and NumPy {environment['versions.numpy']}",
+        f"| accuracy of the committed model | {metrics['validation.accuracy']:.4f} | {metrics['test.accuracy']:.4f} |",
+        f"| misread images | {misread[0]} | {misread[1]} |",
+        f"| cross-entropy (nats) | {metrics['validation.loss']:.4f} | {metrics['test.loss']:.4f} |",
+        f"the digit {worst['digit']}: {float(worst['recall']):.4f}",
+    ]
+    if seeds := over_seeds(results):
+        said.append(f"standard deviation | {seeds['validation']} | {seeds['test']} |")
+    return said
+
+
+def test_the_model_card_has_the_figures_of_the_committed_results(results: Results) -> None:
+    card = " ".join(committed(CARD).split())
+    assert [said for said in statements(results, committed("evaluation/per_digit.csv")) if said not in card] == []
+
+
+def test_readme_begins_with_the_accuracy_of_the_committed_recipe(results: Results) -> None:
+    readme = " ".join(committed("README.md").split())
+    for split, accuracy in over_seeds(results).items():
+        assert f"{split} accuracy {accuracy}" in readme.replace("Test", "test")
+    assert f"test accuracy {results.metrics['test.accuracy']:.4f}." in readme
+
+
+def test_a_new_measurement_changes_what_the_documents_have_to_say(results: Results) -> None:
+    def run(seed: int, accuracy: float) -> dict[str, Any]:
+        split = {"accuracy": accuracy, "loss": 0.1}
+        return {"seed": seed, "model": "0" * 32, "validation": split, "test": {**split, "accuracy": accuracy / 2}}
+
+    record = parse_record(
+        {
+            "dataset": results.dataset,
+            "parameters": recipe_of(results.parameters),
+            "environment": {},
+            "training": {"train.py": "0" * 32},
+            "seeds": [run(0, 0.5), run(1, 0.7)],
+        },
+        "record",
+    )
+    changed = replace(results, noise=[record])
+    assert over_seeds(changed) == {"validation": "0.6000 ± 0.1414", "test": "0.3000 ± 0.0707"}
+    rows = statements(changed, committed("evaluation/per_digit.csv"))
+    assert "standard deviation | 0.6000 ± 0.1414 | 0.3000 ± 0.0707 |" in rows
