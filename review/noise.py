@@ -24,7 +24,7 @@ from classifier.files.paths import METRICS, MODEL, NOISE, PARAMS, PROVENANCE
 from classifier.files.whole_file import whole_file
 from classifier.model import runtime
 from classifier.running import processes
-from classifier.running.parameters import MOST_BYTES, Loader, parse
+from classifier.running.yaml_values import MOST_BYTES, Loader, parse
 from review.command import command
 from review.results.lock import load_stages
 from review.results.record import LARGEST, SPLITS, keep, listed, parse_record, unlike

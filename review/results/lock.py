@@ -18,7 +18,7 @@ from yaml import YAMLError
 
 from classifier.files.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE
 from classifier.running.integrity import UNFINISHED
-from classifier.running.parameters import MOST_BYTES, parse
+from classifier.running.yaml_values import MOST_BYTES, parse
 from review.results.record import contradiction, is_of, parse_records
 from review.results.revision import MALFORMED, MOST, check_object, load_trained, read
 from review.results.trained import leaves

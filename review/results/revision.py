@@ -19,7 +19,7 @@ from pygit2 import GitError
 from yaml import YAMLError
 
 from classifier.files.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE
-from classifier.running.parameters import MOST_BYTES
+from classifier.running.yaml_values import MOST_BYTES
 from review.results.record import SPLITS, Record, parse_records
 from review.results.trained import Trained, brief, parse_lock, parse_metrics, parse_parameters, parse_provenance
 from review.wording.escaping import quote

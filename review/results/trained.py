@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classifier.files.paths import MODEL
-from classifier.running.parameters import parse
+from classifier.running.yaml_values import parse
 
 MOST_KEY = 200  # characters of a dotted key
 

@@ -12,7 +12,7 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.running import parameters
+from classifier.running import yaml_values
 from review.noise import dump
 from stages import train
 
@@ -30,7 +30,7 @@ def read_as_dvc(content: bytes) -> Any:
 
 def read(content: bytes) -> Any:
     try:
-        return parameters.parse(content) or {}  # as DVC, for which an empty document is {}
+        return yaml_values.parse(content) or {}  # as DVC, for which an empty document is {}
     except (yaml.YAMLError, ValueError):
         return UNREAD
 
