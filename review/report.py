@@ -1,6 +1,6 @@
 """Write what changed from one revision to another as a folder for reviewers: report.md, its pictures, and report.html.
 
-The words and tables are those of review.compare, and review.verify says whether dvc.lock of head is true. The pictures
+The words and tables are those of review.compare, and review.verify says whether dvc.lock of head matches. The pictures
 are learning curves of both sides, and confusion matrices of the split that decided.
 """
 
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def render(comparison: Comparison, lock: str) -> dict[str, bytes]:
-    """Return the files of the report by name; `lock` is the Markdown that says whether head's dvc.lock is true."""
+    """Return the files of the report by name; `lock` is the Markdown that says whether head's dvc.lock matches."""
     verdict, _, rest = as_markdown(comparison).partition("\n\n")
     base, head, split = comparison.base, comparison.head, comparison.decided_by
     blocks, pictures = [verdict, lock, rest], {}
@@ -73,7 +73,7 @@ def render(comparison: Comparison, lock: str) -> dict[str, bytes]:
 
 
 def check_lock(revision: str | None) -> str:
-    """Say in Markdown whether dvc.lock of a revision, or of this folder, is true, and of each false stage why."""
+    """Say in Markdown whether dvc.lock of a revision, or of this folder, matches each stage, and if not, why."""
     try:
         with open_repo(revision) as repo:
             findings = dict(check(repo))
@@ -83,11 +83,16 @@ def check_lock(revision: str | None) -> str:
         return f"**`{LOCK}` of head cannot be checked:** {quote(message)}"
     false = [f"- {quote(name)}: {', '.join(map(quote, reasons))}" for name, reasons in findings.items() if reasons]
     if false:
-        lines = [f"**`{LOCK}` of head is not true of {len(false)} of {len(findings)} stages:**", "", *false]
+        lines = [f"**`{LOCK}` of head does not match {len(false)} of {len(findings)} stages:**", "", *false]
     else:
-        lines = [f"`{LOCK}` of head is true: the results belong to the code, the parameters and the data beside them."]
+        lines = [f"`{LOCK}` of head matches: the results belong to the code, the parameters and the data beside them."]
     if noise:
-        lines += ["", "**The measured noise of head is not true:**", "", *(f"- {quote(reason)}" for reason in noise)]
+        lines += [
+            "",
+            "**The measured noise of head contradicts the results:**",
+            "",
+            *(f"- {quote(reason)}" for reason in noise),
+        ]
     return "\n".join(lines)
 
 

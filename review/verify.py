@@ -23,7 +23,7 @@ from review.wording.escaping import shorten
 
 @command("verify", refused=1)
 def main(arguments: list[str] | None = None) -> int:
-    """Print a line a stage, and return 0 if all of dvc.lock is true and the measured noise may be, else 1."""
+    """Print a line a stage; return 0 if dvc.lock matches them all and the measured noise is possible, else 1."""
     parser = argparse.ArgumentParser(prog="python -m review.verify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("revision", nargs="?", help="a commit, branch or tag; without it, the files in this folder")
     revision = parser.parse_args(arguments).revision
@@ -32,9 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         noise = check_noise(repo, revision)
     for name, reasons in [*findings.items(), *([("seed noise", noise)] if noise else [])]:
         told = [shorten(printable(text)) for text in (name, *reasons)]
-        print(f"verify: {told[0]}: {'; '.join(told[1:]) or 'true'}")
+        print(f"verify: {told[0]}: {'; '.join(told[1:]) or 'matches'}")
     false = sum(bool(reasons) for reasons in findings.values())
-    verdict = f"is not true of {false} of" if false else "is true of all"
+    verdict = f"does not match {false} of" if false else "matches all"
     print(f"verify: {LOCK} of {printable(revision or 'this folder')} {verdict} {len(findings)} stages")
     return 1 if false or noise else 0
 

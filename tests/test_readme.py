@@ -91,8 +91,8 @@ def test_the_review_in_readme_runs_as_it_stands(reader: Clone) -> None:
         assert needed in words
     assert "train.epochs" in output["dvc params diff main"]
     assert "test.accuracy" in output["dvc metrics diff main"]
-    assert "is true of all 4 stages" in output["python -m review.verify"]
-    assert "seeds: the noise measured for head stands in for base" in output["python -m review.compare main"]
+    assert "matches all 4 stages" in output["python -m review.verify"]
+    assert "seeds: the noise measured for head is used for base too" in output["python -m review.compare main"]
     assert "verdict: this folder" in output["python -m review.compare main"]
     assert "-> report (learning_curves.png, " in output["make report BASE=main"]
     assert "data:image/png;base64," in reader.read("report/report.html")

@@ -21,7 +21,7 @@ PIPELINE = "stages:\n  train:\n    cmd: echo 1\n    params:\n    - train\n"
 LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: echo 1\n    params:\n      params.yaml:\n"
 LOCK += "        train:\n          epochs: 5\n          filters: [32, 64]\n"
 
-LIAR = "from pathlib import Path\nPath('{mark}').touch()\nprint('verify: dvc.lock is true')\nmain = lambda *_: 0\n"
+LIAR = "from pathlib import Path\nPath('{mark}').touch()\nprint('verify: dvc.lock matches')\nmain = lambda *_: 0\n"
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_a_pull_request_whose_own_review_says_true_does_not_pass_and_nothing_of_
     output, summary, printed = report(origin, pull_request(origin), tmp_path)
     assert output == "lock=false\n"
     assert "verify: train: changed parameter train.epochs: 5 -> 9\n" in printed
-    assert "is not true of 1 of 1 stages" in summary
+    assert "does not match 1 of 1 stages" in summary
     assert not mark.exists()
 
 

@@ -214,7 +214,7 @@ def test_the_check_passes_only_if_all_that_it_needs_succeeded() -> None:
         (
             "echo 'report: no split in common' >&2; echo 'make: *** Error 2' >&2; exit 2",
             0,
-            "    report: no split in common\n    verify: train: true\n",
+            "    report: no split in common\n    verify: train: matches\n",
         ),
         ("echo Traceback >&2; exit 2", 1, None),
     ],
@@ -224,7 +224,7 @@ def test_what_does_not_compare_is_reported_in_one_line_and_what_breaks_fails_the
 ) -> None:
     (tmp_path / "make").write_text(f'#!/bin/sh\necho "$@" > asked\n{make}\n')
     (tmp_path / "make").chmod(0o755)
-    (tmp_path / "verify.txt").write_text("verify: train: true\n")
+    (tmp_path / "verify.txt").write_text("verify: train: matches\n")
     (script,) = [step["run"] for step in REVIEW["jobs"]["report"]["steps"] if "make report" in step.get("run", "")]
     environment = {
         "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",

@@ -39,7 +39,7 @@ def tables(comparison: Comparison) -> Iterator[Table]:
         ["accuracy of base (95 % interval)", *(interval(split.base) for split in splits)],
         ["accuracy of head (95 % interval)", *(interval(split.head) for split in splits)],
         ["difference", *(f"{split.difference:+.4f}" for split in splits)],
-        ["smallest difference that could have shown", *(smallest(split) for split in splits)],
+        ["smallest difference that can be detected", *(smallest(split) for split in splits)],
         ["images that only base gets right", *(f"{split.only_base:,}" for split in splits)],
         ["images that only head gets right", *(f"{split.only_head:,}" for split in splits)],
         ["McNemar's exact test", *(p_value(split.p) for split in splits)],
@@ -59,17 +59,17 @@ def explain(split: str, paired: Paired) -> str:
     if not paired.only_base + paired.only_head:
         return f"{split}: cannot be told apart: base and head get the same images right"
     counts = f"head alone gets {paired.only_head:,} images right and base alone {paired.only_base:,}"
-    luck, limit = ("rarely does", "below") if paired.p < ALPHA else ("may well do", "not below")
-    reason = f"which luck {luck} to equally good models ({p_value(paired.p)}, {limit} {ALPHA})"
+    found, limit = ("rare", "below") if paired.p < ALPHA else ("common", "not below")
+    reason = f"a split this uneven is {found} between equally good models ({p_value(paired.p)}, {limit} {ALPHA})"
     if paired.smallest_difference is None:
-        least = "so few images could not have shown any difference"
+        least = "so few images cannot show any difference"
     else:
-        least = f"a difference in accuracy below {smallest(paired)} could not have shown"
-    return f"{split}: {judge(paired)}: {counts}, {reason}; {least}{explain_seeds(paired)}"
+        least = f"differences in accuracy below {smallest(paired)} cannot be detected"
+    return f"{split}: {judge(paired)}: {counts}; {reason}; {least}{explain_seeds(paired)}"
 
 
 def reasons(comparison: Comparison) -> list[str]:
-    """Return why the verdict is what it is, in a line for each split, and what it does not know."""
+    """Return the reasons for the verdict, a line for each split, and a caution where the seeds were not measured."""
     seeds = comparison.splits[comparison.decided_by].seeds
     unknown = [] if seeds and seeds.p is not None else [CAUTION]
     return [*(explain(*each) for each in comparison.splits.items()), *unknown]

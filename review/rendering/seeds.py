@@ -1,4 +1,4 @@
-"""What is said of the luck of the seed: whether it was measured, and what it makes of the difference."""
+"""Sentences about the noise of the seed: whether it was measured, and how large the difference is beside it."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,36 +10,36 @@ from review.wording.escaping import quote
 from review.wording.notation import p_value, spread
 
 CAUTION = (
-    "This is about two trained models: another seed moves accuracy as well, and by how much is not known here; "
+    "This compares two trained models. Another seed changes the accuracy too; by how much was not measured here: "
     "`make noise` measures it"
 )
 
 
 def seed_fact(comparison: Comparison) -> str:
-    """Say in one line of which side's recipe the noise of a seed was measured, and where."""
+    """Say in one line for which side the noise of the seed was measured, and where."""
     base, head = comparison.base, comparison.head
     of_base, of_head = measured(base, head)
     if of_base and of_head:
-        fact = "one recipe, whose noise was measured" if of_base is of_head else "the noise of both was measured"
+        fact = "the noise of their one recipe was measured" if of_base is of_head else "the noise of both was measured"
     elif of_base:
-        fact = f"the noise measured for base stands in for head{_why_not(head, [*head.noise, *base.noise], of_base)}"
+        fact = f"the noise measured for base is used for head too{_why_not(head, [*head.noise, *base.noise], of_base)}"
     elif of_head:
-        fact = f"the noise measured for head stands in for base{_why_not(base, base.noise, of_head)}"
+        fact = f"the noise measured for head is used for base too{_why_not(base, base.noise, of_head)}"
     else:
         kept = [*head.noise, *base.noise]
         record = next((each for each in kept if is_of(each, head)), kept[0] if kept else None)
         state = f"is stale: {stale(record, head)}" if record else "was not measured"
-        fact = f"the noise of a seed {state}, so the verdict knows of the luck of the images alone"
+        fact = f"the noise of a seed {state}, so the verdict takes only the choice of images into account"
     places = [("base", base, of_base), ("head", head, of_head)]
     return "".join([f"seeds: {fact}", *(_where(*place) for place in places)])
 
 
 def _why_not(side: Results, kept: Sequence[Record], stand_in: Record) -> str:
-    """Say why what was measured does not hold for a side: best of its own recipe, else of the one that stands in."""
+    """Say why no record holds for a side: one of its own recipe where there is one, else the one that is used."""
     record = next((each for each in kept if is_of(each, side)), stand_in)
     reason = stale(record, side)
     told = f", for which it is stale ({reason})" if reason else ", whose own file has none"
-    return f"{told}; `make noise` measures that as well"
+    return f"{told}; `make noise` there measures its own"
 
 
 def _where(label: str, side: Results, record: Record | None) -> str:
@@ -75,23 +75,23 @@ def seed_rows(splits: Sequence[Paired]) -> list[list[str]]:
 
 
 def explain_seeds(paired: Paired) -> str:
-    """Say what seeds make of the difference in one split, to be added to why its verdict is what it is."""
+    """Compare the difference in one split with the noise of the seed, in a clause for the end of a sentence."""
     seeds = paired.seeds
     if seeds is None:
         return ""
     if seeds.p is None:
         return (
-            "; the seeds of a recipe all reach the same accuracy, so how far two of them may differ is not known: "
+            "; all seeds of a recipe reach the same accuracy, so the difference between two seeds cannot be estimated: "
             "`make noise SEEDS=10` measures more"
         )
     if seeds.of == "runs":
-        where = "inside" if seeds.p >= ALPHA else "outside"
+        where = "within" if seeds.p >= ALPHA else "beyond"
         return (
-            f"; the difference of {seeds.difference:+.4f} is {where} one seed's noise, which divides two runs of one "
-            f"recipe by up to {seeds.limit:.4f} ({p_value(seeds.p)})"
+            f"; two runs of one recipe differ by up to {seeds.limit:.4f} through the seed alone, and the difference of "
+            f"{seeds.difference:+.4f} is {where} that ({p_value(seeds.p)})"
         )
-    apart = "rarely" if seeds.p < ALPHA else "may well"
+    found = "rare" if seeds.p < ALPHA else "common"
     return (
-        f"; over {seeds.base.n} and {seeds.head.n} seeds the means differ by {seeds.difference:+.4f}, as those of "
-        f"equally good recipes {apart} do ({p_value(seeds.p)})"
+        f"; over {seeds.base.n} and {seeds.head.n} seeds the means differ by {seeds.difference:+.4f}; a difference "
+        f"this large is {found} between equally good recipes ({p_value(seeds.p)})"
     )

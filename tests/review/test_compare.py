@@ -54,7 +54,7 @@ def test_two_branches_are_compared_in_full(repository: Repository, compare: Comp
         == f"""\
 base: `main` ({commits[0]}), trained on 200 images of `mnist`
 head: `better` ({commits[1]}), trained on 200 images of `mnist`
-seeds: the noise of a seed was not measured, so the verdict knows of the luck of the images alone
+seeds: the noise of a seed was not measured, so the verdict takes only the choice of images into account
 
 parameter     base  head
 train.epochs     5     8
@@ -65,15 +65,15 @@ test.errors            10      3          -7
 validation.accuracy  0.75  0.975      +0.225
 validation.errors      10      1          -9
 
-same images, paired                                       validation                       test
-images                                                            40                         40
-accuracy of base (95 % interval)           0.7500 (0.5981 to 0.8581)  0.7500 (0.5981 to 0.8581)
-accuracy of head (95 % interval)           0.9750 (0.8712 to 0.9956)  0.9250 (0.8014 to 0.9742)
-difference                                                   +0.2250                    +0.1750
-smallest difference that could have shown                     0.1750                     0.1750
-images that only base gets right                                   0                          1
-images that only head gets right                                   9                          8
-McNemar's exact test                                      p = 0.0039                 p = 0.0391
+same images, paired                                      validation                       test
+images                                                           40                         40
+accuracy of base (95 % interval)          0.7500 (0.5981 to 0.8581)  0.7500 (0.5981 to 0.8581)
+accuracy of head (95 % interval)          0.9750 (0.8712 to 0.9956)  0.9250 (0.8014 to 0.9742)
+difference                                                  +0.2250                    +0.1750
+smallest difference that can be detected                     0.1750                     0.1750
+images that only base gets right                                  0                          1
+images that only head gets right                                  9                          8
+McNemar's exact test                                     p = 0.0039                 p = 0.0391
 
 digit (+ only head is right, - only base is)  validation   test
 1                                                  +1 -0  +0 -0
@@ -86,11 +86,11 @@ digit (+ only head is right, - only base is)  validation   test
 8                                                  +1 -0  +1 -0
 9                                                  +1 -0  +1 -1
 
-validation: better: head alone gets 9 images right and base alone 0, which luck rarely does to equally good models \
-(p = 0.0039, below 0.05); a difference in accuracy below 0.1750 could not have shown
-test: better: head alone gets 8 images right and base alone 1, which luck rarely does to equally good models \
-(p = 0.0391, below 0.05); a difference in accuracy below 0.1750 could not have shown
-This is about two trained models: another seed moves accuracy as well, and by how much is not known here; \
+validation: better: head alone gets 9 images right and base alone 0; a split this uneven is rare between equally good \
+models (p = 0.0039, below 0.05); differences in accuracy below 0.1750 cannot be detected
+test: better: head alone gets 8 images right and base alone 1; a split this uneven is rare between equally good \
+models (p = 0.0391, below 0.05); differences in accuracy below 0.1750 cannot be detected
+This compares two trained models. Another seed changes the accuracy too; by how much was not measured here: \
 `make noise` measures it
 
 verdict: `better` is better than `main`, by validation
@@ -113,11 +113,11 @@ def test_a_difference_inside_one_seeds_noise_is_none(repository: Repository, com
     keep(repository, record(*WIDE))
     repository.branch("better", validation={0}, test={0, 1, 39})
     _, text = compare("main", "better")
-    assert "seeds: one recipe, whose noise was measured\n" in text
+    assert "seeds: the noise of their one recipe was measured\n" in text
     assert "validation: cannot be told apart: head alone gets 9 images right" in text
     assert (
-        "; the difference of +0.2250 is inside one seed's noise, which divides two runs of one recipe by up to 0.4390 "
-        "(p = 0.2278)" in text
+        "; two runs of one recipe differ by up to 0.4390 through the seed alone, and the difference of +0.2250 is "
+        "within that (p = 0.2278)" in text
     )
     assert "accuracy over seeds of one recipe, mean ± deviation (n)" in text
     assert "largest difference between two of its runs" in text
@@ -132,7 +132,7 @@ def test_a_difference_outside_one_seeds_noise_is_one(repository: Repository, com
     repository.branch("better", validation={0})
     status, text = compare("main", "better", "--fail-if", "not-better")
     assert status == 0
-    assert "is outside one seed's noise" in text
+    assert "is beyond that (p" in text
     assert "verdict: `better` is better than `main`, by validation" in text
 
 
@@ -143,8 +143,8 @@ def test_the_noise_of_one_recipe_stands_in_for_another_and_is_called_stale(
     repository.branch("longer", validation={0}, epochs=8)
     _, text = compare("main", "longer")
     assert (
-        "seeds: the noise measured for base stands in for head, for which it is stale (it was measured at "
-        "`train.epochs` 5); `make noise` measures that as well\n" in text
+        "seeds: the noise measured for base is used for head too, for which it is stale (it was measured at "
+        "`train.epochs` 5); `make noise` there measures its own\n" in text
     )
     assert "verdict: `longer` and `main` cannot be told apart" in text
 
@@ -176,7 +176,7 @@ def test_noise_that_belongs_to_neither_recipe_is_not_used(repository: Repository
         keep(repository, kept)
         repository.branch("better", validation={0})
         _, text = compare("main", "better")
-        assert f"seeds: the noise of a seed is stale: {why}, so the verdict knows of the luck of the images" in text
+        assert f"seeds: the noise of a seed is stale: {why}, so the verdict takes only the choice of images" in text
         assert "verdict: `better` is better than `main`" in text
         assert "`make noise` measures it" in text
 
@@ -200,7 +200,7 @@ def test_what_a_branch_writes_changes_nothing_of_what_base_measured(repository: 
     keep(repository, record(*FORGED))
     status, text = compare("main", "worse", "--fail-if", "worse")
     assert status == 1
-    assert "seeds: one recipe, whose noise was measured\n" in text
+    assert "seeds: the noise of their one recipe was measured\n" in text
     assert "0.7500 ± 0.0071 (5)" in text
 
 
@@ -227,8 +227,8 @@ def test_what_head_alone_measured_of_a_recipe_of_both_stands_in_for_base(
     keep(repository, record(*WIDE))
     _, text = compare("main", "measured")
     assert (
-        "seeds: the noise measured for head stands in for base, whose own file has none; `make noise` measures that "
-        "as well\n" in text
+        "seeds: the noise measured for head is used for base too, whose own file has none; `make noise` there measures "
+        "its own\n" in text
     )
 
 
@@ -242,14 +242,14 @@ def test_code_that_gives_another_model_is_another_recipe_and_a_comment_is_not(
     repository.put("dvc.lock", lock(model(0), changed))
     repository.commit("A comment in the code")
     _, text = compare("main", "comment")
-    assert "seeds: one recipe, whose noise was measured\n" in text
+    assert "seeds: the noise of their one recipe was measured\n" in text
     repository.write(validation={0}, seed=0)
     repository.put("dvc.lock", lock("f" * 32, changed))
     repository.commit("A change of the code")
     _, text = compare("main", "comment")
     assert (
-        "seeds: the noise measured for base stands in for head, for which it is stale (it was measured with other "
-        "files: `stages/train.py`); `make noise` measures that as well\n" in text
+        "seeds: the noise measured for base is used for head too, for which it is stale (it was measured with other "
+        "files: `stages/train.py`); `make noise` there measures its own\n" in text
     )
 
 
@@ -262,20 +262,23 @@ def test_noise_of_another_machine_is_used_and_said_to_be_of_one(repository: Repo
     repository.commit("Results of another machine")
     _, text = compare("main", "here")
     assert (
-        "seeds: one recipe, whose noise was measured; that of head was measured on another machine or with other "
+        "seeds: the noise of their one recipe was measured; that of head was measured on another machine or with other "
         "libraries (`kernels`, `threads`)\n" in text
     )
-    assert "is outside one seed's noise" in text
+    assert "is beyond that (p" in text
 
 
 def test_no_verdict_rests_on_a_deviation_of_zero(repository: Repository, compare: Compare) -> None:
-    equal, told = [0.75, 0.75], "; the seeds of a recipe all reach the same accuracy, so how far two of them may differ"
+    equal, told = (
+        [0.75, 0.75],
+        "; all seeds of a recipe reach the same accuracy, so the difference between two seeds cannot",
+    )
     keep(repository, record(*equal), record(0.9, 0.9, epochs=8), record(*WIDE, epochs=9))
     for name, epochs in (("one", 5), ("both", 8), ("either", 9)):
         repository.branch(name, validation={0}, epochs=epochs)
         _, text = compare("main", name)
         assert told in text
-        assert "another seed moves accuracy as well, and by how much is not known here" in text
+        assert "Another seed changes the accuracy too; by how much was not measured here" in text
         assert "0.7500 ± 0.0000 (2)" in text
         assert re.search(r"\nt-test on seeds +unknown +unknown\n", text)
         assert f"verdict: `{name}` is better than `main`" in text  # by the images alone
@@ -312,8 +315,9 @@ def test_so_few_images_that_no_difference_could_have_shown_are_told(repository: 
     repository.branch("hardly", validation=set(range(5)))
     _, text = compare("main", "hardly")
     assert (
-        "validation: cannot be told apart: head alone gets 5 images right and base alone 0, which luck may well do to "
-        "equally good models (p = 0.0625, not below 0.05); so few images could not have shown any difference\n" in text
+        "validation: cannot be told apart: head alone gets 5 images right and base alone 0; a split this uneven is "
+        "common between equally good models (p = 0.0625, not below 0.05); so few images cannot show any difference\n"
+        in text
     )
 
 

@@ -52,8 +52,8 @@ def test_a_recipe_is_measured_and_the_pipelines_outputs_stay(clone: Clone) -> No
     clone.run("git checkout -q -B noise")
     clone.commit("Noise")
     told = clone.run("python -m review.compare main")
-    assert "seeds: the noise measured for head stands in for base, whose own file has none" in told
-    assert "seeds: one recipe, whose noise was measured\n" in clone.run("python -m review.compare noise")
+    assert "seeds: the noise measured for head is used for base too, whose own file has none" in told
+    assert "seeds: the noise of their one recipe was measured\n" in clone.run("python -m review.compare noise")
 
     (kept,) = (clone.folder / ".dvc/tmp/noise").glob("*/")
     (kept / "seed-1.json").unlink()

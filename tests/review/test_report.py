@@ -200,7 +200,7 @@ def test_a_side_without_history_is_told_and_the_other_is_drawn(repository: Repos
 @pytest.mark.parametrize(
     ("cmd", "said"),
     [
-        ("echo 1", "\n`dvc.lock` of head is true: "),
+        ("echo 1", "\n`dvc.lock` of head matches: "),
         ("echo 2 | cat", "\n- `train`: `changed command: echo 1 -> echo 2 | cat`\n"),
         (None, "\n**`dvc.lock` of head cannot be checked:** `there is no dvc.lock: 'dvc repro' writes it`"),
     ],
@@ -213,7 +213,7 @@ def test_the_report_tells_whether_the_lock_of_head_is_true(repository: Repositor
     second, third = repository.read("report/report.md").split("\n\n")[1:3]
     assert said in f"\n{second}\n{third}\n"
     if said.startswith("\n- "):
-        assert second == "**`dvc.lock` of head is not true of 1 of 1 stages:**"
+        assert second == "**`dvc.lock` of head does not match 1 of 1 stages:**"
 
 
 @pytest.mark.parametrize(

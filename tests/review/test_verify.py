@@ -46,9 +46,9 @@ def test_what_is_committed_is_true_in_a_checkout_and_at_a_revision(plain: Clone,
         status, lines = verify(plain, *revision)
         assert (status, lines[:4]) == (
             0,
-            [f"verify: {name}: true" for name in ("download", "preprocess", "train", "evaluate")],
+            [f"verify: {name}: matches" for name in ("download", "preprocess", "train", "evaluate")],
         )
-        assert lines[4] == f"verify: dvc.lock of {''.join(revision) or 'this folder'} is true of all 4 stages"
+        assert lines[4] == f"verify: dvc.lock of {''.join(revision) or 'this folder'} matches all 4 stages"
 
 
 def edit(path: str, old: str, new: str) -> Callable[[Clone], None]:
@@ -129,7 +129,7 @@ def test_tampering_is_found_with_its_reason_before_and_after_a_commit(
     status, lines = verify(plain)
     assert status == 1
     assert any(reason in line for line in lines), lines
-    assert "is not true of" in lines[-1]
+    assert "does not match" in lines[-1]
     plain.commit("Tampered")
     assert verify(plain, "HEAD") == (1, [line.replace("this folder", "HEAD") for line in lines])
 

@@ -12,7 +12,7 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier.running import yaml_values
+from classifier.running import parameters, yaml_values
 from review.noise import dump
 from stages import train
 

@@ -244,7 +244,7 @@ def verify(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Verify
 def test_noise_of_the_same_or_of_another_recipe_code_or_machine_is_not_called_false(
     verify: Verify, changes: dict[str, Any]
 ) -> None:
-    assert verify(changes) == (0, ["verify: train: true", "verify: dvc.lock of this folder is true of all 1 stages"])
+    assert verify(changes) == (0, ["verify: train: matches", "verify: dvc.lock of this folder matches all 1 stages"])
 
 
 def other_model(accuracy: float) -> list[dict[str, Any]]:
@@ -271,5 +271,7 @@ def test_noise_that_cannot_be_true_is_one_line_of_verify_and_in_the_report(
     assert status == 1
     assert lines[1] == f"verify: seed noise: evaluation/seed_noise.json: {reason}"
     told = check_lock(None)
-    assert "`dvc.lock` of head is true" in told
-    assert f"**The measured noise of head is not true:**\n\n- `evaluation/seed_noise.json: {reason}`" in told
+    assert "`dvc.lock` of head matches" in told
+    assert (
+        f"**The measured noise of head contradicts the results:**\n\n- `evaluation/seed_noise.json: {reason}`" in told
+    )

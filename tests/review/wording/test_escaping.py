@@ -110,7 +110,7 @@ def test_text_of_a_branch_is_only_text_in_a_report_and_in_its_page(
     check_lines(capsys.readouterr().out)
     text = hostile.read("report/report.md")
     check_markdown(text)
-    assert "is not true of 2 of 2 stages" in text
+    assert "does not match 2 of 2 stages" in text
     page = Page(hostile.read("report/report.html"))
     assert not page.tags & {"a", "b", "em", "s", "script", "h1"}
     assert len([source for source in page.sources if source]) == len(page.sources) == text.count("\n![")
