@@ -49,7 +49,7 @@ $(VENV)/installed: requirements.txt $(ANEW)
 .PHONY: anew
 anew:
 
-# pip and venv write the folder's path into scripts, `activate` and pyvenv.cfg, of which the last says it at its end.
+# pip and venv write the folder's path into scripts, `activate` and pyvenv.cfg (at its end).
 # A script's new first lines have a shell start Python, for a path with a space: pip writes them so as well.
 define MOVE
 import re, shlex, venv

@@ -1,4 +1,4 @@
-"""The edge between a command and the shell: what a user can cause ends in one line on stderr, never a traceback."""
+"""Run a command from the shell: an error that a user can cause ends in one line on stderr, never a traceback."""
 
 import functools
 import os
@@ -21,14 +21,14 @@ Main = Callable[[list[str] | None], int]
 def command(name: str, refused: int) -> Callable[[Main], Callable[..., int]]:
     """Decorate a `main` that takes arguments and returns an exit status; where it refuses, the status is `refused`.
 
-    When the reader of stdout is gone, as after `| head -1`, the status is 141, as of a program that SIGPIPE ends.
+    If the reader of stdout has closed it, as `| head -1` does, the status is 141, as for a program ended by SIGPIPE.
     `python -X dev -m review.NAME` keeps the traceback.
     """
 
     def decorate(main: Main) -> Callable[..., int]:
         @functools.wraps(main)
         def run(arguments: list[str] | None = None) -> int:
-            if reconfigure := getattr(sys.stdout, "reconfigure", None):  # dvc puts a wrapper around it
+            if reconfigure := getattr(sys.stdout, "reconfigure", None):  # dvc replaces stdout by a wrapper
                 reconfigure(errors="replace")  # the sign ± is not in every locale
             try:
                 try:
@@ -54,7 +54,7 @@ def command(name: str, refused: int) -> Callable[[Main], Callable[..., int]]:
 
 
 def _drop_output() -> bool:
-    """If stdout still fails, send what it did not take to nowhere, or Python would complain of it at its end."""
+    """If stdout still fails, redirect it to the null device; Python would report the error again at exit."""
     try:
         sys.stdout.flush()
     except OSError:

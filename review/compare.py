@@ -1,4 +1,4 @@
-"""Tell what changed from one revision to another, and whether the model now reads digits better or is only luckier.
+"""Show what changed from one revision to another, and whether the new model is better or the difference may be luck.
 
 It compares the parameters, metrics and predictions that Git holds, and needs no data, cache or remote. Two accuracies
 on the same images are compared image by image, with McNemar's exact test: it sees differences that two intervals hide.

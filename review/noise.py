@@ -1,7 +1,7 @@
 """Measure the noise of a seed: train one recipe with several seeds and keep the model's MD5 and metrics of each.
 
 The runs take place in folders of their own under .dvc/tmp/noise, from a copy of the code and of data/raw, so that the
-pipeline's outputs stay as they are. A run that ended is kept there: cut off and started again, the command goes on.
+pipeline's outputs stay as they are. A finished run is kept there, so an interrupted command continues where it stopped.
 """
 
 import argparse
@@ -41,7 +41,7 @@ LIBRARIES = ("numpy", "keras", "tensorflow")
 
 
 class Dumper(yaml.SafeDumper):  # type: ignore[misc]
-    """PyYAML's safe dumper; it quotes each text that our loader and DVC would take for another value, such as 1e5."""
+    """PyYAML's safe dumper; it quotes each text that our loader and DVC would read as another value, such as 1e5."""
 
     yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
@@ -73,11 +73,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(dataset: str, document: Mapping[str, Any], seeds: range) -> dict[str, Any]:
-    """Return the record of a recipe, of runs that take place now or, where they ended before, took place then.
+    """Return the record of a recipe; runs that finished earlier are reused.
 
     Raises:
-        OSError: a stage refused or failed, and the message is its last line; or the recipe is being measured already.
-        ValueError: the runs that ended before were of another environment.
+        OSError: a stage refused or failed (the message is its last line), or another process measures this recipe.
+        ValueError: the earlier runs come from another environment.
     """
     paths = _inputs()
     folder = RUNS / identity(document, paths)
@@ -110,7 +110,7 @@ def identity(document: Mapping[str, Any], paths: list[str]) -> str:
 
 
 def dump(document: Mapping[str, Any]) -> str:
-    """Write a document that JSON can hold as YAML from which a stage and DVC read the same values."""
+    """Write a JSON-like document as YAML that a stage and DVC read with the same values."""
     return str(yaml.dump(dict(document), Dumper=Dumper, sort_keys=False))
 
 
@@ -141,12 +141,12 @@ def _runs(folder: Path, document: Mapping[str, Any], seeds: range, paths: list[s
         told = ", ".join(f"{split} {run[split]['accuracy']:.4f}" for split in SPLITS if split in run)
         print(f"noise: seed {seed} of {seeds[0]} to {seeds[-1]}: accuracy {told}", flush=True)
         yield run
-    for name in ("data", "models"):  # what remains is small, and enough to go on with more seeds
+    for name in ("data", "models"):  # the rest is small, and enough to add more seeds later
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _inputs() -> list[str]:
-    """The files that the stage train reads, by dvc.yaml."""
+    """The files that the stage train reads, according to dvc.yaml."""
     with open_repo(None) as repo:
         stage = next((stage for stage in load_stages(repo) if stage.name == "train"), None)
         if stage is None:
@@ -180,7 +180,7 @@ def _load(recipe: Path) -> dict[str, Any]:
 
 
 def _dataset(document: Mapping[str, Any]) -> str:
-    """The name of the data set in data/raw, if it is what the recipe asks for."""
+    """The name of the data set in data/raw; refused if the recipe needs another."""
     if not SOURCE.exists():
         raise FileNotFoundError(f"{SOURCE} is missing: `dvc repro download` fetches the data set first")
     source = json.loads(SOURCE.read_text())

@@ -1,4 +1,4 @@
-"""Write what changed from one revision to another as a folder for reviewers: report.md, its pictures, and report.html.
+"""Write what changed between two revisions as a folder for reviewers: report.md with its pictures, and report.html.
 
 The words and tables are those of review.compare, and review.verify says whether dvc.lock of head matches. The pictures
 are learning curves of both sides, and confusion matrices of the split that decided.
@@ -97,14 +97,14 @@ def check_lock(revision: str | None) -> str:
 
 
 def confusion(predictions: Predictions) -> np.ndarray:
-    """Count the images of each digit by the digit that was read: int (10, 10), rows actual and columns predicted."""
+    """Count the images of each digit by the predicted digit: int (10, 10), rows actual and columns predicted."""
     counts = np.zeros((10, 10), int)
     np.add.at(counts, (predictions.actual, predictions.predicted), 1)
     return counts
 
 
 def save(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write all files, or leave those of before: each appears under its name once the last one is on the disk.
+    """Write all files, or keep the old ones: no file is replaced until all new ones are on the disk.
 
     Raises:
         OSError: the folder cannot be written.

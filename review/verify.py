@@ -1,13 +1,12 @@
-"""Tell whether dvc.lock belongs to the dvc.yaml, params.yaml and code beside it, in a checkout or at a revision.
+"""Check that dvc.lock matches the dvc.yaml, params.yaml and code beside it, in a checkout or at a revision.
 
 It needs no data, cache or remote: it compares what dvc.lock recorded of each stage's command, parameters, files and
 outputs with what Git holds, and follows each output from the stage that wrote it to those that read it. Outputs that
 are present are hashed too. `dvc status` and `dvc repro --dry` answer other questions: see treeverse/dvc#5369, #9818 and
 #9861.
 
-evaluation/seed_noise.json is compared with the results beside it, where both name the same environment and a seed in
-common. What it says of other seeds cannot be compared: it comes with the MD5 of their models, and only to train with
-these seeds again shows whether it is true.
+evaluation/seed_noise.json is compared with the committed results if both have the same environment and seed. The values
+of other seeds can only be checked by training again; the file has the MD5 of their models.
 """
 
 import argparse

@@ -33,7 +33,7 @@ class Parameters:
 def main() -> None:
     """Obtain the data set that params.yaml asks for, verify it, and write it with the name it goes by."""
     wanted = parameters.load("download", Parameters)
-    shutil.rmtree(DOWNLOADS, ignore_errors=True)  # what a killed run may have left
+    shutil.rmtree(DOWNLOADS, ignore_errors=True)  # left over if a run was killed
     named_mirror = os.environ.get("DATASET_MIRROR") or None
     data_set, arrays, origin = obtain(DATA_SETS[wanted.dataset], wanted.fallback, named_mirror)
     provided = Source(data_set.name, wanted.dataset)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) -> tuple[DataSet, Arrays, str]:
-    """Return the arrays of `data_set`, or of `fallback` when nobody answers, and say where they came from.
+    """Return the arrays of `data_set`, or of `fallback` if no mirror answers, and their origin in words.
 
     A mirror that the user named is tried first, and stops the search when it answers wrongly: the user chose it. With
     none named, the file of an earlier run serves when it holds these very arrays, so that a change of code alone needs

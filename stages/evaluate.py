@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 HOW_TO_RENEW = "`dvc repro --force train` makes it anew"
 
 DIGITS = range(splits.CLASSES)
-BATCH = 100  # images predicted at once; with more of them this stage would take more memory than training
+BATCH = 100  # images predicted at once; larger batches would take more memory than training
 
 
 def main() -> None:
-    """Predict every validation and test image once, and write what follows from that."""
+    """Predict every validation and test image once, and write metrics, tables and pictures."""
     held_out = {split: splits.load(split) for split in ("validation", "test")}
     warning = delivered.load().warning()
     model = load_model()
-    outcomes = {  # validation may be switched off, and then has no images
+    outcomes = {  # without validation images, validation is left out
         split: (labels.argmax(axis=1), predict(model, batches.load(split, BATCH)))
         for split, (images, labels) in held_out.items()
         if len(images)
@@ -41,7 +41,7 @@ def main() -> None:
     metrics = {split: measure(*each) for split, each in outcomes.items()}
     table.save(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
 
-    # Tables and pictures show the test images: what is to be judged by validation is judged by its numbers.
+    # Tables and pictures show the test images; of the validation images the metrics are enough.
     actual, probabilities = outcomes["test"]
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     worst = most_confidently_wrong(actual, predicted, confidence, 25)
@@ -69,13 +69,13 @@ def load_model() -> "keras.Model":
     """
     if not zipfile.is_zipfile(MODEL):
         raise ValueError(f"{MODEL}: missing, or not a whole .keras file; {HOW_TO_RENEW}")
-    runtime.start(seed=0)  # prediction draws nothing; any seed does
+    runtime.start(seed=0)  # prediction uses no random numbers
     import keras
 
     try:
         model = keras.models.load_model(MODEL, compile=False, safe_mode=True)
         found = model.input_shape, model.output_shape
-    except Exception as error:  # of a damaged file Keras raises whatever its code runs into
+    except Exception as error:  # a damaged file makes Keras raise any exception
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{MODEL}: not a model that can be loaded: {reason}; {HOW_TO_RENEW}") from error
     expected = (None, *splits.IMAGE_SHAPE), (None, splits.CLASSES)

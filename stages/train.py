@@ -32,14 +32,14 @@ LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.
 
 REMEDY = "lower train.batch_size, train.filters, train.dense_units or train.kernel_size"
 
-VALIDATION_BATCH = 250  # images; more of them at once would take more memory than training
+VALIDATION_BATCH = 250  # images; larger batches would take more memory than training
 
 
 @dataclass(frozen=True)
 class Parameters:
     """The section `train` of params.yaml."""
 
-    # Four poolings leave one of 28 pixels; a fifth leaves none.
+    # Four poolings reduce 28 pixels to one; a fifth would leave none.
     filters: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=4)
     kernel_size: int = parameters.whole_number(at_least=1, at_most=28)  # an image's side
     dense_units: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=8)
@@ -127,7 +127,7 @@ def _told_if_memory_runs_out() -> Iterator[None]:
 
 
 def build(recipe: Parameters, steps: int) -> "keras.Sequential":
-    """Return the network of a recipe, compiled to learn in so many steps."""
+    """Return the network of a recipe, compiled for this number of training steps."""
     network = architecture.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
     rate = learning.rate(recipe.schedule, float(recipe.learning_rate), recipe.warmup, steps)
     learning.prepare(network, rate, recipe.label_smoothing)
@@ -144,7 +144,7 @@ def fit(
 
     Args:
         training: batches of images and labels, in another order every epoch.
-        validation: batches which nothing is learnt from, if there are any.
+        validation: batches to evaluate after each epoch, if there are any.
 
     Raises:
         ValueError: the loss stopped being a number.
@@ -163,7 +163,7 @@ def fit(
         training,
         epochs=epochs,
         validation_data=validation,
-        shuffle=False,  # they are already
+        shuffle=False,  # the batches are shuffled already
         verbose=1 if watched else 0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
     ).history
@@ -171,7 +171,7 @@ def fit(
 
 
 def _named(metric: str) -> str:
-    return metric.replace("val_", "validation_")  # the field's word, and this project's, for Keras's
+    return metric.replace("val_", "validation_")  # Keras's prefix, written out
 
 
 if __name__ == "__main__":

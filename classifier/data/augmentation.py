@@ -1,4 +1,4 @@
-"""Small random changes of the training images, drawn anew each time one is seen; the digit stays what it is."""
+"""Small random changes of the training images, drawn anew for each batch; the labels stay the same."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,36 +12,36 @@ if TYPE_CHECKING:
 
 
 def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., Any] | None:
-    """Return what changes the images of a batch and keeps its labels, or None where every limit is 0; see `draw`.
+    """Return a function that changes the images of a batch, or None if every limit is 0; see `draw`.
 
-    Images are float32 (n, 28, 28, 1), before and after. The three changes are made as one, so that their pixels are
-    interpolated once.
+    Images are float32 (n, 28, 28, 1), before and after. Shift, rotation and zoom are one affine transform, so the
+    pixels are interpolated once.
     """
     import keras
     import tensorflow as tf
 
     if not (shift or rotation or zoom):
         return None
-    random = np.random.default_rng([seed, 1])  # another stream of numbers than that of the images' order
+    random = np.random.default_rng([seed, 1])  # independent of the stream that orders the images
 
     def change(images: "tf.Tensor", labels: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
         drawn = tf.numpy_function(
             lambda count: draw(random, count, shift, rotation, zoom), [tf.shape(images)[0]], tf.float32
         )
         transforms = tf.ensure_shape(drawn, (None, 8))
-        # What comes in from outside the image is paper.
+        # Pixels from outside the image are background (0).
         return keras.ops.image.affine_transform(images, transforms, fill_mode="constant", fill_value=0.0), labels
 
-    # To turn `if` and `for`, of which there are none, into a graph, AutoGraph would write a file.
-    as_it_is: Callable[..., Any] = tf.autograph.experimental.do_not_convert(change)
-    return as_it_is
+    # AutoGraph would write a file to convert `if` and `for`; the function has neither.
+    unconverted: Callable[..., Any] = tf.autograph.experimental.do_not_convert(change)
+    return unconverted
 
 
 def draw(random: np.random.Generator, count: int, shift: float, rotation: float, zoom: float) -> np.ndarray:
-    """Return float32 (count, 8): for each image, which of its points comes to be at x, y (in pixels, from the corner).
+    """Return float32 (count, 8): for each image the inverse affine map, from an output pixel (x, y) to an input point.
 
-    A row is what `keras.ops.image.affine_transform` takes: a0, a1, a2, b0, b1, b2, 0, 0 for the point
-    (a0 x + a1 y + a2, b0 x + b1 y + b2). All that it is made of is drawn uniformly between a limit and its opposite.
+    A row has the form of `keras.ops.image.affine_transform`: a0, a1, a2, b0, b1, b2, 0, 0 for the input point
+    (a0 x + a1 y + a2, b0 x + b1 y + b2), in pixels from the corner. Each value is uniform in [-limit, limit].
 
     Args:
         shift: limit in pixels, along either axis. rotation: in degrees, around the middle. zoom: as a fraction of the

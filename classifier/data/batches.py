@@ -1,4 +1,4 @@
-"""A split batch by batch, for Keras: no more of it is in memory than the batches at work."""
+"""A split as batches for Keras; only the batches in use are in memory."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from classifier.data import splits
 if TYPE_CHECKING:
     import tensorflow as tf
 
-AHEAD = 2  # batches that are read while another is at work
+AHEAD = 2  # batches to prefetch
 
 
 def load(split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None) -> "tf.data.Dataset":
-    """Return the batches of a split: float32 images (size, 28, 28, 1) and labels (size, 10), the last one maybe fewer.
+    """Return the batches of a split: float32 images (size, 28, 28, 1) and labels (size, 10); the last may be smaller.
 
-    With a seed, each epoch has all images in another order, the same ones for the same seed; without, they come in the
-    order of the file. `change` takes the images and the labels of a batch and returns others.
+    With a seed, each epoch has another order of the images, and the same seed gives the same orders. Without a seed,
+    the order is that of the file. `change` maps the images and labels of a batch to new ones.
     """
     import tensorflow as tf
 
@@ -30,14 +30,14 @@ def load(split: str, size: int, seed: int | None = None, change: Callable[..., A
         order = np.arange(count) if seed is None else random.permutation(count)
         for first in range(0, count, size):
             rows = order[first : first + size]
-            # Mapped anew for each batch: a page stays in memory for as long as the mapping that touched it.
+            # A new mapping for each batch: pages stay in memory as long as the mapping that read them.
             mapped = np.memmap(path, images.dtype, "r", images.offset, images.shape)
             yield mapped[rows], labels[rows]
 
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in (images, labels))
     batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
     options = tf.data.Options()
-    # The tuner of TensorFlow 2.21 may sleep through the end of an epoch, which then takes up to twice as long.
+    # The tuner of TensorFlow 2.21 may sleep past the end of an epoch, which then takes up to twice as long.
     options.autotune.enabled = False
     batches = batches.apply(tf.data.experimental.assert_cardinality(math.ceil(count / size)))
     if change:

@@ -1,4 +1,4 @@
-"""The data sets the pipeline knows: what their arrays are, byte for byte, and who serves them."""
+"""The data sets of the pipeline: the SHA-256 of their arrays, and their mirrors."""
 
 import hashlib
 from collections.abc import Mapping

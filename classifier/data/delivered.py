@@ -1,4 +1,4 @@
-"""Which data set lies in data/raw: the one that was asked for, or its fallback."""
+"""Which data set is in data/raw: the requested one, or its fallback."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,13 +13,13 @@ HOW_TO_GET_ALL = (
 
 @dataclass(frozen=True)
 class Source:
-    """The name of the data set that download wrote, and of the one that params.yaml asked for."""
+    """The name of the data set that download wrote, and of the one that params.yaml requests."""
 
     dataset: str
     requested: str
 
     def warning(self) -> str | None:
-        """What to tell a user whose data set is a stand-in; None when it is what they asked for."""
+        """The warning for a stand-in; None if the data set is the requested one."""
         if self.dataset == self.requested:
             return None
         return f"warning: {self.dataset} stands in for {self.requested}, which no mirror served; {HOW_TO_GET_ALL}"
@@ -30,7 +30,7 @@ class Source:
 
 
 def load(path: Path = SOURCE) -> Source:
-    """Read what download wrote. Raises ValueError where it is something else, OSError where it is missing."""
+    """Read what download wrote. Raises ValueError if the file has another form, OSError if it is missing."""
     try:
         loaded = Source(**json.loads(path.read_text()))
         for name in (loaded.dataset, loaded.requested):

@@ -54,7 +54,7 @@ def read_npz(path: Path, cap: int) -> Arrays:
             if found != expected:
                 raise ValueError(f"{path}: expected the members {_list(expected)}, found {_list(found)}")
             methods = {info.compress_type for info in archive.infolist()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-            if methods:  # the others take memory by their own account
+            if methods:  # other methods allocate memory of their own
                 raise ValueError(
                     f"{path}: expected members stored or deflated, found compression method {min(methods)}"
                 )
@@ -86,7 +86,7 @@ def read_idx(folder: Path, cap: int) -> Arrays:
 
 
 class _Bounded(io.BufferedReader):
-    """A file of which no one reading may ask for more than `most` bytes: zipfile reads as many as the zip claims."""
+    """A file that refuses a single read of more than `most` bytes: zipfile reads as many as the zip claims."""
 
     most = MOST_LISTED
 
@@ -98,7 +98,7 @@ class _Bounded(io.BufferedReader):
 
 def _open(path: Path, cap: int) -> io.FileIO:
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # the opening of a FIFO has no end, nor have many devices
+    if not stat.S_ISREG(status.st_mode):  # opening a FIFO may block for ever, and many devices never end
         raise ValueError(f"{path}: expected a regular file")
     if status.st_size > cap:
         raise ValueError(f"{path}: has {status.st_size:,} bytes, expected at most {cap:,}")
@@ -125,7 +125,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
         follow = info.file_size - file.tell()
         if min(shape, default=0) < 0 or math.prod(shape) != follow:
             raise ValueError(f"{path}: the header of {name} claims the shape {shape}, but {follow:,} bytes follow")
-        content = file.read(follow)  # without a bound, more than claimed would be inflated and then dropped
+        content = file.read(follow)  # without a bound, zlib would inflate more than claimed
     return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran_order else "C")
 
 

@@ -17,9 +17,11 @@ import requests
 from classifier.data.catalogue import Mirror
 from classifier.data.formats import IDX_FILES, Arrays, read_idx, read_npz
 
-SEARCH_SECONDS = 10.0  # to learn whether a mirror answers, name resolution included; four mirrors fit into a minute
+SEARCH_SECONDS = (
+    10.0  # to find out whether a mirror answers, name resolution included; four mirrors take less than a minute
+)
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
-FETCH_SECONDS = 600.0  # for one mirror altogether: 11 MB at 20 kB/s
+FETCH_SECONDS = 600.0  # for one whole mirror: 11 MB at 20 kB/s
 RETRIES = 2  # pooch waits one second, then two
 MOST_HEADERS = 2**16  # bytes of one answer; requests keeps those of all redirects
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -28,7 +30,7 @@ T = TypeVar("T")
 
 
 def is_url(location: str) -> bool:
-    """Tell an http(s) URL from a path."""
+    """Whether a location is an http(s) URL rather than a path."""
     return location.lower().startswith(("http://", "https://"))
 
 
@@ -43,7 +45,7 @@ def shown(text: object) -> str:
 def check_location(location: str) -> None:
     """Raise ValueError or OSError unless `location` is an http(s) URL with a host, or a regular file or a folder."""
     if is_url(location):
-        if len(location.split()) > 1:  # how much of it is secret could not be told
+        if len(location.split()) > 1:  # it is unclear which part is secret
             raise ValueError("a mirror's URL cannot hold white space; write %20 for a space")
         try:
             requests.Request("GET", location).prepare()
@@ -66,7 +68,7 @@ def fetch(mirror: Mirror, cap: int, folder: Path) -> Arrays:
         folder: where downloads lie meanwhile; made when absent, removed at the end.
 
     Raises:
-        ConnectionError: nobody is there: no server, or no proxy, took a connection within SEARCH_SECONDS. A server that
+        ConnectionError: no server, or no proxy, accepted a connection within SEARCH_SECONDS. A server that
             took one, however slow it is then, is there.
         ValueError: the mirror served something else than it should.
         OSError: it could not be read, or not in time. No message holds a password or a query string.
@@ -112,7 +114,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def _takes_connection(location: str) -> bool:
-    """Tell whether the server, or the proxy that leads to it, takes a connection; nothing is asked of it."""
+    """Whether the server, or the proxy in front of it, accepts a connection; no request is sent."""
 
     def connect() -> None:
         url = str(requests.Request("GET", location).prepare().url)
@@ -165,14 +167,14 @@ class _CappedDownload(pooch.HTTPDownloader):  # type: ignore[misc]  # pooch has 
 
 
 def _take_as_sent(response: requests.Response, **_: Any) -> None:
-    """Refuse what another try would not mend, and keep requests from reading or inflating what no cap has seen."""
+    """Do not retry 4xx or 206, and keep requests from reading or inflating a body before its size is checked."""
     if 400 <= response.status_code < 500 or response.status_code == 206:
         raise OSError(f"{response.url}: {response.status_code} {response.reason}")
     if sum(len(name) + len(value) for name, value in response.headers.items()) > MOST_HEADERS:
         raise OSError(f"{response.url}: sent headers of more than {MOST_HEADERS:,} bytes")
     if response.is_redirect:
-        response.close()  # requests reads the body of a redirect whole; of a closed response there is nothing to read
-    response.raw.headers.pop("Content-Encoding", None)  # some servers say gzip of every .gz file
+        response.close()  # requests would read the whole body of a redirect; a closed response has none
+    response.raw.headers.pop("Content-Encoding", None)  # some servers declare every .gz file as gzip-encoded
 
 
 class _CappedFile:

@@ -20,4 +20,4 @@ PER_DIGIT = Path("evaluation/per_digit.csv")
 CONFUSION_MATRIX = Path("evaluation/confusion_matrix.png")
 MISCLASSIFIED = Path("evaluation/misclassified.png")
 
-NOISE = Path("evaluation/seed_noise.json")  # what `review.noise` measured
+NOISE = Path("evaluation/seed_noise.json")  # written by `review.noise`

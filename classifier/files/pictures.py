@@ -1,4 +1,4 @@
-"""Draw what evaluate found, the same bytes for the same numbers."""
+"""Draw the results of evaluate; equal numbers give equal bytes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def draw_counts(axes: Axes, counts: np.ndarray, most: int, *, signed: bool = Fal
         signed: `counts` is the difference of two matrices, shaded from `-most`.
     """
     axes.imshow(errors_of(counts), cmap="PuOr_r" if signed else "Oranges", vmin=-most if signed else 0, vmax=most)
-    axes.set_facecolor(READ_RIGHT)  # shows through where the diagonal is left out
+    axes.set_facecolor(READ_RIGHT)  # visible where the diagonal is masked
     for actual, predicted in zip(*np.nonzero(counts), strict=True):
         count, right = counts[actual, predicted], actual == predicted
         axes.text(
@@ -47,7 +47,7 @@ def draw_counts(axes: Axes, counts: np.ndarray, most: int, *, signed: bool = Fal
 
 
 def errors_of(counts: np.ndarray) -> np.ma.MaskedArray:
-    """Mask the diagonal: images read right are so many that beside them errors would not show."""
+    """Mask the diagonal, whose large counts would hide the errors."""
     return np.ma.array(counts, mask=np.eye(len(counts), dtype=bool))
 
 

@@ -1,4 +1,4 @@
-"""Small tables: as CSV files that are the same bytes on every platform, and as Markdown."""
+"""Small tables: as CSV files with the same bytes on every platform, and as Markdown."""
 
 import csv
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Whole files or none: an output appears under its name only once all of it is on the disk."""
+"""Write whole files or none: an output gets its name only when all of it is on the disk."""
 
 import os
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block, which writes it, ends well, it replaces `path` in one step.
+    """Yield a temporary path beside `path` for the block to write; on success it replaces `path` in one step.
 
     If the block raises, `path` keeps what it had. The temporary name is fixed and ends as `path` does, so a killed run
     leaves at most one file, which the next run overwrites.
 
     Raises:
-        OSError: the disk is full, the folder is read-only, or whatever else keeps the file from being written.
+        OSError: the file cannot be written, as when the disk is full or the folder is read-only.
     """
     partial = path.with_name(f".partial-{path.name}")
     try:

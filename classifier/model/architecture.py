@@ -8,7 +8,7 @@ from classifier.data.splits import CLASSES, IMAGE_SHAPE
 if TYPE_CHECKING:
     import keras
 
-MOMENTUM = 0.9  # of the running mean and variance; Keras's 0.99 forgets too slowly for a few hundred steps an epoch
+MOMENTUM = 0.9  # of the running mean and variance; Keras's 0.99 adapts too slowly in a few hundred steps an epoch
 
 
 def build(
@@ -17,7 +17,7 @@ def build(
     dense_units: Sequence[int],
     batch_normalization: bool = False,
 ) -> "keras.Sequential":
-    """Return the network, its weights drawn from the global seed and its precision that of the global policy.
+    """Return the network, with weights drawn from the global seed and the precision of the global policy.
 
     Input: float32 (n, 28, 28, 1), 0..1. Output: float32 (n, 10), each row summing to 1.
 
@@ -31,8 +31,8 @@ def build(
         dense_2    128*64     + 64  =   8,256    128 -> 64
         digits     64*10      + 10  =     650    64 -> 10
 
-    Batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) puts four numbers a filter, of which two are
-    trained, in the place of a convolution's biases.
+    Batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) replaces a convolution's biases by four
+    numbers a filter; two of them are trained.
     """
     import keras
     from keras import layers
@@ -42,7 +42,7 @@ def build(
         network.add(
             layers.Conv2D(count, kernel_size, padding="same", use_bias=not batch_normalization, name=f"conv_{number}")
         )
-        # The largest of four is the same before ReLU as after it, and what follows has a quarter of the values to do.
+        # Pooling before ReLU gives the same values as after it, and ReLU then has a quarter of the work.
         network.add(layers.MaxPooling2D(2, name=f"pool_{number}"))
         if batch_normalization:
             network.add(layers.BatchNormalization(momentum=MOMENTUM, name=f"norm_{number}"))

@@ -1,4 +1,4 @@
-"""Save a Keras model so that the same model is the same bytes."""
+"""Save a Keras model so that equal models give equal bytes."""
 
 import json
 import zipfile
@@ -17,8 +17,8 @@ NO_DATE = "1980-01-01@00:00:00"
 def save(model: "keras.Model", path: Path) -> None:
     """Write `model` with its optimizer's state to `path`, which ends in .keras, as `keras.models.load_model` reads it.
 
-    Keras's own file differs at every saving: in the date saved, in the zip time of each member, and in each
-    `shared_object_id`, which is a memory address. Here they are constant, or numbered in order of appearance.
+    Keras's own file differs each time: the date, the zip time of each member, and each `shared_object_id`, which is a
+    memory address. Here the dates are constant and the ids are numbered in order of appearance.
     """
     model.save(path)
     with zipfile.ZipFile(path) as archive:
@@ -30,7 +30,7 @@ def save(model: "keras.Model", path: Path) -> None:
 
 
 def _renumber(node: Any, numbers: dict[int, int]) -> Any:
-    """Replace each shared_object_id by a small number, the same for the same object, in the order of sorted keys."""
+    """Replace each shared_object_id by a small number, in the order of sorted keys; one object keeps one number."""
     if isinstance(node, list):
         return [_renumber(each, numbers) for each in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""What a network learns by: Adam, its learning rate from the first step to the last, and the loss."""
+"""How a network learns: Adam, the schedule of its learning rate, and the loss."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,14 +6,14 @@ if TYPE_CHECKING:
     import keras
 
 SCHEDULES = ("constant", "cosine")
-STEPS_PER_EXECUTION = 10  # between two of which Keras is back in Python, to look at how it goes
+STEPS_PER_EXECUTION = 10  # training steps per call from Python
 
 
 def rate(schedule: str, peak: float, warmup: float, steps: int) -> Any:
     """Return the learning rate as Keras's optimizers take it: a number, or one for each of `steps`.
 
-    A cosine schedule climbs to the peak in a straight line, in the share `warmup` of all steps, and falls back to 0 as
-    half a cosine does (Loshchilov and Hutter 2017, arXiv 1608.03983).
+    The cosine schedule rises linearly to the peak during the share `warmup` of all steps, then falls to 0 along half a
+    cosine (Loshchilov and Hutter 2017, arXiv 1608.03983).
     """
     import keras
 
@@ -27,8 +27,7 @@ def rate(schedule: str, peak: float, warmup: float, steps: int) -> Any:
 def prepare(network: "keras.Model", learning_rate: Any, label_smoothing: float) -> None:
     """Compile the network with Adam on categorical cross-entropy.
 
-    Label smoothing wants the digit itself with 1 less that share, which all ten divide among them (Szegedy et al. 2016,
-    arXiv 1512.00567).
+    With label smoothing s, the target is (1 - s) * one_hot + s / classes (Szegedy et al. 2016, arXiv 1512.00567).
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, pinned so that one machine gives the same bits twice, whatever its user's settings."""
+"""Start TensorFlow and Keras so that one machine repeats its results to the bit; user settings are overridden."""
 
 import gc
 import os
@@ -48,7 +48,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "auto")
 def start(seed: int, precision: str = "float32") -> None:
     """Import TensorFlow with one thread a processor, oneDNN on, deterministic kernels, and seed everything.
 
-    It takes seconds, so a stage calls it once its parameters and inputs are found good.
+    It takes seconds, so a stage calls it after it has checked its parameters and inputs.
 
     Args:
         precision: one of PRECISIONS. mixed_bfloat16 computes in bfloat16 and keeps the weights in float32; auto is that
@@ -171,10 +171,10 @@ def _no_keras_json() -> Iterator[None]:
 
 @contextmanager
 def _never_garbage() -> Iterator[None]:
-    """Keep Python's garbage collector from what is there after the block.
+    """Keep Python's garbage collector from the objects that exist after the block.
 
-    TensorFlow's modules live as long as the process. To look through them takes half a second while they are imported,
-    and more than a second when the process ends.
+    TensorFlow's modules live as long as the process. Collecting them takes half a second during the import, and more
+    than a second when the process ends.
     """
     gc.disable()
     try:
@@ -186,7 +186,7 @@ def _never_garbage() -> Iterator[None]:
 
 @contextmanager
 def _chatter_withheld() -> Iterator[None]:
-    """Keep stderr for what a user must read: TensorFlow 2.21 tells of missing GPUs there at any log level.
+    """Withhold stderr during the block: TensorFlow 2.21 reports missing GPUs there at any log level.
 
     If the block raises, what was withheld is written after all.
     """

@@ -1,4 +1,4 @@
-"""The edge between a stage and the shell: what a user can cause ends in one line on stderr and exit status 1."""
+"""Run a stage from the shell: an error that a user can cause ends in one line on stderr and exit status 1."""
 
 import gc
 import io
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from classifier.running import integrity, processes
 
-# NumPy and the C library read these as they are loaded, before a stage could unset them, and choose other kernels.
+# NumPy and the C library read these when they are loaded, before a stage could unset them, and choose other kernels.
 REFUSED = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES")
 
 
@@ -18,7 +18,7 @@ def run(name: str, main: Callable[[], None]) -> None:
     ValueError (bad input) and OSError (disk, network, another stage at work) are refusals. Anything else is a defect
     and keeps its traceback, as everything does under `python -X dev -m stages.NAME`.
     """
-    gc.freeze()  # what is imported stays; to look through it for garbage at the end took preprocess 0.4 s
+    gc.freeze()  # skip imported objects in garbage collection; at the end it took preprocess 0.4 s
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Keras draws a table that not every locale can write
     try:
@@ -54,10 +54,10 @@ def refuse_other_kernels() -> None:
 
 
 def one_line(message: object) -> str:
-    """Return the text of a message, such as an error's, as one line that a terminal prints and does not obey."""
+    """Return the text of a message, such as an error's, as one line without characters that control a terminal."""
     return printable(" ".join(str(message).split()))
 
 
 def printable(text: str) -> str:
-    """Escape what has no mark of its own: control characters, line breaks, marks that change the direction of text."""
+    """Escape characters that do not print: control characters, line breaks, marks of text direction."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -53,7 +53,7 @@ def whole_numbers(at_least: int, most_entries: int) -> Any:
 
 
 def number(above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf) -> Any:
-    """A dataclass field that holds a finite number within these limits, each of which may be left out."""
+    """A dataclass field that holds a finite number within these limits; each limit is optional."""
     limits = {"greater than": above, "of at least": at_least, "below": below}
     expected = " and ".join(f"{words} {limit:g}" for words, limit in limits.items() if math.isfinite(limit))
 

@@ -1,4 +1,4 @@
-"""One stage at a time in a checkout, and none that outlives what started it."""
+"""One stage at a time in a checkout, and no stage after the process that started it has ended."""
 
 import os
 import threading
@@ -75,7 +75,7 @@ def end_with_starter(name: str) -> None:
     def watch() -> None:
         while _lives(starter):
             time.sleep(POLL)
-        with suppress(OSError):  # nobody reads what is left of a pipe to noise
+        with suppress(OSError):  # after noise is killed, its pipe has no reader
             os.write(stderr, f"{name}: {kind} (process {starter.pid}) is gone, so this stage ends too\n".encode())
         os._exit(1)
 

@@ -71,7 +71,7 @@ def _identity(side: Results) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """YAML has dates, sets and NaN; JSON has not, and gets their text."""
+    """Return a value that JSON can hold: of YAML's dates, sets and NaN, their text."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

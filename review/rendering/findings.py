@@ -1,4 +1,4 @@
-"""What is found by a comparison, in sentences and tables that any rendering may hold."""
+"""The findings of a comparison as sentences and tables, for every form of output."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ Table = list[list[str]]  # the first row is the header
 
 
 def facts(comparison: Comparison) -> Iterator[str]:
-    """Yield what the two sides are, and what is not compared, in a line each."""
+    """Yield a line about each side, and a line about each part that is not compared."""
     for label, side in (("base", comparison.base), ("head", comparison.head)):
         commit = f" ({side.commit[:7]})" if side.commit else ""
         yield f"{label}: {side.name}{commit}, trained on {side.train_images:,} images of {quote(side.dataset)}"
@@ -55,7 +55,7 @@ def tables(comparison: Comparison) -> Iterator[Table]:
 
 
 def explain(split: str, paired: Paired) -> str:
-    """Say the verdict on one split, and why, to someone who does not know the test."""
+    """State the verdict on one split and its reasons, for readers who do not know the tests."""
     if not paired.only_base + paired.only_head:
         return f"{split}: cannot be told apart: base and head get the same images right"
     counts = f"head alone gets {paired.only_head:,} images right and base alone {paired.only_base:,}"
@@ -76,7 +76,7 @@ def reasons(comparison: Comparison) -> list[str]:
 
 
 def conclude(comparison: Comparison) -> str:
-    """Say the verdict on the whole."""
+    """State the verdict of the deciding split."""
     base, head, verdict = comparison.base.name, comparison.head.name, comparison.verdict
     said = f"{head} and {base} {verdict}" if verdict == "cannot be told apart" else f"{head} is {verdict} than {base}"
     return f"verdict: {said}, by {comparison.decided_by}"

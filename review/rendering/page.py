@@ -1,4 +1,4 @@
-"""Render a report as one HTML file that opens with no network: its pictures are in it, it has no script, no address."""
+"""Render a report as one HTML file that needs no network: pictures are embedded; it has no script and no address."""
 
 import base64
 import html
@@ -37,7 +37,7 @@ img {{ max-width: 100%; background: white; padding: 0.3rem; box-sizing: border-b
 
 
 def as_page(title: str, markdown: str, pictures: Mapping[str, bytes]) -> str:
-    """Render Markdown, its PNGs by name; a link, a picture of elsewhere or HTML, which a name may hold, stays text."""
+    """Render Markdown with its PNGs by name; links, other pictures and HTML, which a name may contain, stay text."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "autolink"])
     tokens = parser.parse(markdown)
     for image in (child for token in tokens for child in token.children or [] if child.type == "image"):

@@ -1,4 +1,4 @@
-"""Draw how two revisions learnt and where they err, as PNGs of the same bytes for the same numbers."""
+"""Draw learning curves and confusion matrices of two revisions, as PNGs with the same bytes for the same numbers."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from classifier.files.pictures import draw_counts, errors_of
 
-# Blue and vermilion of Okabe and Ito (2008), which the colour-blind tell apart. Base is drawn above head, with smaller
-# marks, so that both show where the two are alike; of a single epoch there are only marks.
+# Blue and vermilion of Okabe and Ito (2008), which colour-blind readers can distinguish. Base is drawn above head, with
+# smaller marks, so both are visible where they coincide; a single epoch is only a mark.
 SIDES: dict[str, dict[str, Any]] = {
     "base": {"color": "#0072B2", "marker": "o", "markersize": 4, "zorder": 3},
     "head": {"color": "#D55E00", "marker": "D", "markersize": 8, "zorder": 2},
@@ -24,7 +24,7 @@ PARTS: dict[str, dict[str, Any]] = {
 
 
 def draw_learning_curves(base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[float]]) -> bytes:
-    """Draw loss and accuracy by epoch; each side has by name a value for each epoch, or lacks the name."""
+    """Draw loss and accuracy by epoch; each side maps names to values by epoch, and may lack a name."""
     with style.context("default"):  # not the user's matplotlibrc
         figure = Figure(figsize=(9, 4), layout="constrained")
         handles = {}
@@ -34,7 +34,7 @@ def draw_learning_curves(base: Mapping[str, Sequence[float]], head: Mapping[str,
                 for part, look in PARTS.items():
                     if values := history.get(part + metric):
                         epochs = range(1, len(values) + 1)
-                        some = max(1, len(values) // 20)  # of a long run not every epoch has a mark
+                        some = max(1, len(values) // 20)  # a long run has a mark at some epochs only
                         (curve,) = axes.plot(epochs, values, markevery=some, **SIDES[side], **look)
                         handles[f"{side}, {part.rstrip('_') or 'training'}"] = curve
                         drawn += values
@@ -62,7 +62,7 @@ def draw_confusion_matrices(base: np.ndarray, head: np.ndarray) -> bytes:
 
 
 def draw_difference(base: np.ndarray, head: np.ndarray) -> bytes:
-    """Draw the errors of head minus those of base, of the counts above: which confusions came and which went."""
+    """Draw the errors of head minus those of base, for counts as above: which errors are new and which are gone."""
     with style.context("default"):
         figure = Figure(figsize=(4.8, 4.8), layout="constrained")
         axes = figure.subplots()

@@ -51,7 +51,7 @@ def _where(label: str, side: Results, record: Record | None) -> str:
 
 
 def seed_rows(splits: Sequence[Paired]) -> list[list[str]]:
-    """Return the rows that tell of seeds, a cell for each split, or none where nothing is known of them."""
+    """Return the rows about seeds, a cell for each split; none if no noise was measured."""
     if not any(split.seeds for split in splits):
         return []
 

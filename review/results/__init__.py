@@ -1,1 +1,1 @@
-"""What a revision holds, whether it is true, and what differs between two."""
+"""The results that a revision holds, whether dvc.lock matches them, and the difference of two revisions."""

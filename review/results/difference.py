@@ -63,7 +63,7 @@ def compare(base: Results, head: Results) -> Comparison:
 
 
 def measured(base: Results, head: Results) -> tuple[Record | None, Record | None]:
-    """Return for either side the record that holds for it.
+    """Return the record that holds for each side.
 
     Base is judged by its own file alone, and head by base's file before its own: what a branch writes there changes
     nothing that base has measured.
@@ -96,7 +96,7 @@ def changed_parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
 
 
 def metrics(comparison: Comparison) -> dict[str, dict[str, float]]:
-    """Return the `sides` of each metric, and where there are two their "difference", head - base."""
+    """Return the `sides` of each metric, and of a pair its "difference", head - base."""
     every = sides(comparison.base.metrics, comparison.head.metrics)
     for values in every.values():
         if len(values) == 2:
@@ -112,7 +112,7 @@ def _seeds(split: str, paired: Paired, base: Record | None, head: Record | None)
 
 
 def _unlike_images(base: Predictions, head: Predictions) -> str | None:
-    """Say in what the images of two splits differ, or None where they are the same ones."""
+    """Say how the images of two splits differ, or return None if they are the same."""
     alone = [len(np.setdiff1d(one.image, other.image)) for one, other in ((base, head), (head, base))]
     if any(alone):
         return f"{alone[0]:,} are only in the first and {alone[1]:,} only in the second"

@@ -1,4 +1,4 @@
-"""Whether dvc.lock, and the measured noise, are true of the files in a checkout or at a revision; no data is needed."""
+"""Whether dvc.lock and the measured noise match the files in a checkout or at a revision; no data is needed."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ Entry = Mapping[str, Any]
 
 
 def check(repo: Repo) -> Iterator[tuple[str, list[str]]]:
-    """Yield each stage of dvc.yaml and of dvc.lock, in the order of dvc.yaml, with the reasons why its entry is false.
+    """Yield each stage of dvc.yaml and dvc.lock, in the order of dvc.yaml, with the reasons why its entry does not match.
 
     Raises:
         OSError: there is no dvc.lock. ValueError: it is not a lock file. DvcException: DVC refuses dvc.yaml.
@@ -51,7 +51,7 @@ def check(repo: Repo) -> Iterator[tuple[str, list[str]]]:
 
 
 def check_noise(repo: Repo, revision: str | None) -> list[str]:
-    """Return why evaluation/seed_noise.json of a repository opened at `revision` cannot be true; there may be none.
+    """Return the contradictions between evaluation/seed_noise.json and the results at the repository's `revision`.
 
     A record of another recipe, other code or another machine is not false: a branch that changes these may keep it.
     """
@@ -89,8 +89,8 @@ def load_lock(repo: Repo) -> dict[str, Entry]:
 def load_stages(repo: Repo) -> list[PipelineStage]:
     """Read the stages of dvc.yaml from the repository's checkout or revision, in its order.
 
-    DVC expands this file and params.yaml without a bound, so they are bounded before. What repeats stages or values by
-    a rule of its own (vars, foreach, matrix and ${...}) is refused, for it has no bound that is as easy to see.
+    DVC expands this file and params.yaml without a limit, so their sizes are checked first. Templates (vars, foreach,
+    matrix and ${...}) are refused, because the size of their expansion is not known before.
     """
     document = _bounded(repo, PIPELINE)
     stages = document.get("stages") if isinstance(document, dict) else None
@@ -167,12 +167,12 @@ def _outputs(repo: Repo, stage: PipelineStage, entry: Entry) -> Iterator[str]:
 
 
 def _data_set(repo: Repo) -> Iterator[str]:
-    """A lock may be true of a stand-in data set; the results are then not those that params.yaml asks for."""
+    """Report a stand-in data set: the lock matches, but the results are not of the data set in params.yaml."""
     try:
         used = json.loads(read(repo, PROVENANCE, MOST))["dataset"]
         asked = _bounded(repo, PARAMS)["download"]["dataset"]
     except (OSError, ValueError, KeyError, TypeError):
-        return  # the stage that writes the one, or reads the other, has its own reason
+        return  # the stage that writes or reads the file reports its own reason
     if used != asked:
         yield f"the results come from {used}, but params.yaml asks for {asked}"
 

@@ -33,7 +33,7 @@ from review.statistics.paired import Spread
 from review.wording.escaping import quote, shorten
 from review.wording.notation import shown
 
-SPLITS = ("validation", "test")  # tuning is decided on the first; the second is for the final word
+SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
 LARGEST = {"accuracy": 1, "loss": sys.float_info.max}  # of each metric; the smallest is 0
 
 MOST_NAMED = 5  # parameters, files or keys in one sentence
@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Record:
-    """What was measured of one recipe, in at least two runs; in the older form there are none."""
+    """The measurement of one recipe, with at least two runs; a record in the older form has none."""
 
     dataset: str
     parameters: dict[str, Any]
@@ -69,23 +69,23 @@ class Record:
 
 
 def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the keys whose value differs, or its type alone, or that one of the two lacks."""
+    """Return the keys whose values differ, if only in type, or that one of the two lacks."""
     # By repr: 5 == 5.0, and NaN != NaN.
     keys = sorted(one.keys() | other.keys())
     return [key for key in keys if not (key in one and key in other and repr(one[key]) == repr(other[key]))]
 
 
 def is_of(record: Record, side: Trained) -> bool:
-    """Whether a record is of the recipe of a revision, whatever else is true of it."""
+    """Whether a record has the data set and the recipe of a revision."""
     return record.dataset == side.dataset and not unlike(record.parameters, recipe_of(side.parameters))
 
 
 def stale(record: Record, side: Trained) -> str | None:
     """Say why a record does not hold for a revision, or return None where it does.
 
-    It holds if it is of the same recipe and has, for the revision's own seed, the very model that dvc.lock names: then
-    whatever changed in the code does not matter to the model. In another environment the same code gives other bytes,
-    and of a seed that was not measured there are none. There the files that train reads have to be the same.
+    It holds if it has the same recipe and, for the revision's own seed, the same model as dvc.lock: then no change of
+    the code has changed the model. In another environment the same code may give other bytes, and for a seed that was
+    not measured there is no model; in both cases the files that train reads must be the same.
     """
     if record.dataset != side.dataset:
         return f"it was measured on {quote(record.dataset)}"
@@ -106,7 +106,7 @@ def stale(record: Record, side: Trained) -> str | None:
 
 
 def contradiction(record: Record, side: Trained) -> str | None:
-    """Say why a record of a revision's recipe and the revision cannot both be right, or return None where they can.
+    """Say why a record of a revision's recipe contradicts the revision, or return None if it does not.
 
     In one environment a seed gives the same model from the same files, and a model the same metrics.
     """
@@ -126,12 +126,12 @@ def contradiction(record: Record, side: Trained) -> str | None:
 
 
 def elsewhere(record: Record, side: Trained) -> list[str]:
-    """Return in what the environment of a record differs from that of a revision."""
+    """Return the keys in which the environments of a record and of a revision differ."""
     return unlike(record.environment, side.environment)
 
 
 def listed(names: Iterable[str]) -> str:
-    """Join names, or the first of them and how many more there are."""
+    """Join names; of a long list, the first ones and the number of the others."""
     names = list(names)
     more = [f"{len(names) - MOST_NAMED:,} more"] if len(names) > MOST_NAMED else []
     return ", ".join([*names[:MOST_NAMED], *more])

@@ -1,6 +1,6 @@
-"""Read what a revision, or this folder, says of its results: parameters, metrics, predictions and provenance.
+"""Read the results of a revision or of this folder: parameters, metrics, predictions and provenance.
 
-All of it is in Git or in the files beside it, so neither data nor cache nor remote is needed.
+Git holds all of these files, so no data, cache or remote is needed.
 """
 
 import csv
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model read in the images of one split: int arrays (n,) of one row an image, by ascending image."""
+    """A model's predictions on one split: int arrays (n,), one row an image, by ascending image."""
 
     image: np.ndarray
     actual: np.ndarray
@@ -57,9 +57,9 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Results(Trained):
-    """What one side of a comparison holds; `revision` is as the user named it, and None is this folder.
+    """One side of a comparison; `revision` is the user's name for it, None for this folder.
 
-    `history` has by name, such as "loss" and "validation_loss", a value for each epoch; there may be none.
+    `history` maps names such as "loss" and "validation_loss" to a value for each epoch; it may be empty.
     """
 
     revision: str | None
@@ -119,9 +119,9 @@ def open_repo(revision: str | None) -> Repo:
         OSError: there is no Git repository, or it belongs to another user.
     """
     if revision is not None and not revision.strip():
-        raise ValueError(f"unknown Git revision '{revision}'")  # to Repo an empty one is this folder
+        raise ValueError(f"unknown Git revision '{revision}'")  # Repo would take an empty one for this folder
     try:
-        repo = Repo(rev=revision, uninitialized=revision is not None)  # what a commit lacks is told file by file
+        repo = Repo(rev=revision, uninitialized=revision is not None)  # missing files are reported one by one
     except GitError as error:
         if "not owned" not in str(error):
             raise
@@ -138,7 +138,7 @@ def open_repo(revision: str | None) -> Repo:
         ) from None
     except AttributeError:  # from pygit2, for a folder or a file within a commit
         raise ValueError(f"{quote(revision or '')} is not a commit") from None
-    # libgit2 takes a tag or a branch whose name is 40 hex digits before the commit of these digits; git does not.
+    # libgit2 prefers a tag or branch whose name is 40 hex digits to the commit with that hash; git does not.
     if revision and re.fullmatch("[0-9a-f]{40}", revision) and repo.get_rev() != revision:
         repo.close()
         raise ValueError(f"{revision} is not a commit, or a branch or tag of another has that name")
@@ -163,7 +163,7 @@ def read(repo: Repo, path: str | Path, most: int) -> bytes:
 
 
 def check_object(repo: Repo, full: str, most: int) -> None:
-    """Refuse a file of a revision that has more than `most` bytes: Git's objects are read whole, or not at all."""
+    """Refuse a file of a revision with more than `most` bytes, because Git objects are read whole."""
     sha = repo.fs.info(full).get("sha")
     if sha and (size := repo.scm.pygit2.repo.odb.read_header(sha)[1]) > most:
         raise ValueError(f"{full.lstrip('/')}: expected a file of at most {most:,} bytes, found {size:,}")

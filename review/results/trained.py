@@ -1,4 +1,4 @@
-"""What a revision says of its model: the parameters, files and environment that trained it, and how well it reads."""
+"""The training behind a revision's model: parameters, files, environment, and the metrics it reached."""
 
 import json
 import sys
@@ -14,9 +14,9 @@ MOST_KEY = 200  # characters of a dotted key
 
 @dataclass(frozen=True)
 class Trained:
-    """What a revision says of its model: what trained it, its MD5 in dvc.lock, and how well it reads.
+    """The training behind a model, the model's MD5 in dvc.lock, and its metrics.
 
-    `training` is empty and `model` None where dvc.lock does not know the stage train.
+    `training` is empty and `model` is None if dvc.lock has no stage train.
     """
 
     dataset: str
@@ -28,7 +28,7 @@ class Trained:
 
 
 def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes a recipe: all parameters but the seed of training, and where the data set comes from."""
+    """Return the parameters of a recipe: all but the seed of training and the section download."""
     return {key: value for key, value in parameters.items() if key != "train.seed" and not key.startswith("download.")}
 
 
@@ -78,7 +78,7 @@ def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
     """Yield the dotted key and the value of each leaf of a nested mapping.
 
     Raises:
-        ValueError: a key has more than MOST_KEY characters; written before each of many others it would fill memory.
+        ValueError: a key has more than MOST_KEY characters; repeated in many dotted keys it would fill memory.
     """
     for key, value in node.items():
         name = key if isinstance(key, str) and key.isprintable() else repr(key)
@@ -91,6 +91,6 @@ def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def brief(value: Any) -> str:
-    """Return a value as Python writes it, or how that begins."""
+    """Return a value as Python writes it, cut if it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""Two models on the same images: does one read them better, or is it the luck of which images, or of which seed?"""
+"""Two models on the same images: is one better, or is the difference due to the choice of images or of the seed?"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -43,7 +43,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Seeds:
-    """What is known of the luck of the seed: how likely it alone makes a difference as large as this one.
+    """How likely the seed alone makes a difference as large as this one.
 
     `of` is "recipes" where each of the two was measured, and `difference` is between the means over their seeds; or
     "runs" where one measurement serves both, and it is between two runs. Only then is there a `limit`, the largest
@@ -102,8 +102,8 @@ def pair(actual: np.ndarray, base: np.ndarray, head: np.ndarray) -> Paired:
 def judge(paired: Paired) -> Verdict:
     """Say what head is, compared with base: the one place that decides.
 
-    There are two kinds of luck, and both must be unlikely. McNemar's test knows that of the images: it takes the two
-    models as they are. That another seed gives another model of the same recipe is told by `seeds`, where measured.
+    Both tests must be significant. McNemar's test takes the two models as they are and accounts for the choice of
+    images. `seeds`, where measured, accounts for the seed: another seed gives another model of the same recipe.
     """
     ahead = paired.only_head - paired.only_base
     if paired.p >= ALPHA:
@@ -146,8 +146,8 @@ def accuracy(right: int, images: int) -> Accuracy:
 def mcnemar(only_base: int, only_head: int) -> float:
     """Return the two-sided p-value of McNemar's exact test (McNemar 1947).
 
-    Images that both models read right, or both wrong, say nothing of which is better. Of two equally good models,
-    each of the other images is as likely read right by the one as by the other, as a fair coin falls.
+    Images that both models read right, or both wrong, do not tell which is better. Between two equally good models,
+    each other image is read right by either with probability 1/2.
     """
     discordant = only_base + only_head
     return float(binomtest(only_head, discordant, 0.5).pvalue) if discordant else 1.0

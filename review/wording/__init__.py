@@ -1,1 +1,1 @@
-"""How numbers, and texts that are not ours, are written."""
+"""How numbers and foreign texts are written."""

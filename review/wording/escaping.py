@@ -1,24 +1,24 @@
-"""Text that is not ours, written so that it stays text: names, values and messages that a revision may hold.
+"""Foreign text (names, values and messages of a revision), escaped so that it stays text.
 
-Every sentence and table cell keeps such text between backticks, put there by `quote`; it holds no backtick itself.
-Then each rendering knows it: a terminal prints it, and Markdown has it as a code span, in which GitHub sees no link,
-picture, HTML, mention or reference.
+`quote` puts such text between backticks in every sentence and table cell; the text itself then has no backtick. A
+terminal prints it, and Markdown renders it as a code span, in which GitHub finds no link, picture, HTML, mention or
+reference.
 """
 
 import re
 
 from classifier.running.command import printable
 
-LONGEST = 300  # characters of one text; the rest would only fill the screen
+LONGEST = 300  # characters of one text
 
 
 def quote(text: str) -> str:
-    """Put a text between backticks, on one line and with nothing that a terminal or Markdown obeys."""
+    """Put a text between backticks, on one line, without characters that control a terminal or Markdown."""
     return "`" + (shorten(printable(text)).replace("`", r"\x60") or "''") + "`"
 
 
 def shorten(text: str) -> str:
-    """Return the text, or so much of it as fits with an ellipsis."""
+    """Return the text, cut to LONGEST characters with an ellipsis."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
@@ -28,7 +28,7 @@ def unquote(sentence: str) -> str:
 
 
 def markdown(sentence: str) -> str:
-    """Return a sentence or cell as Markdown: what is between backticks is a code span, all else is plain text."""
+    """Return a sentence or cell as Markdown: text between backticks becomes a code span, the rest is plain text."""
     parts = re.split(r"(`[^`]+`)", sentence)
     return "".join(
         part.replace("|", r"\|") if part.startswith("`") and part.endswith("`") else _plain(part) for part in parts
@@ -36,6 +36,6 @@ def markdown(sentence: str) -> str:
 
 
 def _plain(text: str) -> str:
-    # Only own words come here, unless a quote was forgotten. GitHub looks for @name and #1 even behind a backslash, so
-    # a space of no width follows.
+    # Only our own words come here, unless a quote is missing. GitHub finds @name and #1 even after a backslash, so a
+    # zero-width space follows.
     return re.sub(r"([@#]|:(?=//)|www(?=\.))", "\\1\u200b", re.sub(r"([\\`*_|<>\[\]~&$#])", r"\\\1", text))

@@ -30,7 +30,7 @@ def spread(accuracies: Spread) -> str:
 
 
 def smallest(paired: Paired) -> str:
-    """Write the smallest difference in accuracy that could have shown: 0.1750, or none."""
+    """Write the smallest difference in accuracy that can be detected: 0.1750, or none."""
     return "none" if paired.smallest_difference is None else f"{paired.smallest_difference:.4f}"
 
 
