@@ -1,4 +1,4 @@
-# Everything here needs Python 3.11 to 3.13 and git only; PYTHON=... names another interpreter than the newest found.
+# Needs only Python 3.11 to 3.13 and git. PYTHON=... names an interpreter; the default is the newest found.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -6,11 +6,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-# A name may exist and not run (a shim, a stub), so each candidate is asked for its version.
+# A command of that name may not run (a shim, a stub), so each candidate is asked for its version.
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 VERSION := import sys; print(sys.version_info[:2])
 ifdef PYTHON
-# Of the user's PATH, before .venv comes first on it; if its version is not that of .venv, this is built anew.
+# Looked up on the user's PATH, without .venv. If its version differs from that of .venv, .venv is built anew.
 override PYTHON := $(or $(shell command -v '$(PYTHON)'),$(PYTHON))
 ANEW := $(shell test "$$('$(PYTHON)' -c '$(VERSION)' 2>&1)" = "$$($(BIN)/python -c '$(VERSION)' 2>&1)" || echo anew)
 else
@@ -20,14 +20,14 @@ endif
 
 # `dvc` starts `python -E -m stages.NAME`: the environment's python comes first on the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# With these Python finds other packages, or not the project's own, and pytest's asserts do nothing.
+# These make Python find other packages, hide the project's own, or disable pytest's asserts.
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE
 
 .PHONY: help
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Comes before setup in what others need: nothing is installed in vain.
+# Runs before setup, so that nothing is installed if it fails.
 .PHONY: repository
 repository:
 	@said=$$(git rev-parse --verify HEAD 2>&1) && exit; \
@@ -50,7 +50,7 @@ $(VENV)/installed: requirements.txt $(ANEW)
 anew:
 
 # pip and venv write the folder's path into scripts, `activate` and pyvenv.cfg (at its end).
-# A script's new first lines have a shell start Python, for a path with a space: pip writes them so as well.
+# The new first lines let a shell start Python, as pip writes them for a path with a space.
 define MOVE
 import re, shlex, venv
 from pathlib import Path
@@ -70,13 +70,13 @@ setup: $(VENV)/installed  ## build .venv from the hash-locked requirements.txt, 
 		$(BIN)/python -c "$$MOVE" || { echo "make: $(BIN)/python does not run here; \`rm -r $(VENV)\`, and make builds it anew" >&2; exit 1; };; esac
 
 STAND_IN := python -c 'from classifier.data.delivered import load; raise SystemExit(load().warning())'
-# What the pipeline writes and Git keeps: not all of evaluation/, where `make noise` keeps what it measured.
+# The pipeline's outputs in Git. Not all of evaluation/: `make noise` writes there too.
 RESULTS := dvc.lock metrics.json models/provenance.json 'evaluation/*.csv' 'evaluation/*.png'
 
 .PHONY: repro
 repro: repository setup  ## run the pipeline and show its metrics
 	@python -m classifier.running.integrity
-	@# To DVC a stand-in is as good as any output: it is fetched anew here, or its warning comes again.
+	@# DVC does not know a stand-in from other outputs: fetch the data set again, or repeat the warning.
 	@if [ -f data/raw/dataset.json ] && ! $(STAND_IN) 2>/dev/null; then dvc repro --force download; fi
 	dvc repro
 	dvc metrics show

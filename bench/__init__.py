@@ -1,1 +1,1 @@
-"""The notebook's recipe as a plain script, and the timing of the pipeline beside it."""
+"""The notebook as a plain script, and a timing of the pipeline beside it."""

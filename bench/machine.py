@@ -1,4 +1,4 @@
-"""What the figures of a bench depend on: the machine, and the versions of what it ran."""
+"""The machine and the versions that the figures of a bench depend on."""
 
 import platform
 from importlib.metadata import version
@@ -10,7 +10,7 @@ from classifier.model import runtime
 
 
 def describe() -> dict[str, str]:
-    """Return what a reader must know of this machine, by heading."""
+    """Return the facts about this machine, by heading."""
     return {
         "processor": f"{archspec.cpu.brand_string() or 'unknown'} ({platform.machine()})",
         "instruction sets": ", ".join(runtime.instruction_sets()),
@@ -21,7 +21,7 @@ def describe() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what a run of the pipeline spends its time in."""
+    """Return the versions of the libraries that take most of the time."""
     packages = ("tensorflow", "keras", "dvc", "numpy")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 

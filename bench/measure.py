@@ -1,4 +1,4 @@
-"""Run a command, append to a file what it took as a line of JSON, and exit as the command did.
+"""Run a command, append its time and memory to a file as a line of JSON, and exit with the command's status.
 
     python -IS bench/measure.py RECORD COMMAND [ARGUMENT...]
 
@@ -19,7 +19,7 @@ PEAK_UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10  # getrusage(2
 def main() -> None:
     """Measure the command in the arguments; its name must be a path."""
     record, *command = sys.argv[1:]
-    signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends it to the command too, which decides
+    signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends it to the command too; the command decides
     began = time.perf_counter()
     process = os.posix_spawn(command[0], command, os.environ)
     _, status, usage = os.wait4(process, 0)

@@ -1,8 +1,8 @@
-"""The notebook as written, as a plain script: what the pipeline is timed against.
+"""The notebook as a plain script, to time the pipeline against.
 
     python -m bench.notebook /path/to/mnist.npz
 
-It reads mnist.npz; nothing is pinned and nothing is kept. Two things differ from the notebook: it takes the archive
+It reads mnist.npz, overrides no settings and writes no file. Two things differ from the notebook: it takes the archive
 from a path, since `keras.datasets.mnist.load_data()` would download it, and it times `fit`. The last line is JSON:
 `parameters`, `fit_seconds`, `test_accuracy` (0 to 1) and `test_loss` (nats).
 """

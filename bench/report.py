@@ -1,6 +1,6 @@
-"""What a bench measured, round by round, and the tables that say it: medians, ranges and ratios taken in turn.
+"""The measurements of a bench by round, and their tables: medians, ranges and ratios taken in turn.
 
-Two runs of one round are minutes apart at most, and so share what else moves a machine's speed. A ratio is therefore
+Two runs of one round are at most minutes apart, so other load affects both alike. A ratio is therefore
 taken in each round, and the median is that of the ratios.
 """
 
@@ -26,7 +26,7 @@ NO_OP_GOAL = 1.1  # of DVC's own floor, which README.md takes two ways
 
 @dataclass(frozen=True)
 class Process:
-    """What a process took: seconds of wall time, and MiB resident at its peak."""
+    """Wall time in seconds and peak of resident memory in MiB of a process."""
 
     seconds: float
     peak_mib: float
@@ -34,7 +34,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the notebook or of a whole pipeline; what it does not tell is None.
+    """One run of the notebook or of a whole pipeline; a figure that it does not print is None.
 
     `peak_mib` is that of its largest process, `epoch_seconds` the median from one epoch to the next, `fit_seconds` what
     `fit` alone took. Accuracies are 0 to 1.
@@ -53,7 +53,7 @@ class Run:
 class Round:
     """A run of each contestant, by name, and the seconds of the commands that run no stage, by heading.
 
-    `busy` is the share of the processors, 0 to 1, that was already taken when the round began: it should be near 0.
+    `busy` is the share of the processors, 0 to 1, that was in use when the round began; it should be near 0.
     """
 
     busy: float
@@ -63,7 +63,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Results:
-    """All rounds, of one commit on one machine. `recipes` are the contestants but for the notebook."""
+    """All rounds, of one commit on one machine. `recipes` are the contestants without the notebook."""
 
     commit: str
     machine: Mapping[str, str]
@@ -91,7 +91,7 @@ RUN_GOALS = (
 
 
 def as_markdown(results: Results) -> str:
-    """Return the report: where it was measured, the runs from nothing, those of nothing to do, and the goals."""
+    """Return the report: the machine, the runs from nothing, the commands with nothing to do, and the goals."""
     facts = dict(results.machine) | {"versions": ", ".join(f"{name} {each}" for name, each in results.versions.items())}
     facts |= {
         "commit": f"`{results.commit}`",
@@ -168,7 +168,7 @@ def _idle(results: Results) -> list[list[str]]:
 
 
 def _goals(results: Results) -> list[list[str]]:
-    """A row a goal: what is wanted, what was measured, and whether that reaches it."""
+    """A row for each goal: the goal, the measurement, and whether it reaches the goal."""
     goals = [
         (
             f"{NO_OP}, nothing to do, over {floor}",
@@ -191,7 +191,7 @@ def _verdict(measured: float, most: float) -> str:
 
 
 def _to_notebook(results: Results, name: str, figure: Figure) -> list[float]:
-    """The ratio of each round, or none where either does not tell the figure."""
+    """The ratio of each round; none if either lacks the figure."""
     pairs = [(figure(each.runs[name]), figure(each.runs[NOTEBOOK])) for each in results.rounds]
     return [ours / its for ours, its in pairs if ours is not None and its is not None]
 

@@ -25,7 +25,7 @@ from classifier.files.whole_file import whole_file
 IDLE_TIMES = 5  # a round, of each command that runs no stage: they take a second or so, and a median needs more of them
 
 BUSY_SECONDS = 3.0  # to look at the processors before a round
-BUSY = 0.1  # of the processors: more than a machine at rest takes for itself
+BUSY = 0.1  # of the processors: more than an idle machine uses
 
 # The lines with which Keras begins an epoch, and stages/train.py ends one.
 EPOCH = re.compile(r"(Epoch \d+/\d+|train: epoch \d+ of \d+)")
@@ -35,7 +35,7 @@ FIT = re.compile(r"train: \d+ epochs on .*, (\d+\.\d) s -> ")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and write; return 0, or 1 where there is nothing to measure or a run fails."""
+    """Measure and write; return 0, or 1 if there is nothing to measure or a run fails."""
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often each is run, in turn (3)")
     parser.add_argument("--mirror", default=os.environ.get("DATASET_MIRROR"), help="mnist.npz ($DATASET_MIRROR)")
@@ -96,7 +96,7 @@ def head() -> str:
     """Return the commit to measure.
 
     Raises:
-        ValueError: a file outside bench/ differs from it, so that what is measured would not be what lies here.
+        ValueError: a file outside bench/ differs from it, so the measurement would not be of the files here.
     """
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)bench")
     if changed:
@@ -112,7 +112,7 @@ def measure(sandbox: Sandbox, recipes: dict[str, str], rounds: int) -> Iterator[
         OSError: a command failed. ValueError: a run did not do what it should have.
     """
     floor, twin = make_floor(sandbox), make_twin(sandbox)
-    # What the first run alone would read from the disk.
+    # Otherwise only the first run would read these from the disk.
     run_command(sandbox, ["python", "-c", "import keras, tensorflow"], sandbox.folder)
     for number in range(1, rounds + 1):
         busy = psutil.cpu_percent(interval=BUSY_SECONDS) / 100
@@ -201,10 +201,10 @@ def run_idle(sandbox: Sandbox, clone: Path, floor: Path, twin: Path) -> dict[str
 
 
 def seconds_an_epoch(lines: Sequence[tuple[float, str]]) -> float | None:
-    """Return the median from one line that tells of an epoch to the next, or None with fewer than two of them.
+    """Return the median time between two lines about an epoch, or None with fewer than two.
 
-    The notebook tells when an epoch begins and the stage when one ends, so the notebook's last epoch and the stage's
-    first are left out.
+    The notebook prints at the beginning of an epoch and the stage at its end, so the notebook's last epoch and the
+    stage's first are left out.
     """
     moments = [moment for moment, line in lines if EPOCH.match(line)]
     return median(later - earlier for earlier, later in pairwise(moments)) if len(moments) > 1 else None

@@ -29,7 +29,7 @@ stages:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A temporary folder for the clones, and what the commands in them see.
+    """A temporary folder for the clones, and the environment of the commands in them.
 
     `record` is where measure.py writes; `python` on the PATH is a script that has measure.py run the real one.
     """
@@ -44,7 +44,7 @@ class Sandbox:
 
 
 def prepare(folder: Path, archive: Path) -> Sandbox:
-    """Fill the temporary folder with what the runs share: the measuring `python`, and no settings of the user's."""
+    """Fill the temporary folder with the measuring `python`, and no user settings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
         (folder / name).mkdir(parents=True)
@@ -74,7 +74,7 @@ def make_floor(sandbox: Sandbox) -> Path:
 
 
 def make_twin(sandbox: Sandbox) -> Path:
-    """Return one whose pipeline is this one's to the last file and parameter, but each file is a line without text."""
+    """Return one with this pipeline's files and parameters, but each file is one empty line."""
     pipeline = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
     outs = set()
     for stage in pipeline["stages"].values():

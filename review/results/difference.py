@@ -65,8 +65,8 @@ def compare(base: Results, head: Results) -> Comparison:
 def measured(base: Results, head: Results) -> tuple[Record | None, Record | None]:
     """Return the record that holds for each side.
 
-    Base is judged by its own file alone, and head by base's file before its own: what a branch writes there changes
-    nothing that base has measured.
+    Base is judged by its own file alone, and head by base's file before its own, so a branch cannot change the
+    measurement of base.
     """
 
     def of(side: Results, records: list[Record]) -> Record | None:

@@ -29,7 +29,7 @@ Entry = Mapping[str, Any]
 
 
 def check(repo: Repo) -> Iterator[tuple[str, list[str]]]:
-    """Yield each stage of dvc.yaml and dvc.lock, in the order of dvc.yaml, with the reasons why its entry does not match.
+    """Yield each stage of dvc.yaml and dvc.lock, in the order of dvc.yaml, with the reasons for each mismatch.
 
     Raises:
         OSError: there is no dvc.lock. ValueError: it is not a lock file. DvcException: DVC refuses dvc.yaml.
