@@ -24,6 +24,7 @@ from classifier.files.paths import METRICS, MODEL, NOISE, PARAMS, PROVENANCE
 from classifier.files.whole_file import whole_file
 from classifier.model import runtime
 from classifier.running import processes
+from classifier.running.integrity import digest
 from classifier.running.yaml_values import MOST_BYTES, Loader, parse
 from review.command import command
 from review.results.lock import load_stages
@@ -102,11 +103,11 @@ def identity(document: Mapping[str, Any], paths: list[str]) -> str:
     """
     machine = [version(name) for name in LIBRARIES]
     machine += [sys.platform, runtime.level(runtime.instruction_sets()), str(runtime.threads())]
-    digest = hashlib.sha256(json.dumps([recipe_of(dict(leaves(document))), paths, machine], sort_keys=True).encode())
+    hashed = hashlib.sha256(json.dumps([recipe_of(dict(leaves(document))), paths, machine], sort_keys=True).encode())
     files = [path for path in sorted(RAW.iterdir()) if not path.name.startswith(".")]
     for path in [*sorted(path for room in ROOMS for path in Path(room).rglob("*.py")), *files]:
-        digest.update(f"{path} {_md5(path)}\n".encode())
-    return digest.hexdigest()[:16]
+        hashed.update(f"{path} {digest(path)}\n".encode())
+    return hashed.hexdigest()[:16]
 
 
 def dump(document: Mapping[str, Any]) -> str:
@@ -130,10 +131,10 @@ def _runs(folder: Path, document: Mapping[str, Any], seeds: range, paths: list[s
             _, _, environment = parse_provenance((folder / PROVENANCE).read_text())
             run = {
                 "seed": seed,
-                "model": _md5(folder / MODEL),
+                "model": digest(folder / MODEL),
                 **{split: {name: measured[split][name] for name in LARGEST} for split in SPLITS if split in measured},
                 "environment": environment,
-                "training": {name: _md5(folder / name) for name in paths},
+                "training": {name: digest(folder / name) for name in paths},
             }
             with whole_file(path) as partial:
                 partial.write_text(json.dumps(run, indent=2) + "\n")
@@ -152,11 +153,6 @@ def _inputs() -> list[str]:
         if stage is None:
             raise ValueError("dvc.yaml has no stage train")
         return sorted(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency))
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _load(recipe: Path) -> dict[str, Any]:
