@@ -89,7 +89,7 @@ def check_lock(revision: str | None) -> str:
     if noise:
         lines += [
             "",
-            "**The measured noise of head contradicts the results:**",
+            "**The measured noise of head is not valid:**",
             "",
             *(f"- {quote(reason)}" for reason in noise),
         ]

@@ -272,6 +272,4 @@ def test_noise_that_cannot_be_true_is_one_line_of_verify_and_in_the_report(
     assert lines[1] == f"verify: seed noise: evaluation/seed_noise.json: {reason}"
     told = check_lock(None)
     assert "`dvc.lock` of head matches" in told
-    assert (
-        f"**The measured noise of head contradicts the results:**\n\n- `evaluation/seed_noise.json: {reason}`" in told
-    )
+    assert f"**The measured noise of head is not valid:**\n\n- `evaluation/seed_noise.json: {reason}`" in told
