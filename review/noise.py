@@ -20,7 +20,7 @@ import yaml
 from dvc.dependency.param import ParamsDependency
 from filelock import FileLock
 
-from classifier.files.paths import METRICS, MODEL, NOISE, PARAMS, PROVENANCE
+from classifier.files.paths import METRICS, MODEL, NOISE, PARAMS, PROVENANCE, RAW, SOURCE
 from classifier.files.whole_file import whole_file
 from classifier.model import runtime
 from classifier.running import processes
@@ -33,8 +33,6 @@ from review.results.revision import open_repo
 from review.results.trained import leaves, parse_provenance, recipe_of
 from review.wording.escaping import quote
 
-RAW = Path("data/raw")
-SOURCE = RAW / "dataset.json"
 RUNS = Path(".dvc/tmp/noise")
 ROOMS = ("stages", "classifier")  # the code of the stages
 
@@ -104,7 +102,7 @@ def identity(document: Mapping[str, Any], paths: list[str]) -> str:
     machine = [version(name) for name in LIBRARIES]
     machine += [sys.platform, runtime.level(runtime.instruction_sets()), str(runtime.threads())]
     hashed = hashlib.sha256(json.dumps([recipe_of(dict(leaves(document))), paths, machine], sort_keys=True).encode())
-    files = [path for path in sorted(RAW.iterdir()) if not path.name.startswith(".")]
+    files = [path for path in sorted(RAW.parent.iterdir()) if not path.name.startswith(".")]
     for path in [*sorted(path for room in ROOMS for path in Path(room).rglob("*.py")), *files]:
         hashed.update(f"{path} {digest(path)}\n".encode())
     return hashed.hexdigest()[:16]
@@ -182,13 +180,14 @@ def _dataset(document: Mapping[str, Any]) -> str:
     source = json.loads(SOURCE.read_text())
     wanted = document["download"]["dataset"]
     if source["requested"] != wanted:
-        raise ValueError(f"{RAW} holds {source['dataset']}, the recipe asks for {wanted}: `dvc repro download` first")
+        held = f"{RAW.parent} holds {source['dataset']}"
+        raise ValueError(f"{held}, the recipe asks for {wanted}: `dvc repro download` first")
     return str(source["dataset"])
 
 
 def _lay_out(folder: Path) -> None:
     """Copy the code and the raw data into the folder of the runs."""
-    for name in (*ROOMS, str(RAW)):
+    for name in (*ROOMS, str(RAW.parent)):
         shutil.copytree(name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
 
 

@@ -154,5 +154,6 @@ Loader.add_constructor(TAG + "omap", Loader.construct_undefined)
 
 
 def shown(value: Any) -> str:
+    """Return a value as a message shows it: null for None, cut after 60 characters."""
     text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

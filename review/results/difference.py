@@ -84,15 +84,11 @@ def sides(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[st
     }
 
 
-def changes(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the `sides` of each key whose value differs, or its type alone."""
+def changed_parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """Return the `sides` of each parameter whose value differs, if only in type."""
+    base, head = comparison.base.parameters, comparison.head.parameters
     every = sides(base, head)
     return {key: every[key] for key in unlike(base, head)}
-
-
-def changed_parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
-    """Return the `changes` of parameters."""
-    return changes(comparison.base.parameters, comparison.head.parameters)
 
 
 def metrics(comparison: Comparison) -> dict[str, dict[str, float]]:
@@ -116,8 +112,8 @@ def _unlike_images(base: Predictions, head: Predictions) -> str | None:
     alone = [len(np.setdiff1d(one.image, other.image)) for one, other in ((base, head), (head, base))]
     if any(alone):
         return f"{alone[0]:,} are only in the first and {alone[1]:,} only in the second"
-    unlike = np.flatnonzero(base.actual != head.actual)
-    if not unlike.size:
+    rows = np.flatnonzero(base.actual != head.actual)
+    if not rows.size:
         return None
-    row = unlike[0]
+    row = rows[0]
     return f"image {base.image[row]} is a {base.actual[row]} in the first and a {head.actual[row]} in the second"
