@@ -46,10 +46,14 @@ def anchors(markdown: str) -> set[str]:
 
 
 def missing(document: Path) -> list[str]:
-    """The relative links that lead to no file, or to no heading of it."""
+    """The relative links that lead to no file, or to no heading of it.
+
+    `../../actions/workflows/NAME.yml`, in a document at the top, is GitHub's page about .github/workflows/NAME.yml.
+    """
     found = []
     for link in links(document.read_text()):
         path, _, anchor = link.partition("#")
+        path = re.sub(r"^\.\./\.\./actions(/workflows/[^/]+\.yml)(/badge\.svg)?$", r".github\1", path)
         target = document.parent / path if path else document
         if "://" not in link and (
             not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8")))
@@ -67,6 +71,17 @@ def test_a_link_to_no_file_or_no_heading_is_found(tmp_path: Path) -> None:
     text = "# A heading\n[a](#a-heading) [b](#none) [c](gone.md) ![d](gone.png)\n\n| |\n| - |\n| [e](gone.csv) |\n"
     (tmp_path / "page.md").write_text(text)
     assert missing(tmp_path / "page.md") == ["#none", "gone.md", "gone.png", "gone.csv"]
+
+
+def test_a_badge_of_a_workflow_needs_the_file_of_that_workflow(tmp_path: Path) -> None:
+    badge = [f"../../actions/workflows/{name}" for name in ("test.yml/badge.svg", "test.yml")]
+    (tmp_path / "page.md").write_text("[![test]({})]({})\n".format(*badge))
+    workflow = tmp_path / ".github/workflows/test.yml"
+    workflow.parent.mkdir(parents=True)
+    workflow.touch()
+    assert missing(tmp_path / "page.md") == []
+    workflow.rename(workflow.with_name("tests.yml"))
+    assert missing(tmp_path / "page.md") == badge[::-1]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
