@@ -1,12 +1,12 @@
 """Imports between the folders of code go one way."""
 
-import ast
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.imports import imported_files
 
 # Each folder, and the other folders of the project from which it may import.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -31,24 +31,12 @@ def folder_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).parent.as_posix()
 
 
-def imports(path: Path) -> set[Path]:
-    """The files of the project that a file imports, at its top or in a function."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    files = {(REPOSITORY / name.replace(".", "/")).with_suffix(".py") for name in names}
-    return {file for file in files if file.is_file()}
-
-
 @pytest.mark.parametrize("folder", MAY_IMPORT)
 def test_a_folder_imports_only_from_the_folders_listed_for_it(folder: str) -> None:
     files = [path for path in (REPOSITORY / folder).glob("*.py") if path.name != "__init__.py"]
     assert files
     for file in files:
-        folders = {folder_of(imported) for imported in imports(file)}
+        folders = {folder_of(imported) for imported in imported_files(file)}
         assert folders - {folder} <= MAY_IMPORT[folder], file
 
 
@@ -66,5 +54,5 @@ def test_no_chain_of_imports_between_folders_is_a_circle() -> None:
 
 def test_no_stage_or_command_imports_another() -> None:
     for file in [*(REPOSITORY / "stages").glob("*.py"), *(REPOSITORY / "review").glob("*.py")]:
-        beside = {path for path in imports(file) if path.parent == file.parent}
+        beside = {path for path in imported_files(file) if path.parent == file.parent}
         assert beside <= {file.with_name("command.py")}, file

@@ -1,6 +1,5 @@
 """dvc.yaml matches the code: a stage lists exactly the files that it imports and the parameters that it reads."""
 
-import ast
 import dataclasses
 import importlib
 import types
@@ -12,6 +11,7 @@ from ruamel.yaml import YAML
 
 from tests.conftest import PARAMS as PARAMS_OF_TESTS
 from tests.conftest import REPOSITORY
+from tests.imports import imported_files
 
 PIPELINE = YAML(typ="safe").load((REPOSITORY / "dvc.yaml").read_text())
 PARAMS = YAML(typ="safe").load((REPOSITORY / "params.yaml").read_text())
@@ -19,25 +19,16 @@ STAGES = PIPELINE["stages"]
 FOLDERS = ("stages", "classifier")  # from which a stage may import
 
 
-def imported_files(path: Path) -> set[str]:
-    """The files of the project that a file imports, at its top or in a function, directly or through other files."""
-    found: set[str] = set()
-    waiting = [path, *(REPOSITORY / folder / "__init__.py" for folder in FOLDERS)]
+def files_behind(stage: str) -> set[str]:
+    """The files of the project that a stage imports, directly or through other files, and its own."""
+    found: set[Path] = set()
+    waiting = [REPOSITORY / f"stages/{stage}.py", *(REPOSITORY / folder / "__init__.py" for folder in FOLDERS)]
     while waiting:
         path = waiting.pop()
-        name = path.relative_to(REPOSITORY).as_posix()
-        if name in found:
-            continue
-        found.add(name)
-        for node in ast.walk(ast.parse(path.read_text())):
-            modules: list[str] = []
-            if isinstance(node, ast.ImportFrom) and node.module:
-                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            files = [REPOSITORY / f"{module.replace('.', '/')}.py" for module in modules]
-            waiting += [file for file in files if file.relative_to(REPOSITORY).parts[0] in FOLDERS and file.exists()]
-    return found
+        if path not in found and path.relative_to(REPOSITORY).parts[0] in FOLDERS:
+            found.add(path)
+            waiting += imported_files(path)
+    return {path.relative_to(REPOSITORY).as_posix() for path in found}
 
 
 def outputs(stage: str) -> list[str]:
@@ -48,7 +39,7 @@ def outputs(stage: str) -> list[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_exactly_the_files_it_imports(stage: str) -> None:
     listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
-    assert listed == imported_files(REPOSITORY / f"stages/{stage}.py")
+    assert listed == files_behind(stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -108,7 +99,7 @@ def test_the_artifact_and_the_plots_are_outputs_of_the_pipeline() -> None:
 
 def test_download_and_preprocess_do_not_import_tensorflow() -> None:
     for stage in ("download", "preprocess"):
-        sources = [(REPOSITORY / file).read_text() for file in imported_files(REPOSITORY / f"stages/{stage}.py")]
+        sources = [(REPOSITORY / file).read_text() for file in files_behind(stage)]
         assert not any("import tensorflow" in source or "import keras" in source for source in sources)
 
 

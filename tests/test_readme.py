@@ -34,9 +34,7 @@ def commands(markdown: str) -> dict[str, list[str]]:
             section = token.content
         heading = token.type == "heading_open"
         if token.type in ("fence", "code_block"):
-            assert token.info in ("sh", "console", "text"), (
-                f"a code block needs the language sh, console or text: {token.content}"
-            )
+            assert token.info in ("sh", "console", "text"), f"not sh, console or text: {token.content}"
             form = {"sh": "(.+)", "console": r"\$ (.+)", "text": "(?!)"}[token.info]
             if lines := re.findall(rf"(?m)^{form}$", token.content):
                 typed.setdefault(section, []).extend(lines)

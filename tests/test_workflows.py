@@ -316,9 +316,8 @@ def test_a_report_longer_than_github_accepts_is_cut_and_says_so(github: GitHub) 
     github.write({}, "- `@user [a](b)`\n" * 10_000)
     text = github.posted()
     assert 60_000 < len(text) <= 65_536
-    assert (
-        "\n- `@user [a](b)`\n\n(The rest is in the artifact.)\n" in text
-    )  # half a code span would be read as Markdown
+    # Half a code span would be read as Markdown, so the cut is at the end of a line.
+    assert "\n- `@user [a](b)`\n\n(The rest is in the artifact.)\n" in text
     assert text.endswith("/actions/runs/42).\n")
 
 
