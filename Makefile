@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 VERSION := import sys; print(sys.version_info[:2])
 ifdef PYTHON
-# Searched on the user's PATH, without .venv. If its version differs from the version in .venv, .venv is built again.
+# PYTHON is searched on the user's PATH, without .venv. If its version differs from the version in .venv, .venv is built again.
 override PYTHON := $(or $(shell command -v '$(PYTHON)'),$(PYTHON))
 REBUILD := $(shell test "$$('$(PYTHON)' -c '$(VERSION)' 2>&1)" = "$$($(BIN)/python -c '$(VERSION)' 2>&1)" || echo rebuild)
 else

@@ -46,16 +46,13 @@ def main() -> None:
     model.fit(x_train, y_train, epochs=EPOCHS, batch_size=BATCH_SIZE)
     fit_seconds = time.perf_counter() - began
     test_loss, test_accuracy = model.evaluate(x_test, y_test)
-    print(
-        json.dumps(
-            {
-                "parameters": model.count_params(),
-                "fit_seconds": fit_seconds,
-                "test_accuracy": test_accuracy,
-                "test_loss": test_loss,
-            }
-        )
-    )
+    figures = {
+        "parameters": model.count_params(),
+        "fit_seconds": fit_seconds,
+        "test_accuracy": test_accuracy,
+        "test_loss": test_loss,
+    }
+    print(json.dumps(figures))
 
 
 def build() -> Any:

@@ -159,36 +159,26 @@ def _runs(results: Results) -> list[list[str]]:
 def _idle(results: Results) -> list[list[str]]:
     """The rows of the table of commands that run no stage, each with its ratio to DVC's floor."""
     floor = _all(results, FLOOR)
-    return [
-        ["", "s", "ratio to DVC's floor", "times"],
-        *(
-            [heading, spread(seconds, ".3f"), spread(in_turn(seconds, floor), ".2f"), str(len(seconds))]
-            for heading in results.rounds[0].idle
-            for seconds in [_all(results, heading)]
-        ),
-    ]
+    table = [["", "s", "ratio to DVC's floor", "times"]]
+    for heading in results.rounds[0].idle:
+        seconds = _all(results, heading)
+        table.append([heading, spread(seconds, ".3f"), spread(in_turn(seconds, floor), ".2f"), str(len(seconds))])
+    return table
 
 
 def _goals(results: Results) -> list[list[str]]:
     """A row for each goal: the goal, the measurement, and whether it reaches the goal."""
-    goals = [
-        (
-            f"{NO_OP}, nothing to do, over {floor}",
-            median(in_turn(_all(results, NO_OP), _all(results, floor))),
-            NO_OP_GOAL,
-        )
-        for floor in (FLOOR, TWIN)
-    ]
+    goals = []
+    for floor in (FLOOR, TWIN):
+        ratios = in_turn(_all(results, NO_OP), _all(results, floor))
+        goals.append((f"{NO_OP}, nothing to do, over {floor}", median(ratios), NO_OP_GOAL))
     for name, what, figure, most in RUN_GOALS:
         if name in results.contestants and (ratios := _to_notebook(results, name, figure)):
             goals.append((f"{name}: {what}, over the notebook's", median(ratios), most))
-    return [
-        ["goal", "at most", "measured", ""],
-        *(
-            [goal, f"{most:.2f}", f"{ratio:.2f}", "reached" if ratio <= most else "not reached"]
-            for goal, ratio, most in goals
-        ),
-    ]
+    table = [["goal", "at most", "measured", ""]]
+    for goal, ratio, most in goals:
+        table.append([goal, f"{most:.2f}", f"{ratio:.2f}", "reached" if ratio <= most else "not reached"])
+    return table
 
 
 def _to_notebook(results: Results, name: str, figure: Figure) -> list[float]:
