@@ -62,6 +62,11 @@ def test_no_chain_of_rooms_leads_back_to_its_start() -> None:
     TopologicalSorter(MAY_IMPORT).prepare()  # raises CycleError
 
 
+def test_no_chain_of_imports_leads_back_to_its_start() -> None:
+    files = [path for room in MAY_IMPORT for path in (REPOSITORY / room).glob("*.py")]
+    TopologicalSorter({file: imports(file) for file in files}).prepare()  # raises CycleError
+
+
 def test_no_entrance_imports_another() -> None:
     for file in [*(REPOSITORY / "stages").glob("*.py"), *(REPOSITORY / "review").glob("*.py")]:
         beside = {path for path in imports(file) if path.parent == file.parent}

@@ -134,7 +134,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:
     time.sleep(1)
     dvc.kill()
     printed = dvc.communicate(timeout=20)[0]
-    assert f"train: dvc (process {dvc.pid}) is gone, so this stage ends too" in printed
+    assert f"train: dvc (process {dvc.pid}) has ended, so this stage ends too" in printed
     assert not orphan.is_running()
     clone.run("git checkout -q params.yaml")
     assert clone.ran(clone.run("dvc repro")) == []
@@ -155,14 +155,14 @@ def test_of_two_runs_at_once_one_runs_and_the_other_says_so(clone: Clone) -> Non
 
 
 def test_a_stage_by_hand_beside_another_is_refused_and_names_it(clone: Clone) -> None:
-    clone.set("train.epochs", 500)  # at work for as long as the test wants
+    clone.set("train.epochs", 500)  # longer than the test needs
     first = start(clone, "python -m stages.train")
     holder = clone.folder / ".dvc/tmp/stage.holder"
     while not (holder.exists() and str(first.pid) in holder.read_text()) and first.poll() is None:
         time.sleep(0.05)
     second = clone.attempt("python -m stages.preprocess")
     assert second.returncode == 1
-    assert f"preprocess: process {first.pid} (stage train) is still at work in this folder" in second.stderr
+    assert f"preprocess: process {first.pid} (stage train) is still running in this folder" in second.stderr
     first.kill()
     first.communicate(timeout=20)
     clone.run("python -m stages.preprocess")  # the lock of a killed stage is free

@@ -134,6 +134,6 @@ def test_a_note_of_files_at_work_that_is_not_whole_is_named_with_the_way_out(clo
     (clone.folder / ".dvc/tmp/rwlock").write_text('{"write": {')
     assert clone.attempt("dvc repro").returncode != 0
     done = clone.attempt("python -m classifier.running.integrity")
-    assert done.stderr.startswith("integrity: .dvc/tmp/rwlock is not whole; ")
+    assert done.stderr.startswith("integrity: .dvc/tmp/rwlock is incomplete; ")
     clone.run(done.stderr.split("`")[1])
     assert clone.ran(clone.run("dvc repro")) == []
