@@ -15,13 +15,10 @@ NO_DATE = "1980-01-01@00:00:00"
 
 
 def save(model: "keras.Model", path: Path) -> None:
-    """Write `model` and the state of its optimizer to `path`, in the format of `keras.models.load_model`.
+    """Write `model` and the state of its optimizer to `path`, which must end in .keras.
 
     The file that Keras writes differs each time: the date, the zip time of each member, and each `shared_object_id`,
     which is a memory address. Here the dates are constant and the ids are 0, 1, 2 in order of appearance.
-
-    Args:
-        path: ends in .keras.
     """
     model.save(path)
     with zipfile.ZipFile(path) as archive:

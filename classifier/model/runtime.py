@@ -58,12 +58,7 @@ def start(seed: int, precision: str = "float32") -> None:
         del os.environ[name]
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with (
-        _hold_back_stderr(),
-        _hide_packages("matplotlib", "pandas", "sklearn"),
-        _freeze_objects(),
-        _ignore_keras_json(),
-    ):
+    with _hold_back_stderr(), _hide("matplotlib", "pandas", "sklearn"), _freeze_objects(), _ignore_keras_json():
         import keras
         import tensorflow as tf
 
@@ -104,8 +99,7 @@ def level(flags: Iterable[str]) -> str:
 
     The level also decides about the sin and cos of NumPy, whose kernels for AVX2 and AVX-512 need the same instruction
     sets as avx2 and avx512_core. The kernels of Eigen do not depend on the processor: TensorFlow's x86 wheel is built
-    for AVX, and calls oneDNN for products of matrices. The level does not contain the sizes of caches, which decide how
-    both libraries divide their work.
+    for AVX, and calls oneDNN for products of matrices. The sizes of caches matter too, but are not part of it.
     """
     found = {_remove_underscores(flag) for flag in flags}
     return next((name for name, needed in LEVELS.items() if found.issuperset(map(_remove_underscores, needed))), "none")
@@ -150,7 +144,7 @@ def _compute_capabilities() -> list[tuple[int, int]]:
 
 
 @contextmanager
-def _hide_packages(*packages: str) -> Iterator[None]:
+def _hide(*packages: str) -> Iterator[None]:
     """Make imports of these packages fail in the block, unless they are imported already.
 
     Keras 3.15 imports them if they are installed, for functions that no stage uses; that takes a second and 80 MB.

@@ -52,9 +52,6 @@ def end_with_starter(name: str) -> None:
     """If dvc or `review.noise` started this stage, end the stage when that process ends.
 
     If only dvc or `review.noise` is killed, the stage would run on and overwrite the results of a later run.
-
-    Raises:
-        OSError: that process has ended already.
     """
     if STARTER in os.environ:
         kind = "noise"
