@@ -117,7 +117,7 @@ def test_a_lock_that_a_killed_dvc_left_not_whole_is_named_with_the_way_out(clone
         done = clone.attempt("python -m classifier.running.integrity")
         if done.returncode:
             break
-    assert done.stderr.startswith("integrity: dvc.lock is not a whole lock file; ")
+    assert done.stderr.startswith("integrity: dvc.lock is not a whole lock file, ")
     assert done.stderr.count("\n") == 1
     verified = clone.attempt("python -m review.verify")
     assert verified.returncode == 1
