@@ -52,6 +52,11 @@ def test_no_chain_of_imports_between_folders_is_a_circle() -> None:
     TopologicalSorter(MAY_IMPORT).prepare()  # raises CycleError
 
 
+def test_no_chain_of_imports_leads_back_to_its_start() -> None:
+    files = [path for folder in MAY_IMPORT for path in (REPOSITORY / folder).glob("*.py")]
+    TopologicalSorter({file: imported_files(file) for file in files}).prepare()  # raises CycleError
+
+
 def test_no_stage_or_command_imports_another() -> None:
     for file in [*(REPOSITORY / "stages").glob("*.py"), *(REPOSITORY / "review").glob("*.py")]:
         beside = {path for path in imported_files(file) if path.parent == file.parent}

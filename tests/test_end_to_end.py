@@ -18,8 +18,8 @@ def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_tw
     clone: Clone, first_output: str
 ) -> None:
     assert clone.ran(first_output) == ["download", "preprocess", "train", "evaluate"]
-    assert "download: warning: mnist-5k stands in for mnist" in first_output
-    assert "evaluate: warning: mnist-5k stands in for mnist" in first_output
+    assert "download: warning: mnist-5k is used instead of mnist" in first_output
+    assert "evaluate: warning: mnist-5k is used instead of mnist" in first_output
     metrics = json.loads(clone.read("metrics.json"))
     assert {key for numbers in metrics.values() for key in numbers} == {"accuracy", "loss", "errors"}
     assert metrics["test"]["accuracy"] > 0.5
@@ -38,7 +38,7 @@ def test_a_second_run_runs_no_stage(clone: Clone) -> None:
 def test_make_repro_tries_to_download_the_full_data_set_again_and_repeats_the_warning(clone: Clone) -> None:
     output = clone.run("make --old-file=.venv/installed repro")
     assert clone.ran(output) == ["download"]
-    assert "download: warning: mnist-5k stands in for mnist" in output
+    assert "download: warning: mnist-5k is used instead of mnist" in output
     assert "test.accuracy" in output
     assert clone.run("git status --porcelain") == ""
 

@@ -134,7 +134,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:
     time.sleep(1)
     dvc.kill()
     printed = dvc.communicate(timeout=20)[0]
-    assert f"train: dvc (process {dvc.pid}) is gone, so this stage ends too" in printed
+    assert f"train: dvc (process {dvc.pid}) has ended, so this stage ends too" in printed
     assert not orphan.is_running()
     clone.run("git checkout -q params.yaml")
     assert clone.ran(clone.run("dvc repro")) == []
@@ -162,7 +162,7 @@ def test_a_stage_started_by_hand_while_another_runs_is_refused_and_names_it(clon
         time.sleep(0.05)
     second = clone.attempt("python -m stages.preprocess")
     assert second.returncode == 1
-    assert f"preprocess: process {first.pid} (stage train) is still at work in this folder" in second.stderr
+    assert f"preprocess: process {first.pid} (stage train) is still running in this folder" in second.stderr
     first.kill()
     first.communicate(timeout=20)
     clone.run("python -m stages.preprocess")  # a killed stage no longer holds the lock

@@ -117,7 +117,7 @@ def test_an_incomplete_dvc_lock_is_reported_with_the_command_that_repairs_it(clo
         done = clone.attempt("python -m classifier.running.integrity")
         if done.returncode:
             break
-    assert done.stderr.startswith("integrity: dvc.lock is not a whole lock file; ")
+    assert done.stderr.startswith("integrity: dvc.lock is not a whole lock file, ")
     assert done.stderr.count("\n") == 1
     verified = clone.attempt("python -m review.verify")
     assert verified.returncode == 1
@@ -134,6 +134,6 @@ def test_an_incomplete_rwlock_is_reported_with_the_command_that_repairs_it(clone
     (clone.folder / ".dvc/tmp/rwlock").write_text('{"write": {')
     assert clone.attempt("dvc repro").returncode != 0
     done = clone.attempt("python -m classifier.running.integrity")
-    assert done.stderr.startswith("integrity: .dvc/tmp/rwlock is not whole; ")
+    assert done.stderr.startswith("integrity: .dvc/tmp/rwlock is incomplete; ")
     clone.run(done.stderr.split("`")[1])
     assert clone.ran(clone.run("dvc repro")) == []

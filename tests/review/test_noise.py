@@ -222,7 +222,7 @@ def test_of_two_measurements_of_one_recipe_at_once_one_runs_and_the_other_names_
     first = stand_in.start()
     second = stand_in.attempt(stand_in.command)
     assert second.returncode == 1
-    told = rf"noise: process {first.pid} \(noise\) is still at work in \.dvc/tmp/noise/\w+; "
+    told = rf"noise: process {first.pid} \(noise\) is still running in \.dvc/tmp/noise/\w+; "
     assert re.fullmatch(told + "wait until it ends, or end it\n", second.stderr)
     stand_in.gate.touch()
     printed = first.communicate(timeout=60)[0]
