@@ -105,7 +105,7 @@ hostile: setup  ## test that 10,000 broken archives and 10,000 broken params.yam
 	HOSTILE_EXAMPLES=10000 python -m pytest tests/stages/test_hostile_input.py
 
 .PHONY: noise
-noise: setup  ## train the recipe with SEEDS=5 seeds and record the accuracies; RECIPE=... names another params.yaml
+noise: setup  ## train the recipe with SEEDS=5 seeds and record what each misreads; RECIPE=... names another params.yaml
 	python -m review.noise --seeds $(or $(SEEDS),5) $(RECIPE)
 
 .PHONY: bench

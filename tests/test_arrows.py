@@ -19,11 +19,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "review/wording": {"classifier/running", "review/statistics"},
     "review/results": {"classifier/files", "classifier/running", "review/statistics", "review/wording"},
     "review/rendering": {"classifier/files", "review/results", "review/statistics", "review/wording"},
-    "review": {
+    "review/training": {
         *("classifier/files", "classifier/model", "classifier/running"),
-        *("review/rendering", "review/results", "review/statistics", "review/wording"),
+        *("review/results", "review/wording"),
     },
-    "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "stages"},
+    "review": {
+        *("classifier/data", "classifier/files", "classifier/running"),
+        *("review/rendering", "review/results", "review/statistics", "review/training", "review/wording"),
+    },
+    "bench": {
+        *("classifier/data", "classifier/files", "classifier/model", "classifier/running", "stages"),
+        *("review/results", "review/statistics"),
+    },
 }
 
 

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from review.results.record import is_of, parse_record
+from review.results.record import is_of, parse_record, unlike
 from review.results.revision import Results, load
-from review.results.trained import recipe_of
+from review.results.trained import parse_parameters, recipe_of
+from review.wording.notation import spread
 from tests.conftest import REPOSITORY
 
 DOCUMENTS = [
@@ -119,11 +120,9 @@ def results(monkeypatch: pytest.MonkeyPatch) -> Results:
 
 def over_seeds(results: Results) -> dict[str, str]:
     """Accuracy over seeds by split, in the form of the documents; empty if the committed recipe was not measured."""
-    measured = [record for record in results.noise if record.runs and is_of(record, results)]
-    spreads = {split: record.spread(split) for record in measured for split in ("validation", "test")}
-    return {
-        split: f"{spread.mean:.4f} ± {spread.standard_deviation:.4f}" for split, spread in spreads.items() if spread
-    }
+    measured = [record for record in results.noise if len(record.runs) > 1 and is_of(record, results)]
+    readings = {split: record.readings(split) for record in measured for split in ("validation", "test")}
+    return {split: spread(found) for split, found in readings.items() if found}
 
 
 def statements(results: Results, digits: str) -> list[str]:
@@ -151,8 +150,11 @@ def statements(results: Results, digits: str) -> list[str]:
         f"| cross-entropy (nats) | {metrics['validation.loss']:.4f} | {metrics['test.loss']:.4f} |",
         f"the digit {worst['digit']}: {float(worst['recall']):.4f}",
     ]
-    if seeds := over_seeds(results):
-        expected.append(f"standard deviation | {seeds['validation']} | {seeds['test']} |")
+    if spreads := over_seeds(results):
+        validation_spread, test_spread = (spreads[split].split(" over ") for split in ("validation", "test"))
+        expected.append(
+            f"accuracy over {test_spread[1]}, mean ± standard deviation | {validation_spread[0]} | {test_spread[0]} |"
+        )
     return expected
 
 
@@ -163,15 +165,38 @@ def test_the_model_card_has_the_figures_of_the_committed_results(results: Result
 
 def test_readme_has_the_accuracies_of_the_committed_recipe_and_model(results: Results) -> None:
     readme = " ".join(committed("README.md").split())
-    for split, accuracy in over_seeds(results).items():
+    for split, measured in over_seeds(results).items():
+        accuracy, seeds = measured.split(" over ")
         assert f"{split} accuracy {accuracy}" in readme.replace("Test", "test")
+        assert f"(mean and standard deviation over {seeds}" in readme
     assert f"test accuracy {results.metrics['test.accuracy']:.4f}." in readme
 
 
+def test_the_accuracy_of_each_recipe_in_readme_is_that_of_its_record(results: Results) -> None:
+    readme = committed("README.md")
+    rows = re.findall(r"(?m)^\| `(params\.yaml|recipes/\S+\.yaml)` \|.*\| (0\.\d{4} ± 0\.\d{4})\D", readme)
+    (seeds,) = re.findall(r"(?m)^\| recipe \|.*\| test accuracy, (\d+ seeds) \|$", readme)
+    assert len(rows) > 1
+    found = [unlike_record(results, path, f"{accuracy} over {seeds}") for path, accuracy in rows]
+    assert [each for each in found if each] == []
+
+
+def unlike_record(results: Results, path: str, accuracy: str) -> str | None:
+    """The accuracy in the record of a recipe file, if there is a record and it has another than this."""
+    parameters = parse_parameters(committed(path))
+    for record in results.noise:
+        if record.dataset == parameters["download.dataset"] and not unlike(record.parameters, recipe_of(parameters)):
+            readings = record.readings("test")
+            if readings and spread(readings) != accuracy:
+                return f"{path}: {spread(readings)}"
+    return None
+
+
 def test_a_new_measurement_changes_the_figures_that_the_documents_must_have(results: Results) -> None:
-    def run(seed: int, accuracy: float) -> dict[str, Any]:
-        split = {"accuracy": accuracy, "loss": 0.1}
-        return {"seed": seed, "model": "0" * 32, "validation": split, "test": {**split, "accuracy": accuracy / 2}}
+    def run(seed: int, validation: int, test: int) -> dict[str, Any]:
+        misread = {"validation": validation, "test": test}
+        read = {split: {"loss": 0.1, "misread": list(range(count))} for split, count in misread.items()}
+        return {"seed": seed, "model": "0" * 32, **read}
 
     record = parse_record(
         {
@@ -179,11 +204,17 @@ def test_a_new_measurement_changes_the_figures_that_the_documents_must_have(resu
             "parameters": recipe_of(results.parameters),
             "environment": {},
             "training": {"train.py": "0" * 32},
-            "seeds": [run(0, 0.5), run(1, 0.7)],
+            "images": {"validation": 10, "test": 100},
+            "looks": [2],
+            "seeds": [run(0, 5, 75), run(1, 3, 65)],
         },
         "record",
     )
     changed = replace(results, noise=[record])
-    assert over_seeds(changed) == {"validation": "0.6000 ± 0.1414", "test": "0.3000 ± 0.0707"}
+    assert over_seeds(changed) == {"validation": "0.6000 ± 0.1414 over 2 seeds", "test": "0.3000 ± 0.0707 over 2 seeds"}
     rows = statements(changed, committed("evaluation/per_digit.csv"))
-    assert "standard deviation | 0.6000 ± 0.1414 | 0.3000 ± 0.0707 |" in rows
+    assert "accuracy over 2 seeds, mean ± standard deviation | 0.6000 ± 0.1414 | 0.3000 ± 0.0707 |" in rows
+    assert unlike_record(changed, "params.yaml", "0.3000 ± 0.0707 over 2 seeds") is None
+    assert unlike_record(changed, "params.yaml", "0.3000 ± 0.0707 over 5 seeds") == (
+        "params.yaml: 0.3000 ± 0.0707 over 2 seeds"
+    )

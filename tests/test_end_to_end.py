@@ -114,7 +114,7 @@ def test_a_branch_with_another_batch_size_can_be_reviewed_in_a_clone_without_dat
             f"{split}.{name}" for split in ("validation", "test") for name in ("accuracy", "loss", "errors")
         }
         assert metrics["test.loss"]["diff"] != 0
-        assert "verdict: this folder " in each.run("python -m review.compare main")
+        assert "verdict: undecided: this folder and `main` are two models" in each.run("python -m review.compare main")
         plots = each.run("dvc plots diff main --targets evaluation/history.csv --show-vega")
         assert '"rev": "main"' in plots
         assert '"rev": "workspace"' in plots

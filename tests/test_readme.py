@@ -92,9 +92,11 @@ def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     assert "train.epochs" in output["dvc params diff main"]
     assert "test.accuracy" in output["dvc metrics diff main"]
     assert "matches all 4 stages" in output["python -m review.verify"]
-    assert "seeds: the noise measured for head is used for base too" in output["python -m review.compare main"]
-    assert "verdict: this folder" in output["python -m review.compare main"]
-    assert "-> report (learning_curves.png, " in output["make report BASE=main"]
+    compared = output["python -m review.compare main"]
+    assert compared.startswith("verdict: ")
+    assert " over 2 seeds\n" in compared
+    assert "provisional: base has one seed" in compared  # main was not measured on the embedded digits
+    assert " pictures -> report\n" in output["make report BASE=main"]
     assert "data:image/png;base64," in reader.read("report/report.html")
     assert reader.run("git log -1 --format=%s main") == reader.run("git log -1 --format=%s one-epoch")
 

@@ -94,7 +94,7 @@ def test_a_pull_request_with_matching_results_gets_a_report_and_passes(origin: R
     head = pull_request(origin)
     output, summary, _ = report(origin, head, tmp_path)
     assert output == "lock=true\n"
-    assert summary.startswith(f"**verdict: `{head[:10]}` is better than `")
+    assert summary.startswith(f"**verdict: undecided: `{head[:10]}` and `")
 
 
 def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_runs(
