@@ -5,6 +5,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
 # A command of that name may not run (a shim, a stub), so each candidate is asked for its version.
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -43,7 +44,7 @@ $(VENV)/installed: requirements.txt $(ANEW)
 	@if [ -z "$(ANEW)" ] && [ "$$(git hash-object requirements.txt)" = "$$(cat $@ 2>/dev/null)" ]; then touch $@; else \
 		echo "setup: installing the locked packages into $(VENV) with $(PYTHON)" && \
 		rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt && \
+		$(INSTALL) requirements.txt && \
 		git hash-object requirements.txt > $@; fi
 
 .PHONY: anew
@@ -96,6 +97,15 @@ test: repository setup  ## run the whole test suite, with no network
 	mypy
 	python -m pytest --numprocesses=2 --dist=worksteal
 
+.PHONY: remotes
+remotes: setup  ## install what DVC needs to share data over SSH, S3 and WebDAV (docs/sharing.md)
+	@$(INSTALL) requirements-remotes.txt
+
+.PHONY: servers
+servers: repository remotes  ## share data through real servers of SSH, S3 and WebDAV; one that is not installed is skipped
+	@$(INSTALL) requirements-servers.txt
+	python -m pytest -m servers tests/remotes
+
 .PHONY: faults
 faults: repository setup  ## kill stages and dvc, and damage their files, in many more ways than `make test` does
 	FAULT_RUNS=32 python -m pytest --numprocesses=2 --dist=worksteal tests/test_faults.py tests/test_integrity.py
@@ -113,5 +123,8 @@ bench: repository setup  ## time the pipeline beside the notebook; DATASET_MIRRO
 	python -m bench.run --recipe recipes/notebook.yaml --recipe recipes/quick.yaml
 
 .PHONY: lock
-lock: setup  ## renew requirements.txt from pyproject.toml
-	uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes --no-header --quiet --output-file requirements.txt
+lock: LOCK := uv pip compile --universal --upgrade --generate-hashes --no-header --quiet
+lock: setup  ## renew the three requirements*.txt from pyproject.toml
+	$(LOCK) pyproject.toml --group dev --output-file requirements.txt
+	$(LOCK) --group remotes --constraint requirements.txt --output-file requirements-remotes.txt
+	$(LOCK) --group servers --constraint requirements.txt --constraint requirements-remotes.txt --output-file requirements-servers.txt
