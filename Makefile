@@ -1,4 +1,4 @@
-# Needs only Python 3.11 to 3.13 and git. PYTHON=... names an interpreter; the default is the newest found.
+# Needs only Python 3.11 to 3.13 and git. PYTHON=... names an interpreter; without it, the newest one found is used.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -7,28 +7,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
-# A command of that name may not run (a shim, a stub), so each candidate is asked for its version.
+# A command with the name python3.N may not be a working Python, so the version of each candidate is checked.
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 VERSION := import sys; print(sys.version_info[:2])
 ifdef PYTHON
-# Looked up on the user's PATH, without .venv. If its version differs from that of .venv, .venv is built anew.
+# PYTHON is searched on the user's PATH, without .venv. If its version differs from the version in .venv, .venv is built again.
 override PYTHON := $(or $(shell command -v '$(PYTHON)'),$(PYTHON))
-ANEW := $(shell test "$$('$(PYTHON)' -c '$(VERSION)' 2>&1)" = "$$($(BIN)/python -c '$(VERSION)' 2>&1)" || echo anew)
+REBUILD := $(shell test "$$('$(PYTHON)' -c '$(VERSION)' 2>&1)" = "$$($(BIN)/python -c '$(VERSION)' 2>&1)" || echo rebuild)
 else
 PYTHON = $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
 endif
 
-# `dvc` starts `python -E -m stages.NAME`: the environment's python comes first on the PATH.
+# `dvc` starts `python -E -m stages.NAME`, so the python of .venv must come first on the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# These make Python find other packages, hide the project's own, or disable pytest's asserts.
+# These variables make Python find other packages, hide the project's modules, or disable pytest's asserts.
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE
 
 .PHONY: help
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Runs before setup, so that nothing is installed if it fails.
+# Targets list it before setup, so that nothing is installed if it fails.
 .PHONY: repository
 repository:
 	@said=$$(git rev-parse --verify HEAD 2>&1) && exit; \
@@ -37,21 +37,21 @@ repository:
 	else echo "make: $$PWD is not a git repository with a commit: run \`git init\`, \`git add --all\` and \`git commit\` in it first"; \
 	fi >&2; exit 1
 
-# The stamp carries the hash of the lock, so a checkout that only touches the file's time installs nothing.
-$(VENV)/installed: requirements.txt $(ANEW)
+# .venv/installed holds the hash of requirements.txt, so a new time of requirements.txt alone installs nothing.
+$(VENV)/installed: requirements.txt $(REBUILD)
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is needed and none was found; name one with PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" -c '$(SUPPORTED)' || { echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13" >&2; exit 1; }
-	@if [ -z "$(ANEW)" ] && [ "$$(git hash-object requirements.txt)" = "$$(cat $@ 2>/dev/null)" ]; then touch $@; else \
+	@if [ -z "$(REBUILD)" ] && [ "$$(git hash-object requirements.txt)" = "$$(cat $@ 2>/dev/null)" ]; then touch $@; else \
 		echo "setup: installing the locked packages into $(VENV) with $(PYTHON)" && \
 		rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV) && \
 		$(INSTALL) requirements.txt && \
 		git hash-object requirements.txt > $@; fi
 
-.PHONY: anew
-anew:
+.PHONY: rebuild
+rebuild:
 
-# pip and venv write the folder's path into scripts, `activate` and pyvenv.cfg (at its end).
-# The new first lines let a shell start Python, as pip writes them for a path with a space.
+# pip and venv write the path of .venv into scripts, `activate` and pyvenv.cfg (at its end). MOVE writes the new path after
+# the folder was moved or copied. In the new first lines a shell starts Python, because the path may contain a space.
 define MOVE
 import re, shlex, venv
 from pathlib import Path
@@ -66,9 +66,9 @@ endef
 
 .PHONY: setup
 setup: export MOVE := $(MOVE)
-setup: $(VENV)/installed  ## build .venv from the hash-locked requirements.txt, once
+setup: $(VENV)/installed  ## install the locked packages of requirements.txt into .venv, unless they are there
 	@test ! -f $(VENV)/pyvenv.cfg || case "$$(cat $(VENV)/pyvenv.cfg)" in *" $$(cd $(VENV) && pwd -P)") ;; *) \
-		$(BIN)/python -c "$$MOVE" || { echo "make: $(BIN)/python does not run here; \`rm -r $(VENV)\`, and make builds it anew" >&2; exit 1; };; esac
+		$(BIN)/python -c "$$MOVE" || { echo "make: $(BIN)/python does not run; after \`rm -r $(VENV)\`, make builds it again" >&2; exit 1; };; esac
 
 STAND_IN := python -c 'from classifier.data.delivered import load; raise SystemExit(load().warning())'
 # The pipeline's outputs in Git. Not all of evaluation/: `make noise` writes there too.
@@ -77,21 +77,21 @@ RESULTS := dvc.lock metrics.json models/provenance.json 'evaluation/*.csv' 'eval
 .PHONY: repro
 repro: repository setup  ## run the pipeline and show its metrics
 	@python -m classifier.running.integrity
-	@# DVC does not know a stand-in from other outputs: fetch the data set again, or repeat the warning.
+	@# DVC does not see that another data set stands in: try to fetch the right one again, or repeat the warning.
 	@if [ -f data/raw/dataset.json ] && ! $(STAND_IN) 2>/dev/null; then dvc repro --force download; fi
 	dvc repro
 	dvc metrics show
 	@if ! $(STAND_IN) 2>/dev/null && ! git diff --quiet HEAD -- $(RESULTS); then \
-		echo "make: these are a stand-in's results: \`git checkout HEAD -- $(RESULTS)\` brings the committed ones back;" \
-			"to work with the 5,000 digits on purpose, on a branch: \`cp recipes/mnist-5k.yaml params.yaml\`" >&2; fi
+		echo "make: these are results on a stand-in for the data set: \`git checkout HEAD -- $(RESULTS)\` restores the committed" \
+			"results; to use the 5,000 digits on purpose, make a branch and run \`cp recipes/mnist-5k.yaml params.yaml\`" >&2; fi
 
 .PHONY: report
-report: repository setup  ## BASE=main [HEAD=...] [OUTPUT=report]: write a page for the review of one revision against another
+report: repository setup  ## BASE=main [HEAD=...] [OUTPUT=report]: write a page that compares two revisions
 	@test -n "$$BASE" || { echo "make: name the revision to compare with: make report BASE=main" >&2; exit 1; }
 	@python -m review.report --output "$${OUTPUT:-report}" -- "$$BASE" $${HEAD:+"$$HEAD"}
 
 .PHONY: test
-test: repository setup  ## run the whole test suite, with no network
+test: repository setup  ## run ruff, mypy and all tests; needs no network
 	ruff check .
 	ruff format --check .
 	mypy
@@ -107,24 +107,24 @@ servers: repository remotes  ## share data through real servers of SSH, S3 and W
 	python -m pytest -m servers tests/remotes
 
 .PHONY: faults
-faults: repository setup  ## kill stages and dvc, and damage their files, in many more ways than `make test` does
+faults: repository setup  ## test killed runs and damaged files with many more cases than `make test`
 	FAULT_RUNS=32 python -m pytest --numprocesses=2 --dist=worksteal tests/test_faults.py tests/test_integrity.py
 
 .PHONY: hostile
-hostile: setup  ## make 10,000 broken archives and as many params.yaml, all to be refused
+hostile: setup  ## test that 10,000 broken archives and 10,000 broken params.yaml are refused
 	HOSTILE_EXAMPLES=10000 python -m pytest tests/stages/test_hostile_input.py
 
 .PHONY: noise
-noise: setup  ## train the recipe with SEEDS=5 seeds and keep mean and deviation; RECIPE=... names another params.yaml
+noise: setup  ## train the recipe with SEEDS=5 seeds and record what each misreads; RECIPE=... names another params.yaml
 	python -m review.noise --seeds $(or $(SEEDS),5) $(RECIPE)
 
 .PHONY: bench
-bench: repository setup  ## time the pipeline beside the notebook; DATASET_MIRROR names mnist.npz
+bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=... names a copy of mnist.npz
 	python -m bench.run --recipe recipes/notebook.yaml --recipe recipes/quick.yaml
 
 .PHONY: lock
 lock: LOCK := uv pip compile --universal --upgrade --generate-hashes --no-header --quiet
-lock: setup  ## renew the three requirements*.txt from pyproject.toml
+lock: setup  ## update the three requirements*.txt to the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --group dev --output-file requirements.txt
 	$(LOCK) --group remotes --constraint requirements.txt --output-file requirements-remotes.txt
 	$(LOCK) --group servers --constraint requirements.txt --constraint requirements-remotes.txt --output-file requirements-servers.txt

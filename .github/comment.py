@@ -1,11 +1,12 @@
-"""Post a report, a folder that review.report wrote, as the one comment of its pull request, and push its pictures.
+"""Post the report in a folder that review.report wrote as a comment on its pull request, and push its pictures.
 
-A comment shows pictures only by address, so they go to a branch of their own, in a folder for each pull request. Of
-each there are those of its newest commit, which the comment shows, and only of the newest pull requests. The report is
-passed on as text, of its other files only plain PNGs, and nothing of it is run. Needs the standard library, git and gh.
+Each pull request has one such comment. A comment can show only pictures that have an address, so the pictures are
+pushed to a branch of their own, in a folder for each pull request. The branch keeps the pictures of the newest commit
+of the newest pull requests. Only the text of the report and plain PNGs are used; no code in the folder runs. The script
+needs the standard library, git and gh.
 
-Environment: GH_TOKEN, GITHUB_REPOSITORY, GITHUB_SERVER_URL and GITHUB_RUN_ID as GitHub sets them; PULL_REQUEST, its
-number; HEAD_SHA, the commit under review.
+Environment: GH_TOKEN, GITHUB_REPOSITORY, GITHUB_SERVER_URL and GITHUB_RUN_ID as GitHub sets them; PULL_REQUEST, the
+number of the pull request; HEAD_SHA, the commit under review.
 """
 
 import json
@@ -16,24 +17,24 @@ import sys
 import tempfile
 from pathlib import Path
 
-MARKER = "<!-- review -->"  # finds the comment again
+MARKER = "<!-- review -->"  # to find the comment again
 AUTHOR = "github-actions[bot]"
 BRANCH = "review-pictures"
-ATTEMPTS = 5  # to push, when other runs push as well
-LONGEST = 65_536  # characters that GitHub takes in a comment
+ATTEMPTS = 5  # to push, because other runs may push at the same time
+LONGEST = 65_536  # characters that GitHub accepts in a comment
 KEPT = 100  # pull requests whose pictures the branch holds
-LARGEST = 2**20  # bytes of a picture; those of review.report have about a tenth
+LARGEST = 2**20  # bytes of a picture; those of review.report have about a tenth of this
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def main() -> None:
-    """Read the folder that the command line names, push its pictures, and write the comment or renew it."""
+    """Read the folder named on the command line, push its pictures, and write or update the comment."""
     report = Path(sys.argv[1])
     repository, server = os.environ["GITHUB_REPOSITORY"], os.environ["GITHUB_SERVER_URL"]
     number, sha = os.environ["PULL_REQUEST"], os.environ["HEAD_SHA"]
     if not re.fullmatch("[0-9]+", number) or not re.fullmatch("[0-9a-f]{40}", sha):
         sys.exit(f"comment: expected the number of a pull request and a commit, got {number!r} and {sha!r}")
-    if (report / "report.md").is_symlink():  # it could name a file of this machine, for all to read
+    if (report / "report.md").is_symlink():  # it could point to another file of this machine, which all could then read
         sys.exit("comment: report.md is a link")
     folder = f"pr-{number}/{sha}"
     pictures = find_pictures(report)
@@ -48,20 +49,20 @@ def main() -> None:
 
 
 def find_pictures(report: Path) -> dict[str, Path]:
-    """Return the PNGs of the report by name; what has an odd name, is a link, too large or no PNG is left out."""
+    """Return the PNGs of the report by name, without links, large files and files with unexpected names."""
     found = {path.name: path for path in sorted(report.glob("*.png")) if re.fullmatch(r"[a-z_]{1,40}\.png", path.name)}
     plain = {name: path for name, path in found.items() if path.is_file() and not path.is_symlink()}
     return {name: path for name, path in plain.items() if path.stat().st_size <= LARGEST and _begins_as_png(path)}
 
 
 def push(pictures: dict[str, Path], origin: str, folder: str) -> None:
-    """Make the branch one commit without parents: these pictures as all of their pull request, and those of others.
+    """Replace the pictures of this pull request on the branch, which is always one commit without parents.
 
-    So what is replaced is in no history, and the branch does not grow. Another run may push at the same time, and then
-    the second of the two starts again from what the first left.
+    So replaced pictures are in no history, and the branch does not grow. If another run pushes at the same time, the
+    second of the two starts again from the commit of the first.
     """
     settings = {
-        "credential.helper": "!gh auth git-credential",  # hands git the token, which is in no file or command line
+        "credential.helper": "!gh auth git-credential",  # gives git the token, which is in no file or command line
         "user.name": AUTHOR,
         "user.email": f"{AUTHOR}@users.noreply.github.com",
     }
@@ -77,7 +78,7 @@ def push(pictures: dict[str, Path], origin: str, folder: str) -> None:
         blobs = {name: git("hash-object", "-w", "--no-filters", str(path.resolve())) for name, path in pictures.items()}
         for attempt in range(1, ATTEMPTS + 1):
             git("read-tree", "--empty")
-            before = ""  # the branch must still be there, or still not, when ours arrives
+            before = ""  # the commit that the push may replace; empty: the branch must not exist
             if git("ls-remote", "origin", f"refs/heads/{BRANCH}"):
                 git("fetch", "--quiet", "--depth=1", "--filter=blob:none", "origin", f"refs/heads/{BRANCH}")
                 before = git("rev-parse", "FETCH_HEAD")
@@ -97,7 +98,7 @@ def push(pictures: dict[str, Path], origin: str, folder: str) -> None:
 
 
 def outdated(files: list[str], folder: str) -> list[str]:
-    """Return the top folders to remove: that of this pull request, what is none of one, and all but the newest."""
+    """Return the top folders to remove: this pull request's, those of no pull request, and all but the newest."""
     ours = folder.partition("/")[0]
     found = {path.partition("/")[0] for path in files}
     others = [name for name in found if re.fullmatch("pr-[0-9]+", name) and name != ours]
@@ -106,7 +107,7 @@ def outdated(files: list[str], folder: str) -> list[str]:
 
 
 def link(markdown: str, pictures: dict[str, Path], address: str) -> str:
-    """Give the pictures of the report their address, and leave every other word as it is."""
+    """Replace the names of the pictures in the report by their addresses; everything else stays unchanged."""
     return re.sub(
         r"\]\(([a-z_]+\.png)\)",
         lambda found: f"]({address}/{found[1]})" if found[1] in pictures else found[0],
@@ -115,7 +116,7 @@ def link(markdown: str, pictures: dict[str, Path], address: str) -> str:
 
 
 def body(markdown: str, footer: str) -> str:
-    """Return the comment: the marker, the report, as much of it as GitHub takes, and the footer."""
+    """Return the comment: the marker, as much of the report as GitHub accepts, and the footer."""
     room = LONGEST - len(MARKER) - len(footer) - 100
     if len(markdown) > room:
         whole_lines = markdown[:room].rpartition("\n")[0]  # half a line could be half a code span
@@ -124,7 +125,7 @@ def body(markdown: str, footer: str) -> str:
 
 
 def post(text: str, repository: str, number: str) -> None:
-    """Renew the comment that begins with the marker and is ours, or write the first."""
+    """Update our comment, which begins with the marker, or write the first one."""
     comments = f"repos/{repository}/issues/{number}/comments"
     pages = json.loads(_gh("--paginate", "--slurp", comments))
     ours = [

@@ -1,1 +1,1 @@
-"""The notebook as a plain script, and a timing of the pipeline beside it."""
+"""The notebook as a plain script, and the times of the notebook and of the pipeline."""

@@ -1,4 +1,4 @@
-"""The machine and the versions that the figures of a bench depend on."""
+"""The facts about the machine and the library versions on which the results depend."""
 
 import platform
 from importlib.metadata import version
@@ -13,7 +13,7 @@ def describe() -> dict[str, str]:
     """Return the facts about this machine, by heading."""
     return {
         "processor": f"{archspec.cpu.brand_string() or 'unknown'} ({platform.machine()})",
-        "instruction sets": ", ".join(runtime.instruction_sets()),
+        "instruction sets": ", ".join(sorted(runtime.instruction_sets())),
         "cores": str(runtime.threads()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "system": _system(),

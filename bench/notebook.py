@@ -1,10 +1,10 @@
-"""The notebook as a plain script, to time the pipeline against.
+"""The notebook as a plain script, to compare the pipeline's times with.
 
     python -m bench.notebook /path/to/mnist.npz
 
-It reads mnist.npz, overrides no settings and writes no file. Two things differ from the notebook: it takes the archive
-from a path, since `keras.datasets.mnist.load_data()` would download it, and it times `fit`. The last line is JSON:
-`parameters`, `fit_seconds`, `test_accuracy` (0 to 1) and `test_loss` (nats).
+It reads mnist.npz, overrides no settings and writes no file. It differs from the notebook in two ways: it reads the
+archive from a path, because `keras.datasets.mnist.load_data()` would download it, and it times `fit`. The last line is
+JSON: `parameters`, `fit_seconds`, `test_accuracy` (0 to 1) and `test_loss` (nats).
 """
 
 import argparse
@@ -22,10 +22,10 @@ PARAMETERS = 138_506
 
 
 def main() -> None:
-    """Load, train, evaluate, print."""
+    """Load the arrays, train and evaluate the network, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m bench.notebook", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("archive", help="a copy of mnist.npz")
-    parser.add_argument("--seed", type=int, help="seed everything; without it, every run differs")
+    parser.add_argument("--seed", type=int, help="seed of all random numbers; without it, every run differs")
     options = parser.parse_args()
     if options.seed is not None:
         keras.utils.set_random_seed(options.seed)
@@ -46,16 +46,13 @@ def main() -> None:
     model.fit(x_train, y_train, epochs=EPOCHS, batch_size=BATCH_SIZE)
     fit_seconds = time.perf_counter() - began
     test_loss, test_accuracy = model.evaluate(x_test, y_test)
-    print(
-        json.dumps(
-            {
-                "parameters": model.count_params(),
-                "fit_seconds": fit_seconds,
-                "test_accuracy": test_accuracy,
-                "test_loss": test_loss,
-            }
-        )
-    )
+    figures = {
+        "parameters": model.count_params(),
+        "fit_seconds": fit_seconds,
+        "test_accuracy": test_accuracy,
+        "test_loss": test_loss,
+    }
+    print(json.dumps(figures))
 
 
 def build() -> Any:

@@ -1,32 +1,33 @@
-"""The measurements of a bench by round, and their tables: medians, ranges and ratios taken in turn.
+"""The measurements of each round, and their tables: medians, ranges and ratios.
 
-Two runs of one round are at most minutes apart, so other load affects both alike. A ratio is therefore
-taken in each round, and the median is that of the ratios.
+Two runs of one round are at most minutes apart, so other load affects both alike. So each ratio is between two runs of
+one round, and the tables show the median of these ratios.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from statistics import median
+from typing import Any
 
 from classifier.files.table import as_markdown as as_markdown_table
 
 NOTEBOOK = "notebook"
 RECIPE = "params.yaml"
 
-# Commands that run no stage, by the heading they have in the table.
+# Headings in the table of the commands that run no stage.
 NO_OP = "`dvc repro` of this pipeline"
 FLOOR = "`dvc repro` of four trivial stages"
 TWIN = "`dvc repro` of trivial stages with as many files and parameters"
 DVC_VERSION = "`dvc version`"
 DVC_DASH_VERSION = "`dvc --version`"
 
-NO_OP_GOAL = 1.1  # of DVC's own floor, which README.md takes two ways
+NO_OP_GOAL = 1.1  # times DVC's own floor, of which README.md describes two
 
 
 @dataclass(frozen=True)
 class Process:
-    """Wall time in seconds and peak of resident memory in MiB of a process."""
+    """Wall time of a process in seconds, and its peak resident memory in MiB."""
 
     seconds: float
     peak_mib: float
@@ -34,10 +35,10 @@ class Process:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the notebook or of a whole pipeline; a figure that it does not print is None.
+    """One run of the notebook or of a whole pipeline; a figure that the run does not print is None.
 
-    `peak_mib` is that of its largest process, `epoch_seconds` the median from one epoch to the next, `fit_seconds` what
-    `fit` alone took. Accuracies are 0 to 1.
+    `peak_mib` is the peak of its largest process, `epoch_seconds` the median time of an epoch, `fit_seconds` the time
+    of `fit` alone. Accuracies are 0 to 1.
     """
 
     seconds: float
@@ -51,9 +52,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Round:
-    """A run of each contestant, by name, and the seconds of the commands that run no stage, by heading.
+    """A run of each contestant by name, and the seconds of the commands that run no stage by heading.
 
-    `busy` is the share of the processors, 0 to 1, that was in use when the round began; it should be near 0.
+    A contestant is the notebook or a recipe. `busy` is the share of the processors, 0 to 1, that was in use when the
+    round began; it should be near 0.
     """
 
     busy: float
@@ -63,7 +65,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Results:
-    """All rounds, of one commit on one machine. `recipes` are the contestants without the notebook."""
+    """All rounds of one commit on one machine."""
 
     commit: str
     machine: Mapping[str, str]
@@ -77,11 +79,11 @@ class Results:
 
 Figure = Callable[[Run], float | None]
 
-_SECONDS: Figure = attrgetter("seconds")
-_FIT: Figure = attrgetter("fit_seconds")
-_PEAK: Figure = attrgetter("peak_mib")
+_SECONDS = attrgetter("seconds")
+_FIT = attrgetter("fit_seconds")
+_PEAK = attrgetter("peak_mib")
 
-# Of the contestants, by the name of their parameter file: what is compared with the notebook's, and the most it may be.
+# A recipe, by the name of its file; a figure; and the largest accepted ratio of the figure to the notebook's.
 RUN_GOALS = (
     (RECIPE, "whole run", _SECONDS, 0.40),
     ("notebook.yaml", "`fit`", _FIT, 1.0),
@@ -91,7 +93,7 @@ RUN_GOALS = (
 
 
 def as_markdown(results: Results) -> str:
-    """Return the report: the machine, the runs from nothing, the commands with nothing to do, and the goals."""
+    """Return the page: the machine, the runs from nothing, the commands with nothing to do, and the goals."""
     facts = dict(results.machine) | {"versions": ", ".join(f"{name} {each}" for name, each in results.versions.items())}
     facts |= {
         "commit": f"`{results.commit}`",
@@ -114,10 +116,10 @@ def as_markdown(results: Results) -> str:
 
 
 def in_turn(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
-    """Return the ratio of each pair that was measured side by side.
+    """Return the ratios of measurements that were made in turn.
 
     Raises:
-        ValueError: the two are not of the same length.
+        ValueError: the two sequences have different lengths.
     """
     return [numerator / denominator for numerator, denominator in zip(numerators, denominators, strict=True)]
 
@@ -128,70 +130,59 @@ def spread(values: Sequence[float], form: str) -> str:
 
 
 def _runs(results: Results) -> list[list[str]]:
-    """The rows of the table of runs: a column a contestant."""
+    """The rows of the table of runs: a column for each contestant."""
     names = results.contestants
     stages = list(results.rounds[0].runs[names[-1]].stages)
-    rows: list[tuple[str, str, Callable[[Run], float | None]]] = [
-        ("whole run, s", ".1f", lambda run: run.seconds),
-        ("an epoch, s", ".2f", lambda run: run.epoch_seconds),
-        ("`fit`, s", ".1f", lambda run: run.fit_seconds),
-        *((f"stage {stage}, s", ".1f", _of_stage(stage, lambda each: each.seconds)) for stage in stages),
-        ("peak memory, MiB", ",.0f", lambda run: run.peak_mib),
-        *((f"stage {stage}, MiB", ",.0f", _of_stage(stage, lambda each: each.peak_mib)) for stage in stages),
-        ("test accuracy", ".4f", lambda run: run.test_accuracy),
-        ("validation accuracy", ".4f", lambda run: run.validation_accuracy),
+    rows: list[tuple[str, str, Figure]] = [  # a row without a format is a ratio to the notebook
+        ("whole run, s", ".1f", _SECONDS),
+        ("ratio to the notebook", "", _SECONDS),
+        ("an epoch, s", ".2f", attrgetter("epoch_seconds")),
+        ("`fit`, s", ".1f", _FIT),
+        ("ratio of `fit`", "", _FIT),
+        *((f"stage {stage}, s", ".1f", _of_stage(stage, _SECONDS)) for stage in stages),
+        ("peak memory, MiB", ",.0f", _PEAK),
+        ("ratio of peak memory", "", _PEAK),
+        *((f"stage {stage}, MiB", ",.0f", _of_stage(stage, _PEAK)) for stage in stages),
+        ("test accuracy", ".4f", attrgetter("test_accuracy")),
+        ("validation accuracy", ".4f", attrgetter("validation_accuracy")),
     ]
     table = [["", *names]]
     for heading, form, figure in rows:
-        table.append([heading, *(_cell([figure(each.runs[name]) for each in results.rounds], form) for name in names)])
-    for row, heading, figure in (
-        (2, "ratio to the notebook", _SECONDS),
-        (5, "ratio of `fit`", _FIT),
-        (11, "ratio of peak memory", _PEAK),
-    ):
-        ratios = [_to_notebook(results, name, figure) for name in names]
-        table.insert(row, [heading, *(spread(ratio, ".3f") if ratio else "-" for ratio in ratios)])
+        if form:
+            cells = [_cell([figure(each.runs[name]) for each in results.rounds], form) for name in names]
+        else:
+            cells = [_cell(_to_notebook(results, name, figure), ".3f") for name in names]
+        table.append([heading, *cells])
     return table
 
 
 def _idle(results: Results) -> list[list[str]]:
-    """The rows of the table of commands that run no stage, each with its ratio to the floor measured beside it."""
+    """The rows of the table of commands that run no stage, each with its ratio to DVC's floor."""
     floor = _all(results, FLOOR)
-    return [
-        ["", "s", "ratio to DVC's floor", "times"],
-        *(
-            [heading, spread(seconds, ".3f"), spread(in_turn(seconds, floor), ".2f"), str(len(seconds))]
-            for heading in results.rounds[0].idle
-            for seconds in [_all(results, heading)]
-        ),
-    ]
+    table = [["", "s", "ratio to DVC's floor", "times"]]
+    for heading in results.rounds[0].idle:
+        seconds = _all(results, heading)
+        table.append([heading, spread(seconds, ".3f"), spread(in_turn(seconds, floor), ".2f"), str(len(seconds))])
+    return table
 
 
 def _goals(results: Results) -> list[list[str]]:
     """A row for each goal: the goal, the measurement, and whether it reaches the goal."""
-    goals = [
-        (
-            f"{NO_OP}, nothing to do, over {floor}",
-            median(in_turn(_all(results, NO_OP), _all(results, floor))),
-            NO_OP_GOAL,
-        )
-        for floor in (FLOOR, TWIN)
-    ]
+    goals = []
+    for floor in (FLOOR, TWIN):
+        ratios = in_turn(_all(results, NO_OP), _all(results, floor))
+        goals.append((f"{NO_OP}, nothing to do, over {floor}", median(ratios), NO_OP_GOAL))
     for name, what, figure, most in RUN_GOALS:
         if name in results.contestants and (ratios := _to_notebook(results, name, figure)):
             goals.append((f"{name}: {what}, over the notebook's", median(ratios), most))
-    return [
-        ["goal", "at most", "measured", ""],
-        *([goal, f"{most:.2f}", f"{ratio:.2f}", _verdict(ratio, most)] for goal, ratio, most in goals),
-    ]
-
-
-def _verdict(measured: float, most: float) -> str:
-    return "reached" if measured <= most else "not reached"
+    table = [["goal", "at most", "measured", ""]]
+    for goal, ratio, most in goals:
+        table.append([goal, f"{most:.2f}", f"{ratio:.2f}", "reached" if ratio <= most else "not reached"])
+    return table
 
 
 def _to_notebook(results: Results, name: str, figure: Figure) -> list[float]:
-    """The ratio of each round; none if either lacks the figure."""
+    """The ratio in each round; empty if one of the two lacks the figure."""
     pairs = [(figure(each.runs[name]), figure(each.runs[NOTEBOOK])) for each in results.rounds]
     return [ours / its for ours, its in pairs if ours is not None and its is not None]
 
@@ -200,13 +191,13 @@ def _all(results: Results, heading: str) -> list[float]:
     return [seconds for each in results.rounds for seconds in each.idle[heading]]
 
 
-def _of_stage(stage: str, figure: Callable[[Process], float]) -> Callable[[Run], float | None]:
+def _of_stage(stage: str, figure: Callable[[Any], float | None]) -> Figure:
     return lambda run: figure(run.stages[stage]) if stage in run.stages else None
 
 
 def _cell(values: Sequence[float | None], form: str) -> str:
     known = [value for value in values if value is not None]
-    return spread(known, form) if len(known) == len(values) else "-"
+    return spread(known, form) if known and len(known) == len(values) else "-"
 
 
 def _count(number: int, noun: str) -> str:

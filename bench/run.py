@@ -1,6 +1,6 @@
 """Time the notebook and the whole pipeline in turn, on clones of HEAD, and write bench/results.md and results.json.
 
-Nothing is restored: every run starts in a fresh clone, with an empty cache and none of the user's DVC settings.
+Every run starts in a fresh clone with an empty cache; the user's DVC settings do not apply.
 """
 
 import argparse
@@ -22,25 +22,25 @@ from bench.report import Results, Round, Run
 from bench.sandbox import Sandbox, fresh_clone, git, make_floor, make_twin, prepare, recorded, run_command
 from classifier.files.whole_file import whole_file
 
-IDLE_TIMES = 5  # a round, of each command that runs no stage: they take a second or so, and a median needs more of them
+IDLE_TIMES = 5  # runs in each round of each command that runs no stage: these are short, so their times vary more
 
-BUSY_SECONDS = 3.0  # to look at the processors before a round
-BUSY = 0.1  # of the processors: more than an idle machine uses
+BUSY_SECONDS = 3.0  # how long the load of the processors is measured before a round
+BUSY = 0.1  # share of the processors; an idle machine uses less
 
-# The lines with which Keras begins an epoch, and stages/train.py ends one.
+# The line that Keras prints when an epoch begins, and the line that stages/train.py prints when one ends.
 EPOCH = re.compile(r"(Epoch \d+/\d+|train: epoch \d+ of \d+)")
 
-# The line with which stages/train.py ends.
+# The last line of stages/train.py.
 FIT = re.compile(r"train: \d+ epochs on .*, (\d+\.\d) s -> ")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and write; return 0, or 1 if there is nothing to measure or a run fails."""
+    """Measure, and write the results; return 0, or 1 if the arguments are wrong or a run fails."""
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is run, in turn (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (3)")
     parser.add_argument("--mirror", default=os.environ.get("DATASET_MIRROR"), help="mnist.npz ($DATASET_MIRROR)")
     parser.add_argument("--recipe", action="append", default=[], type=Path, help="another params.yaml to time as well")
-    parser.add_argument("--output", type=Path, default=Path("bench/results.md"), help="with a .json beside it")
+    parser.add_argument("--output", type=Path, default=Path("bench/results.md"), help="tables; a .json goes beside it")
     options = parser.parse_args(arguments)
     try:
         archive = find_archive(options.mirror)
@@ -61,17 +61,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("bench: interrupted; nothing is written", file=sys.stderr)
-        return 130  # 128 + SIGINT, as shells count
+        print("bench: interrupted; nothing was written", file=sys.stderr)
+        return 130  # 128 + SIGINT, as shells report it
     print(f"bench: {', '.join(results.contestants)}, each {len(rounds)} times in turn -> {options.output}")
     return 0
 
 
 def find_archive(mirror: str | None) -> Path:
-    """Return the absolute path of the archive that the notebook reads and the pipeline takes as its mirror.
+    """Return the absolute path of the archive, which the notebook reads and the pipeline uses as its mirror.
 
     Raises:
-        ValueError: none is named. OSError: it is not a file here; a download would be timed with the rest.
+        ValueError: no archive is named. OSError: it is not a file on this machine; the times would include a download.
     """
     if not mirror:
         raise ValueError("no archive to read: name a copy of mnist.npz with --mirror or DATASET_MIRROR")
@@ -81,14 +81,14 @@ def find_archive(mirror: str | None) -> Path:
 
 
 def read_recipes(paths: Sequence[Path]) -> dict[str, str]:
-    """Return the text of each further params.yaml by the name of its file.
+    """Return the text of each further parameter file by the name of the file.
 
     Raises:
-        ValueError: two have one name. OSError: one cannot be read.
+        ValueError: two have the same name. OSError: one cannot be read.
     """
     recipes = {path.name: path.read_text() for path in paths}
     if len(recipes) < len(paths) or recipes.keys() & {report.NOTEBOOK, report.RECIPE}:
-        raise ValueError(f"--recipe: each file must have a name of its own, got {', '.join(map(str, paths))}")
+        raise ValueError(f"--recipe: the names of the files must differ, got {', '.join(map(str, paths))}")
     return recipes
 
 
@@ -96,41 +96,41 @@ def head() -> str:
     """Return the commit to measure.
 
     Raises:
-        ValueError: a file outside bench/ differs from it, so the measurement would not be of the files here.
+        ValueError: a file outside bench/ differs from HEAD, so the bench would not measure the files in the folder.
     """
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)bench")
     if changed:
         files = ", ".join(line[3:] for line in changed.splitlines())
-        raise ValueError(f"the bench measures HEAD, from which the files here differ: {files}; commit or stash them")
+        raise ValueError(f"the bench measures HEAD, but these files differ from it: {files}; commit or stash them")
     return git("rev-parse", "--short", "HEAD").strip()
 
 
 def measure(sandbox: Sandbox, recipes: dict[str, str], rounds: int) -> Iterator[Round]:
-    """Yield each round: the notebook, the default recipe and nothing to do after it, then each further recipe.
+    """Yield each round: the notebook, the default recipe, the commands with nothing to do, each further recipe.
 
     Raises:
-        OSError: a command failed. ValueError: a run did not do what it should have.
+        OSError: a command failed. ValueError: a stage did not run, or one ran that had nothing to do.
     """
     floor, twin = make_floor(sandbox), make_twin(sandbox)
-    # Otherwise only the first run would read these from the disk.
+    # Without this, only the first run would have to read these libraries from the disk.
     run_command(sandbox, ["python", "-c", "import keras, tensorflow"], sandbox.folder)
     for number in range(1, rounds + 1):
         busy = psutil.cpu_percent(interval=BUSY_SECONDS) / 100
         if busy > BUSY:
-            told = f"{busy:.0%} of the processors are busy with something else, which slows what is measured"
-            print(f"bench: round {number} of {rounds}: warning: {told}", file=sys.stderr)
+            warning = f"{busy:.0%} of the processors are busy with other work, which makes the times longer"
+            print(f"bench: round {number} of {rounds}: warning: {warning}", file=sys.stderr)
         runs = {report.NOTEBOOK: run_notebook(sandbox)}
-        _tell(number, rounds, report.NOTEBOOK, runs[report.NOTEBOOK])
+        _print_run(number, rounds, report.NOTEBOOK, runs[report.NOTEBOOK])
         for name, text in ({report.RECIPE: None} | recipes).items():
             clone = fresh_clone(sandbox)
             if text is not None:
                 (clone / "params.yaml").write_text(text)
             runs[name] = run_pipeline(sandbox, clone)
-            _tell(number, rounds, name, runs[name])
+            _print_run(number, rounds, name, runs[name])
             if text is None:
                 idle = run_idle(sandbox, clone, floor, twin)
-                told = ", ".join(f"{heading} {median(seconds):.2f} s" for heading, seconds in idle.items())
-                print(f"bench: round {number} of {rounds}: nothing to do: {told}", flush=True)
+                times = ", ".join(f"{heading} {median(seconds):.2f} s" for heading, seconds in idle.items())
+                print(f"bench: round {number} of {rounds}: nothing to do: {times}", flush=True)
         yield Round(busy, runs, idle)
 
 
@@ -152,12 +152,12 @@ def run_notebook(sandbox: Sandbox) -> Run:
 
 
 def run_pipeline(sandbox: Sandbox, clone: Path) -> Run:
-    """Run the pipeline of a fresh clone from nothing.
+    """Run the whole pipeline of a fresh clone.
 
     Raises:
         ValueError: a stage did not run.
     """
-    # It names the very bytes that training makes again: with it, DVC would find evaluate done before it ran.
+    # With dvc.lock, DVC would skip evaluate, because training makes exactly the model that dvc.lock names.
     (clone / "dvc.lock").unlink()
     lines, seconds = run_command(sandbox, ["dvc", "repro"], clone)
     processes = recorded(sandbox)
@@ -172,13 +172,13 @@ def run_pipeline(sandbox: Sandbox, clone: Path) -> Run:
         test_accuracy=metrics["test"]["accuracy"],
         validation_accuracy=metrics.get("validation", {}).get("accuracy"),
         epoch_seconds=seconds_an_epoch(lines),
-        fit_seconds=next((float(told[1]) for _, line in lines if (told := FIT.match(line))), None),
+        fit_seconds=next((float(found[1]) for _, line in lines if (found := FIT.match(line))), None),
         stages=stages,
     )
 
 
 def run_idle(sandbox: Sandbox, clone: Path, floor: Path, twin: Path) -> dict[str, list[float]]:
-    """Return the seconds of each command that runs no stage, by heading, measured in turn.
+    """Return the seconds of each command that runs no stage, by heading; the commands run in turn.
 
     Raises:
         ValueError: a stage ran.
@@ -195,24 +195,24 @@ def run_idle(sandbox: Sandbox, clone: Path, floor: Path, twin: Path) -> dict[str
         for heading, (command, folder) in commands.items():
             lines, taken = run_command(sandbox, command, folder)
             if any(line.startswith("Running stage") for _, line in lines):
-                raise ValueError(f"{heading} had nothing to do, and ran a stage")
+                raise ValueError(f"{heading} had nothing to do, but ran a stage")
             seconds[heading].append(taken)
     return seconds
 
 
 def seconds_an_epoch(lines: Sequence[tuple[float, str]]) -> float | None:
-    """Return the median time between two lines about an epoch, or None with fewer than two.
+    """Return the median time between two lines about an epoch, or None if there are fewer than two lines.
 
-    The notebook prints at the beginning of an epoch and the stage at its end, so the notebook's last epoch and the
-    stage's first are left out.
+    The notebook prints when an epoch begins and the stage when one ends, so the notebook's last epoch and the stage's
+    first one do not count.
     """
     moments = [moment for moment, line in lines if EPOCH.match(line)]
     return median(later - earlier for earlier, later in pairwise(moments)) if len(moments) > 1 else None
 
 
-def _tell(number: int, rounds: int, name: str, run: Run) -> None:
-    told = f"{run.seconds:.1f} s, {run.peak_mib:,.0f} MiB, test accuracy {run.test_accuracy:.4f}"
-    print(f"bench: round {number} of {rounds}: {name}: {told}", flush=True)
+def _print_run(number: int, rounds: int, name: str, run: Run) -> None:
+    figures = f"{run.seconds:.1f} s, {run.peak_mib:,.0f} MiB, test accuracy {run.test_accuracy:.4f}"
+    print(f"bench: round {number} of {rounds}: {name}: {figures}", flush=True)
 
 
 if __name__ == "__main__":

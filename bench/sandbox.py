@@ -1,4 +1,4 @@
-"""A temporary folder in which to time commands: fresh clones of HEAD, and none of the user's DVC settings."""
+"""A temporary folder in which commands are timed: in fresh clones of HEAD, without the user's DVC settings."""
 
 import json
 import os
@@ -29,9 +29,9 @@ stages:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A temporary folder for the clones, and the environment of the commands in them.
+    """A temporary folder for the clones, and the environment of the commands that run in them.
 
-    `record` is where measure.py writes; `python` on the PATH is a script that has measure.py run the real one.
+    measure.py writes to the file `record`. `python` on the PATH is a script that runs the real one through measure.py.
     """
 
     folder: Path
@@ -44,7 +44,7 @@ class Sandbox:
 
 
 def prepare(folder: Path, archive: Path) -> Sandbox:
-    """Fill the temporary folder with the measuring `python`, and no user settings."""
+    """Write the measuring `python` into the folder, and make an environment without the user's DVC settings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
         (folder / name).mkdir(parents=True)
@@ -60,7 +60,7 @@ def prepare(folder: Path, archive: Path) -> Sandbox:
 
 
 def fresh_clone(sandbox: Sandbox) -> Path:
-    """Return a clone of HEAD, the only one: it has no data, model or cache, and takes the last one's place."""
+    """Return a new clone of HEAD, without data, model or cache; it replaces the previous clone."""
     clone = sandbox.folder / "clone"
     if clone.exists():
         shutil.rmtree(clone)
@@ -69,12 +69,12 @@ def fresh_clone(sandbox: Sandbox) -> Path:
 
 
 def make_floor(sandbox: Sandbox) -> Path:
-    """Return a committed repository whose pipeline is four trivial stages, all run, with this one's DVC settings."""
+    """Return a repository with this one's DVC settings and a pipeline of four trivial stages, which has been run."""
     return _make_repository(sandbox, "floor", {"dvc.yaml": TRIVIAL_STAGES})
 
 
 def make_twin(sandbox: Sandbox) -> Path:
-    """Return one with this pipeline's files and parameters, but each file is one empty line."""
+    """Return such a repository with this pipeline's files and parameters, but each file is one empty line."""
     pipeline = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
     outs = set()
     for stage in pipeline["stages"].values():
@@ -88,16 +88,16 @@ def make_twin(sandbox: Sandbox) -> Path:
 
 
 def run_command(sandbox: Sandbox, command: list[str], folder: Path) -> tuple[list[tuple[float, str]], float]:
-    """Run a command with an empty record; return its lines, each with when it came, and its wall time, in seconds.
+    """Empty the record and run a command; return its lines, each with its time, and the wall time, all in seconds.
 
     Raises:
-        OSError: it failed; the message has its last line.
+        OSError: the command failed; the message has its last line.
     """
     sandbox.record.unlink(missing_ok=True)
     lines = []
     began = time.perf_counter()
     with subprocess.Popen(
-        # Popen would look for the command on this process's PATH.
+        # Popen would search the PATH of this process for the command.
         [shutil.which(command[0], path=sandbox.environment["PATH"]) or command[0], *command[1:]],
         cwd=folder,
         env=sandbox.environment,
@@ -111,13 +111,13 @@ def run_command(sandbox: Sandbox, command: list[str], folder: Path) -> tuple[lis
             lines.append((time.perf_counter() - began, line.rstrip()))
     seconds = time.perf_counter() - began
     if process.returncode:
-        told = next((line for _, line in reversed(lines) if line), "it said nothing")
-        raise OSError(f"`{' '.join(command)}` exited with {process.returncode}: {told}")
+        last = next((line for _, line in reversed(lines) if line), "it printed nothing")
+        raise OSError(f"`{' '.join(command)}` exited with {process.returncode}: {last}")
     return lines, seconds
 
 
 def recorded(sandbox: Sandbox) -> dict[str, Process]:
-    """Return what measure.py wrote of each `python -m MODULE` since the last command began, by module."""
+    """Return the time and memory of each `python -m MODULE` that the last command ran, by module."""
     rows = [json.loads(line) for line in sandbox.record.read_text().splitlines()] if sandbox.record.exists() else []
     return {
         row["command"][row["command"].index("-m") + 1]: Process(row["seconds"], row["peak_mib"])
@@ -127,7 +127,7 @@ def recorded(sandbox: Sandbox) -> dict[str, Process]:
 
 
 def _make_repository(sandbox: Sandbox, name: str, files: Mapping[str, str]) -> Path:
-    """Return a repository of these files, with this one's DVC settings, its pipeline run and committed."""
+    """Make a repository of these files with this one's DVC settings, run its pipeline and commit the results."""
     folder = sandbox.folder / name
     for path in (".dvc/config", ".dvc/.gitignore", ".dvcignore"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ def _make_repository(sandbox: Sandbox, name: str, files: Mapping[str, str]) -> P
 
 
 def git(*arguments: str) -> str:
-    """Return what git prints, run in this repository. Raises OSError if it fails."""
+    """Run git in this repository and return its output. Raises OSError if git fails."""
     done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
         raise OSError(f"`git {arguments[0]}` exited with {done.returncode}: {done.stderr.strip()}")

@@ -1,5 +1,5 @@
-"""What the stages are made of; nothing here imports a stage or the review.
+"""The code that stages use; it imports neither stages nor review.
 
-data: from a mirror to batches of images. model: the network, and the TensorFlow it runs on. files: how outputs are
-written. running: parameters, the edge to the shell, other processes, and what DVC takes on trust.
+data: from a mirror to batches of images. model: the network and the settings of TensorFlow. files: paths of outputs and
+how they are written. running: parameters, errors, locks, and checks of the files that DVC does not check.
 """

@@ -1,7 +1,7 @@
-"""Show what changed from one revision to another, and whether the new model is better or the difference may be luck.
+"""Show what changed from one revision to another, and whether the new recipe is better, worse, or neither is shown.
 
-It compares the parameters, metrics and predictions that Git holds, and needs no data, cache or remote. Two accuracies
-on the same images are compared image by image, with McNemar's exact test: it sees differences that two intervals hide.
+It compares the parameters, metrics, predictions and measured seeds that Git holds, and needs no data, cache or remote.
+The verdict is about recipes: over their seeds and over the images that both read (docs/review.md).
 """
 
 import argparse
@@ -12,28 +12,49 @@ from review.command import command
 from review.rendering.documents import as_json, as_markdown, as_text
 from review.results.difference import compare
 from review.results.revision import load
-from review.statistics.paired import Verdict
 
 
 @command("compare", refused=2)
 def main(arguments: list[str] | None = None) -> int:
-    """Print the comparison; return 0, or 1 where --fail-if says so, or 2 where there is nothing to compare."""
+    """Print the comparison; return 0, or 1 if a gate says so, or 2 where there is nothing to compare."""
     parser = argparse.ArgumentParser(
         prog="python -m review.compare",
         description=(__doc__ or "").splitlines()[0],
-        epilog="exit status: 0; 1 if --fail-if holds; 2 if the two cannot be compared",
+        epilog="exit status: 0; 1 if --fail-if holds or --fail-unless does not; 2 if the two cannot be compared",
     )
     parser.add_argument("base", help="a commit, branch, tag or DVC experiment")
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_const", dest="render", const=as_markdown, help="tables for GitHub")
     form.add_argument("--json", action="store_const", dest="render", const=as_json, help="for programs")
-    parser.add_argument("--fail-if", choices=["worse", "not-better"], help="exit with 1 if that is the verdict on HEAD")
+    parser.add_argument("--final", action="store_true", help="show the test images too")
+    parser.add_argument("--margin", type=_margin, metavar="M", help="the loss of accuracy that does not matter: 0.002")
+    gate = parser.add_mutually_exclusive_group()
+    gate.add_argument("--fail-if", choices=["worse"], help="exit with 1 if HEAD is worse")
+    gate.add_argument(
+        "--fail-unless", choices=["better", "no-worse"], help="exit with 1 unless HEAD is; no-worse takes --margin"
+    )
     options = parser.parse_args(arguments)
-    comparison = compare(load(options.base), load(options.head))
-    print(options.render(comparison) if options.render else as_text(comparison, colour=_colour_is_wanted()))
-    failures: dict[str | None, set[Verdict]] = {"worse": {"worse"}, "not-better": {"worse", "cannot be told apart"}}
-    return 1 if comparison.verdict in failures.get(options.fail_if, set()) else 0
+    if options.fail_unless == "no-worse" and options.margin is None:
+        parser.error("--fail-unless no-worse takes --margin: how much less accuracy does not matter")
+    comparison = compare(load(options.base), load(options.head), options.margin)
+    if options.render:
+        print(options.render(comparison, options.final))
+    else:
+        print(as_text(comparison, _colour_is_wanted(), options.final))
+    passes = {"better": {"better"}, "no-worse": {"better", "no worse"}}.get(options.fail_unless)
+    fails = comparison.verdict == options.fail_if or (passes is not None and comparison.verdict not in passes)
+    return 1 if fails else 0
+
+
+def _margin(text: str) -> float:
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = 0
+    if not 0 < margin < 1:
+        raise argparse.ArgumentTypeError(f"expected an accuracy between 0 and 1, such as 0.002, got {text}")
+    return margin
 
 
 def _colour_is_wanted() -> bool:

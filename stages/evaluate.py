@@ -1,4 +1,4 @@
-"""Read the model and both held-out splits and write metrics.json and evaluation/: predictions, tables, pictures."""
+"""Read the model and the validation and test arrays; write metrics.json, and tables and pictures in evaluation/."""
 
 import json
 import math
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-HOW_TO_RENEW = "`dvc repro --force train` makes it anew"
+HOW_TO_RENEW = "run `dvc repro --force train` to create it again"
 
 DIGITS = range(splits.CLASSES)
-BATCH = 100  # images predicted at once; larger batches would take more memory than training
+BATCH = 100  # images predicted at once; larger batches would need more memory than training
 
 
 def main() -> None:
-    """Predict every validation and test image once, and write metrics, tables and pictures."""
+    """Predict each validation and test image once, and write metrics, tables and pictures."""
     held_out = {split: splits.load(split) for split in ("validation", "test")}
     warning = delivered.load().warning()
     model = load_model()
-    outcomes = {  # without validation images, validation is left out
+    outcomes = {  # only of splits that have images
         split: (labels.argmax(axis=1), predict(model, batches.load(split, BATCH)))
         for split, (images, labels) in held_out.items()
         if len(images)
@@ -41,7 +41,7 @@ def main() -> None:
     metrics = {split: measure(*each) for split, each in outcomes.items()}
     table.save(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
 
-    # Tables and pictures show the test images; of the validation images the metrics are enough.
+    # The table of digits and the pictures show the test images only.
     actual, probabilities = outcomes["test"]
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     worst = most_confidently_wrong(actual, predicted, confidence, 25)
@@ -65,7 +65,7 @@ def load_model() -> "keras.Model":
     """Load the trained network, without its optimizer.
 
     Raises:
-        ValueError: the file is damaged, holds code to run, or is a network from other inputs or to other outputs.
+        ValueError: the file is damaged, contains code, or its network has other input or output shapes.
     """
     if not zipfile.is_zipfile(MODEL):
         raise ValueError(f"{MODEL}: missing, or not a whole .keras file; {HOW_TO_RENEW}")
@@ -80,21 +80,21 @@ def load_model() -> "keras.Model":
         raise ValueError(f"{MODEL}: not a model that can be loaded: {reason}; {HOW_TO_RENEW}") from error
     expected = (None, *splits.IMAGE_SHAPE), (None, splits.CLASSES)
     if found != expected:
-        told = f"expected a network from {expected[0]} to {expected[1]}, found one from {found[0]} to {found[1]}"
-        raise ValueError(f"{MODEL}: {told}; {HOW_TO_RENEW}")
+        shapes = [f"input shape {each[0]} and output shape {each[1]}" for each in (expected, found)]
+        raise ValueError(f"{MODEL}: expected {shapes[0]}, found {shapes[1]}; {HOW_TO_RENEW}")
     return model
 
 
 def predict(model: "keras.Model", images: "tf.data.Dataset") -> np.ndarray:
-    """Return float32 (n, 10) probabilities of the images of these batches, in their order.
+    """Return float32 (n, 10): the probability of each digit for each image, in the order of the batches.
 
     Raises:
-        ValueError: the model predicts something that is not a number, or not a probability.
+        ValueError: a prediction is not a number or not a probability.
     """
     probabilities: np.ndarray = model.predict(images, verbose=0)
     if not np.isfinite(probabilities).all():
         raise ValueError(
-            f"{MODEL}: predicts probabilities that are not numbers; train it again at a lower learning rate"
+            f"{MODEL}: predicts probabilities that are not numbers; lower train.learning_rate and run `dvc repro`"
         )
     if probabilities.min() < 0 or np.abs(probabilities.sum(axis=1) - 1).max() > 0.01:
         raise ValueError(f"{MODEL}: predicts ten numbers that are not probabilities; {HOW_TO_RENEW}")
@@ -102,7 +102,7 @@ def predict(model: "keras.Model", images: "tf.data.Dataset") -> np.ndarray:
 
 
 def rows_of(outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterable[Sequence[Any]]:
-    """Yield a row an image, split by split: split, image (counted from 0), actual, predicted, confidence (0 to 1)."""
+    """Yield a row for each image: split, image (counted from 0), actual, predicted, confidence (0 to 1)."""
     for split, (actual, probabilities) in outcomes.items():
         columns = (actual, probabilities.argmax(axis=1), probabilities.max(axis=1).tolist())
         for image, row in enumerate(zip(*columns, strict=True)):
@@ -110,12 +110,12 @@ def rows_of(outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterable[S
 
 
 def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Return accuracy (0 to 1), loss (mean cross-entropy in nats), and the count of errors."""
+    """Return accuracy (0 to 1), loss (mean cross-entropy in nats) and number of errors."""
     predicted = probabilities.argmax(axis=1)
     exact = probabilities.astype(np.float64)
     loss = log_loss(actual, exact / exact.sum(axis=1, keepdims=True), labels=DIGITS)
     if not math.isfinite(loss):
-        raise ValueError(f"the loss is {loss}; expected a number")
+        raise ValueError(f"{MODEL}: expected a loss that is a number, found {loss}; {HOW_TO_RENEW}")
     return {
         "accuracy": accuracy_score(actual, predicted),
         "loss": round(loss, 6),
@@ -124,7 +124,7 @@ def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
 
 
 def per_digit(actual: np.ndarray, predicted: np.ndarray) -> Iterable[Sequence[Any]]:
-    """Yield a row a digit: digit, its images, how many of them were misread, precision, recall, F1 (each 0 to 1)."""
+    """Yield a row for each digit: digit, its images, errors among them, precision, recall, F1 (each 0 to 1)."""
     scores = precision_recall_fscore_support(actual, predicted, labels=DIGITS, zero_division=0)
     for digit, precision, recall, f1, count in zip(DIGITS, *scores, strict=True):
         errors = int(((actual == digit) & (predicted != digit)).sum())
@@ -132,7 +132,7 @@ def per_digit(actual: np.ndarray, predicted: np.ndarray) -> Iterable[Sequence[An
 
 
 def most_confidently_wrong(actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, most: int) -> np.ndarray:
-    """Return the rows of at most `most` wrong predictions, the most confident first, ties in the order of rows."""
+    """Return the rows of up to `most` errors, the most confident first; equal confidence keeps the order of rows."""
     wrong = np.flatnonzero(actual != predicted)
     return wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
 

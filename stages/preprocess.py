@@ -26,14 +26,14 @@ class Parameters:
 
 
 def main() -> None:
-    """Refuse a raw file that breaks its contract, then write each split's images and labels."""
-    wanted = parameters.load("preprocess", Parameters)
+    """Check the raw arrays, then write the images and labels of each split."""
+    recipe = parameters.load("preprocess", Parameters)
     try:
         raw = read_npz(RAW, CAP)
         check_raw(raw)
     except ValueError as error:
-        raise ValueError(f"{error}; `dvc repro --force download` makes it anew") from error
-    held_out = hold_out(raw["y_train"], wanted.validation_images, wanted.seed)
+        raise ValueError(f"{error}; run `dvc repro --force download` to create it again") from error
+    held_out = hold_out(raw["y_train"], recipe.validation_images, recipe.seed)
     splits = {
         "train": (raw["x_train"][~held_out], raw["y_train"][~held_out]),
         "validation": (raw["x_train"][held_out], raw["y_train"][held_out]),
@@ -44,16 +44,16 @@ def main() -> None:
         save(labels_path(split), one_hot(labels))
     counts = ", ".join(f"{len(labels):,} {split}" for split, (_, labels) in splits.items())
     print(f"preprocess: {counts} images -> {PROCESSED} (float32, 28x28x1)")
-    if held_out.sum() < wanted.validation_images:
+    if held_out.sum() < recipe.validation_images:
         print(
-            f"preprocess: warning: preprocess.validation_images is {wanted.validation_images:,}, but a quarter of "
-            f"{len(held_out):,} training images is the most that is held out: {held_out.sum():,}",
+            f"preprocess: warning: preprocess.validation_images is {recipe.validation_images:,}, but at most a quarter "
+            f"of the {len(held_out):,} training images can be held out, so {held_out.sum():,} are",
             file=sys.stderr,
         )
 
 
 def hold_out(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Choose `count` of the rows of `labels`, at most a quarter of them, so that each digit keeps its share.
+    """Choose `count` rows of `labels`, at most a quarter of all, so that each digit keeps its share.
 
     Args:
         labels: uint8 (n,), digits.
@@ -62,7 +62,7 @@ def hold_out(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
         bool (n,), true for the rows held out.
 
     Raises:
-        ValueError: fewer rows than digits are to be held out, or a digit has a single row.
+        ValueError: `count` is less than the number of digits, or a digit has only one row.
     """
     held_out = np.zeros(len(labels), dtype=bool)
     count = min(count, len(labels) // 4)
@@ -70,20 +70,20 @@ def hold_out(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
         try:
             _, rows = train_test_split(np.arange(len(labels)), test_size=count, random_state=seed, stratify=labels)
         except ValueError as error:
-            raise ValueError(f"preprocess.validation_images cannot be {count:,} here: {error}") from error
+            raise ValueError(f"preprocess.validation_images cannot be {count:,} for these images: {error}") from error
         held_out[rows] = True
     return held_out
 
 
 def check_raw(raw: Arrays) -> None:
-    """Raise ValueError unless each split is (n, 28, 28) images with as many labels 0 to 9, n at least 1."""
+    """Raise ValueError unless each split has n >= 1 images (n, 28, 28) and n labels 0 to 9."""
     for split in ("train", "test"):
         images, labels = raw[f"x_{split}"], raw[f"y_{split}"]
         if images.shape[1:] != (28, 28):
             raise ValueError(f"{RAW}: x_{split} must have the shape (n, 28, 28), found {images.shape}")
         if labels.shape != (len(images),) or not len(labels):
             raise ValueError(
-                f"{RAW}: y_{split} must be one label for each of {len(images):,} images, found the shape {labels.shape}"
+                f"{RAW}: y_{split} must have {len(images):,} labels, one for each image, found the shape {labels.shape}"
             )
         if labels.max() >= CLASSES:
             raise ValueError(f"{RAW}: y_{split} must be digits 0 to 9, found {labels.max()} at row {np.argmax(labels)}")
@@ -102,7 +102,7 @@ def one_hot(labels: np.ndarray) -> np.ndarray:
 
 
 def save(path: Path, array: np.ndarray) -> None:
-    """Write an array in C order, whole or not at all."""
+    """Write an array in C order to a npy file, whole or not at all."""
     with whole_file(path) as partial:
         np.save(partial, np.ascontiguousarray(array))
 

@@ -1,4 +1,4 @@
-"""Read the training and validation arrays and write the model, its provenance and evaluation/history.csv."""
+"""Read the training and validation arrays; write the model, its provenance and evaluation/history.csv."""
 
 import json
 import math
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 COLUMNS = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
-# The memory of a container, by version of control groups; on another system neither file exists.
+# The memory limit of a container in version 2 and 1 of control groups; other systems have neither file.
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 REMEDY = "lower train.batch_size, train.filters, train.dense_units or train.kernel_size"
 
-VALIDATION_BATCH = 250  # images; larger batches would take more memory than training
+VALIDATION_BATCH = 250  # images; larger batches would need more memory than training
 
 
 @dataclass(frozen=True)
 class Parameters:
     """The section `train` of params.yaml."""
 
-    # Four poolings reduce 28 pixels to one; a fifth would leave none.
+    # Each convolution has a 2x2 pooling; four of them reduce 28 pixels to 1.
     filters: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=4)
     kernel_size: int = parameters.whole_number(at_least=1, at_most=28)  # an image's side
     dense_units: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=8)
@@ -58,13 +58,13 @@ class Parameters:
 
 
 def main() -> None:
-    """Train the network that params.yaml describes and write it with its history and where it comes from."""
+    """Train the network that params.yaml describes, and write the model, its provenance and the history."""
     recipe = parameters.load("train", Parameters)
     images = {split: len(splits.load(split)[0]) for split in ("train", "validation")}
     name = delivered.load().dataset
     check_memory(recipe, images["train"], memory())
     runtime.start(recipe.seed, recipe.precision)
-    with _told_if_memory_runs_out():
+    with _refuse_if_memory_runs_out():
         network = build(recipe, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
         network.summary(line_length=80, print_fn=print)
         change = augmentation.build(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
@@ -81,43 +81,43 @@ def main() -> None:
     with whole_file(PROVENANCE) as path:
         provenance = {"dataset": name, "images": images, **runtime.describe()}
         path.write_text(json.dumps(provenance, indent=2) + "\n")
-    # Without validation images their columns are blank rather than absent, so that `dvc plots` draws the others.
+    # Without validation images their columns are empty but present, so that `dvc plots` draws the others.
     rows = ([epoch, *(metrics.get(column, "") for column in COLUMNS)] for epoch, metrics in enumerate(history, start=1))
     table.save(HISTORY, ["epoch", *COLUMNS], rows)
-    told = f"{recipe.epochs} epochs on {images['train']:,} images of {name} in {provenance['precision']}"
-    print(f"train: {told}, {seconds:.1f} s -> {MODEL}")
+    summary = f"{recipe.epochs} epochs on {images['train']:,} images of {name} in {provenance['precision']}"
+    print(f"train: {summary}, {seconds:.1f} s -> {MODEL}")
 
 
 def check_memory(recipe: Parameters, images: int, available: int) -> None:
-    """Refuse a network or a batch for which a training step would take over half of the memory.
+    """Refuse parameters with which a training step would need more than half of the memory.
 
-    A step holds four float32 numbers a weight (itself, its gradient, two moments of Adam), and two for each number that
-    a layer puts out (itself, its gradient), image by image. With buffers, 1.3 to 2.6 times that were measured.
+    A step stores four float32 numbers for each weight (value, gradient, two moments of Adam), and for each image two
+    for each output of a layer (value, gradient). Measured use, with buffers, is 1.3 to 2.6 times that.
 
     Args:
-        images: to train on. available: memory in bytes.
+        images: number of training images. available: memory in bytes.
 
     Raises:
-        ValueError: it would take more.
+        ValueError: a step would need more.
     """
     weights, outputs = architecture.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
     needed = 4 * (4 * weights + 2 * outputs * min(recipe.batch_size, images))
     if needed > available // 2:
-        told = f"about {needed / 2**30:,.1f} GiB" if needed < 2**60 else "over 1,000,000,000 GiB"
+        size = f"about {needed / 2**30:,.1f} GiB" if needed < 2**60 else "over 1,000,000,000 GiB"
         raise ValueError(
-            f"params.yaml: a training step needs {told}, more than half of the {available / 2**30:,.1f} GiB of "
+            f"params.yaml: a training step needs {size}, more than half of the {available / 2**30:,.1f} GiB of "
             f"memory here; {REMEDY}"
         )
 
 
 def memory() -> int:
-    """The memory in bytes that this process may use: the machine's, or its container's where that is less."""
+    """Return the bytes of memory that this process may use: those of the machine or, if less, of its container."""
     limits = [int(text) for path in LIMITS if path.exists() and (text := path.read_text().strip()).isdigit()]
     return min([psutil.virtual_memory().total, *limits])
 
 
 @contextmanager
-def _told_if_memory_runs_out() -> Iterator[None]:
+def _refuse_if_memory_runs_out() -> Iterator[None]:
     import tensorflow as tf
 
     try:
@@ -140,38 +140,38 @@ def fit(
     validation: "tf.data.Dataset | None",
     epochs: int,
 ) -> list[dict[str, float]]:
-    """Train in place and return each epoch's metrics, in order; those of validation begin with `validation_`.
+    """Train `network` and return the metrics of each epoch; those of the validation images begin with `validation_`.
 
     Args:
-        training: batches of images and labels, in another order every epoch.
-        validation: batches to evaluate after each epoch, if there are any.
+        training: batches of images and labels, in a new order in each epoch.
+        validation: batches to evaluate after each epoch, or None.
 
     Raises:
-        ValueError: the loss stopped being a number.
+        ValueError: the loss is not a finite number.
     """
     import keras
 
     def report(epoch: int, logs: dict[str, float]) -> None:
         if not math.isfinite(logs["loss"]):
-            raise ValueError(f"the loss is {logs['loss']} after epoch {epoch + 1}; try a lower train.learning_rate")
-        if not watched:
-            told = ", ".join(f"{_named(key)} {value:.4f}" for key, value in sorted(logs.items()))
-            print(f"train: epoch {epoch + 1} of {epochs}: {told}", flush=True)
+            raise ValueError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower train.learning_rate")
+        if not on_terminal:
+            metrics = ", ".join(f"{_write_out(key)} {value:.4f}" for key, value in sorted(logs.items()))
+            print(f"train: epoch {epoch + 1} of {epochs}: {metrics}", flush=True)
 
-    watched = sys.stdout.isatty()
+    on_terminal = sys.stdout.isatty()
     history = network.fit(
         training,
         epochs=epochs,
         validation_data=validation,
-        shuffle=False,  # the batches are shuffled already
-        verbose=1 if watched else 0,
+        shuffle=False,  # the images are shuffled already
+        verbose=1 if on_terminal else 0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
     ).history
-    return [{_named(key): values[epoch] for key, values in history.items()} for epoch in range(epochs)]
+    return [{_write_out(key): values[epoch] for key, values in history.items()} for epoch in range(epochs)]
 
 
-def _named(metric: str) -> str:
-    return metric.replace("val_", "validation_")  # Keras's prefix, written out
+def _write_out(metric: str) -> str:
+    return metric.replace("val_", "validation_")  # the prefix that Keras abbreviates
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A clone of this checkout, and commands run in it as a user runs them, with none of the user's settings."""
+"""A clone of this checkout, in which tests run commands as a user does, but without the settings of a user."""
 
 import os
 import re
@@ -6,18 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-NO_NETWORK = "http://127.0.0.1:9"  # a proxy that nobody runs: every mirror is out of reach, on any machine
+NO_NETWORK = "http://127.0.0.1:9"  # no proxy runs there, so no mirror can be reached on any machine
 
 
 class Clone:
-    """A checkout and the shell commands that run in it, with no settings of the user's."""
+    """A checkout, and shell commands that run in it without the settings of the user."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder.parent),
-            "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),  # else a folder of the system that nobody empties
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),  # otherwise a folder of the system that nobody empties
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
             "HTTP_PROXY": NO_NETWORK,
@@ -52,7 +52,7 @@ class Clone:
         (self.folder / path).write_text(text.replace(old, new))
 
     def set(self, key: str, value: object) -> None:
-        """Give a parameter of params.yaml, `section.name`, another value, whatever it has."""
+        """Give the parameter `section.name` in params.yaml another value."""
         section, name = key.split(".")
         text = self.read("params.yaml")
         changed, count = re.subn(

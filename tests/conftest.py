@@ -1,4 +1,4 @@
-"""What tests share: tiny digits made here, a folder to run a stage in, and a stage run as the shell sees it."""
+"""What tests share: tiny arrays, a folder in which a stage runs, clones, and the error message of a stage."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ from classifier.running import command
 from tests.clone import Clone
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PARAMS = REPOSITORY / "tests/params.yaml"  # the project's own changes with every tuning
+PARAMS = REPOSITORY / "tests/params.yaml"  # the project's own file changes with every tuning
 FIRST_OUTPUT = "first_output.txt"
 
 
@@ -37,13 +37,13 @@ def arrays() -> Arrays:
 
 
 def identities(arrays: Arrays) -> dict[str, Array]:
-    """The catalogue's entry for these arrays."""
+    """The shapes and hashes of these arrays, as in the catalogue."""
     return {name: Array(array.shape, hashlib.sha256(array.tobytes()).hexdigest()) for name, array in arrays.items()}
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with the params.yaml of the tests, as the current directory."""
+    """A folder with only the params.yaml of the tests, which becomes the current directory."""
     shutil.copy(PARAMS, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATASET_MIRROR", raising=False)
@@ -52,7 +52,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Callable[[], None]], str]:
-    """Run a stage's main as the shell does; it must exit with 1, and the last line on stderr is returned."""
+    """Run a stage's main, which must exit with 1 and no traceback; return the last line on stderr."""
 
     def run(name: str, main: Callable[[], None]) -> str:
         with pytest.raises(SystemExit) as stopped:
@@ -67,7 +67,7 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Callable[[], N
 
 @pytest.fixture(scope="session")
 def keras() -> ModuleType:
-    """Keras as the stages start it: TensorFlow takes its threads once a process."""
+    """Keras as the stages start it, once: TensorFlow accepts a number of threads only once in a process."""
     runtime.start(seed=0)
     import keras
 
@@ -76,9 +76,9 @@ def keras() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that Git has or would add here, with the params.yaml of the tests, run offline and committed.
+    """A clone of the files that Git has or would add here, with the params.yaml of the tests and committed results.
 
-    It is made once for all processes that run tests, and tests do not touch it.
+    It is made once for all processes that run tests, without a network. Tests do not change it.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -107,15 +107,15 @@ def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def first_output(clone_of_session: Path) -> str:
-    """What that run printed."""
+    """What `dvc repro` printed in the clone of the session."""
     return (clone_of_session.parents[1] / FIRST_OUTPUT).read_text()
 
 
 @pytest.fixture
 def clone(clone_of_session: Path) -> Iterator[Clone]:
-    """A copy of that clone, removed after the test: with its cache it has 40 MB.
+    """A copy of the clone of the session, with its cache; it has 40 MB and is removed after the test.
 
-    Copies lie side by side and so have one home, where Matplotlib keeps its list of fonts: to make it takes seconds.
+    All copies have the same HOME. Matplotlib keeps its list of fonts there, which takes seconds to make.
     """
     folder = Path(tempfile.mkdtemp(prefix="copy-", dir=clone_of_session.parent))
     yield Clone(shutil.copytree(clone_of_session, folder, symlinks=True, dirs_exist_ok=True))

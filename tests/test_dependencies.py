@@ -1,6 +1,5 @@
-"""pyproject.toml against the code and the locks: what is imported is declared, used, and locked in one version."""
+"""pyproject.toml declares the packages that the code imports, and no others. The locks have the same versions."""
 
-import ast
 import re
 import sys
 import tomllib
@@ -10,30 +9,25 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.conftest import REPOSITORY
+from tests.imports import imported_modules
 
-ROOMS = {"bench", "classifier", "review", "stages"}
-USED_UNIMPORTED = {"tqdm"}  # by pooch, for its progress bar
-
-
-def imported_distributions() -> set[str]:
-    """The distributions of all that the rooms import, at their top or in a function."""
-    names: set[str] = set()
-    for path in [path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module)
-            elif isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-    foreign = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names | ROOMS}
-    known = packages_distributions()
-    return {known[name.split(".")[0]][0].lower() for name in foreign}
+FOLDERS = {"bench", "classifier", "review", "stages"}
+USED_BY_OTHERS = {"tqdm"}  # by pooch, for its progress bar
 
 
-def test_every_import_is_declared_and_every_declaration_is_used() -> None:
+def imported_packages() -> set[str]:
+    """The packages that the code imports, by the names under which they are installed."""
+    files = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py")]
+    modules = {name.split(".")[0] for file in files for name in imported_modules(file)}
+    packages = packages_distributions()
+    return {packages[module][0].lower() for module in modules - sys.stdlib_module_names - FOLDERS}
+
+
+def test_every_imported_package_is_declared_and_every_declared_package_is_used() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     declared = {re.split("[<>=~! ]", each)[0].lower() for each in project["dependencies"]}
     assert all(">=" in each for each in project["dependencies"])
-    assert {name.replace("_", "-") for name in imported_distributions()} | USED_UNIMPORTED == declared
+    assert {name.replace("_", "-") for name in imported_packages()} | USED_BY_OTHERS == declared
 
 
 def locked(name: str) -> dict[str, set[str]]:

@@ -1,4 +1,4 @@
-"""The documents against what they are about: their links, the commands they name, the licence and the model card."""
+"""The documents are true: their links, commands and licence, and the figures of README and the model card."""
 
 import csv
 import hashlib
@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from review.results.record import is_of, parse_record
+from review.results.record import is_of, parse_record, unlike
 from review.results.revision import Results, load
-from review.results.trained import recipe_of
+from review.results.trained import parse_parameters, recipe_of
+from review.wording.notation import spread
 from tests.conftest import REPOSITORY
 
 DOCUMENTS = [
@@ -27,12 +28,12 @@ DOCUMENTS = [
 ]
 CARD = "docs/model-card.md"
 
-# Of https://www.apache.org/licenses/LICENSE-2.0.txt
+# SHA-256 of https://www.apache.org/licenses/LICENSE-2.0.txt
 APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 
 
 def links(markdown: str) -> Iterator[str]:
-    """Yield the target of each link and picture."""
+    """Yield the target of each link and each picture."""
     for block in MarkdownIt().enable("table").parse(markdown):
         for token in block.children or []:
             if target := token.attrGet("href") or token.attrGet("src"):
@@ -46,10 +47,14 @@ def anchors(markdown: str) -> set[str]:
 
 
 def missing(document: Path) -> list[str]:
-    """The relative links that lead to no file, or to no heading of it."""
+    """The relative links to a file or a heading that does not exist.
+
+    `../../actions/workflows/NAME.yml`, in a document at the top, is GitHub's page about .github/workflows/NAME.yml.
+    """
     found = []
     for link in links(document.read_text()):
         path, _, anchor = link.partition("#")
+        path = re.sub(r"^\.\./\.\./actions(/workflows/[^/]+\.yml)(/badge\.svg)?$", r".github\1", path)
         target = document.parent / path if path else document
         if "://" not in link and (
             not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8")))
@@ -59,18 +64,29 @@ def missing(document: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_relative_link_leads_to_a_file_and_a_heading(name: str) -> None:
+def test_the_target_of_every_relative_link_exists(name: str) -> None:
     assert missing(REPOSITORY / name) == []
 
 
-def test_a_link_to_no_file_or_no_heading_is_found(tmp_path: Path) -> None:
+def test_a_link_to_a_missing_file_or_heading_is_found(tmp_path: Path) -> None:
     text = "# A heading\n[a](#a-heading) [b](#none) [c](gone.md) ![d](gone.png)\n\n| |\n| - |\n| [e](gone.csv) |\n"
     (tmp_path / "page.md").write_text(text)
     assert missing(tmp_path / "page.md") == ["#none", "gone.md", "gone.png", "gone.csv"]
 
 
+def test_a_badge_of_a_workflow_needs_the_file_of_that_workflow(tmp_path: Path) -> None:
+    badge = [f"../../actions/workflows/{name}" for name in ("test.yml/badge.svg", "test.yml")]
+    (tmp_path / "page.md").write_text("[![test]({})]({})\n".format(*badge))
+    workflow = tmp_path / ".github/workflows/test.yml"
+    workflow.parent.mkdir(parents=True)
+    workflow.touch()
+    assert missing(tmp_path / "page.md") == []
+    workflow.rename(workflow.with_name("tests.yml"))
+    assert missing(tmp_path / "page.md") == badge[::-1]
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_make_target_and_module_that_is_named_exists(name: str) -> None:
+def test_every_make_target_and_module_in_a_document_exists(name: str) -> None:
     text = (REPOSITORY / name).read_text()
     targets = set(re.findall(r"(?m)^([a-z]+):", (REPOSITORY / "Makefile").read_text()))
     assert set(re.findall(r"(?:`|^|=\S+ )make ([a-z]+)", text, re.MULTILINE)) <= targets
@@ -89,7 +105,7 @@ def test_the_licence_is_the_unmodified_text_that_pyproject_names() -> None:
 
 
 def committed(path: str) -> str:
-    """A file as HEAD has it: a run on another machine or on a stand-in may have changed it in the folder."""
+    """The text of a file in HEAD; in the folder, a run on another machine or data set may have changed it."""
     return subprocess.run(
         ["git", "show", f"HEAD:{path}"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout
@@ -97,27 +113,25 @@ def committed(path: str) -> str:
 
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch) -> Results:
-    """What HEAD says of its model."""
+    """The results in HEAD."""
     monkeypatch.chdir(REPOSITORY)
     return load("HEAD")
 
 
 def over_seeds(results: Results) -> dict[str, str]:
-    """Accuracy over seeds by split, as documents write it, or nothing if the committed recipe was not measured."""
-    measured = [record for record in results.noise if record.runs and is_of(record, results)]
-    spreads = {split: record.spread(split) for record in measured for split in ("validation", "test")}
-    return {
-        split: f"{spread.mean:.4f} ± {spread.standard_deviation:.4f}" for split, spread in spreads.items() if spread
-    }
+    """Accuracy over seeds by split, in the form of the documents; empty if the committed recipe was not measured."""
+    measured = [record for record in results.noise if len(record.runs) > 1 and is_of(record, results)]
+    readings = {split: record.readings(split) for record in measured for split in ("validation", "test")}
+    return {split: spread(found) for split, found in readings.items() if found}
 
 
 def statements(results: Results, digits: str) -> list[str]:
-    """What the model card has to say; `digits` is the text of evaluation/per_digit.csv."""
+    """What the model card must say; `digits` is the text of evaluation/per_digit.csv."""
     metrics, parameters, environment = results.metrics, results.parameters, results.environment
     validation, test = (results.predictions[split] for split in ("validation", "test"))
     misread = [(split.actual != split.predicted).sum() for split in (validation, test)]
     worst = min(csv.DictReader(digits.splitlines()), key=lambda row: float(row["recall"]))
-    said = [
+    expected = [
         f"the MD5 `{results.model}`",
         f"MNIST (`{results.dataset}`)",
         f"{results.train_images:,} of the training images train the model and {len(validation.actual):,} validate",
@@ -136,27 +150,53 @@ def statements(results: Results, digits: str) -> list[str]:
         f"| cross-entropy (nats) | {metrics['validation.loss']:.4f} | {metrics['test.loss']:.4f} |",
         f"the digit {worst['digit']}: {float(worst['recall']):.4f}",
     ]
-    if seeds := over_seeds(results):
-        said.append(f"standard deviation | {seeds['validation']} | {seeds['test']} |")
-    return said
+    if spreads := over_seeds(results):
+        validation_spread, test_spread = (spreads[split].split(" over ") for split in ("validation", "test"))
+        expected.append(
+            f"accuracy over {test_spread[1]}, mean ± standard deviation | {validation_spread[0]} | {test_spread[0]} |"
+        )
+    return expected
 
 
 def test_the_model_card_has_the_figures_of_the_committed_results(results: Results) -> None:
     card = " ".join(committed(CARD).split())
-    assert [said for said in statements(results, committed("evaluation/per_digit.csv")) if said not in card] == []
+    assert [each for each in statements(results, committed("evaluation/per_digit.csv")) if each not in card] == []
 
 
-def test_readme_begins_with_the_accuracy_of_the_committed_recipe(results: Results) -> None:
+def test_readme_has_the_accuracies_of_the_committed_recipe_and_model(results: Results) -> None:
     readme = " ".join(committed("README.md").split())
-    for split, accuracy in over_seeds(results).items():
+    for split, measured in over_seeds(results).items():
+        accuracy, seeds = measured.split(" over ")
         assert f"{split} accuracy {accuracy}" in readme.replace("Test", "test")
+        assert f"(mean and standard deviation over {seeds}" in readme
     assert f"test accuracy {results.metrics['test.accuracy']:.4f}." in readme
 
 
-def test_a_new_measurement_changes_what_the_documents_have_to_say(results: Results) -> None:
-    def run(seed: int, accuracy: float) -> dict[str, Any]:
-        split = {"accuracy": accuracy, "loss": 0.1}
-        return {"seed": seed, "model": "0" * 32, "validation": split, "test": {**split, "accuracy": accuracy / 2}}
+def test_the_accuracy_of_each_recipe_in_readme_is_that_of_its_record(results: Results) -> None:
+    readme = committed("README.md")
+    rows = re.findall(r"(?m)^\| `(params\.yaml|recipes/\S+\.yaml)` \|.*\| (0\.\d{4} ± 0\.\d{4})\D", readme)
+    (seeds,) = re.findall(r"(?m)^\| recipe \|.*\| test accuracy, (\d+ seeds) \|$", readme)
+    assert len(rows) > 1
+    found = [unlike_record(results, path, f"{accuracy} over {seeds}") for path, accuracy in rows]
+    assert [each for each in found if each] == []
+
+
+def unlike_record(results: Results, path: str, accuracy: str) -> str | None:
+    """The accuracy in the record of a recipe file, if there is a record and it has another than this."""
+    parameters = parse_parameters(committed(path))
+    for record in results.noise:
+        if record.dataset == parameters["download.dataset"] and not unlike(record.parameters, recipe_of(parameters)):
+            readings = record.readings("test")
+            if readings and spread(readings) != accuracy:
+                return f"{path}: {spread(readings)}"
+    return None
+
+
+def test_a_new_measurement_changes_the_figures_that_the_documents_must_have(results: Results) -> None:
+    def run(seed: int, validation: int, test: int) -> dict[str, Any]:
+        misread = {"validation": validation, "test": test}
+        read = {split: {"loss": 0.1, "misread": list(range(count))} for split, count in misread.items()}
+        return {"seed": seed, "model": "0" * 32, **read}
 
     record = parse_record(
         {
@@ -164,11 +204,17 @@ def test_a_new_measurement_changes_what_the_documents_have_to_say(results: Resul
             "parameters": recipe_of(results.parameters),
             "environment": {},
             "training": {"train.py": "0" * 32},
-            "seeds": [run(0, 0.5), run(1, 0.7)],
+            "images": {"validation": 10, "test": 100},
+            "looks": [2],
+            "seeds": [run(0, 5, 75), run(1, 3, 65)],
         },
         "record",
     )
     changed = replace(results, noise=[record])
-    assert over_seeds(changed) == {"validation": "0.6000 ± 0.1414", "test": "0.3000 ± 0.0707"}
+    assert over_seeds(changed) == {"validation": "0.6000 ± 0.1414 over 2 seeds", "test": "0.3000 ± 0.0707 over 2 seeds"}
     rows = statements(changed, committed("evaluation/per_digit.csv"))
-    assert "standard deviation | 0.6000 ± 0.1414 | 0.3000 ± 0.0707 |" in rows
+    assert "accuracy over 2 seeds, mean ± standard deviation | 0.6000 ± 0.1414 | 0.3000 ± 0.0707 |" in rows
+    assert unlike_record(changed, "params.yaml", "0.3000 ± 0.0707 over 2 seeds") is None
+    assert unlike_record(changed, "params.yaml", "0.3000 ± 0.0707 over 5 seeds") == (
+        "params.yaml: 0.3000 ± 0.0707 over 2 seeds"
+    )

@@ -1,4 +1,4 @@
-"""The pipeline as a user runs it: a clone of this checkout, an empty cache, the digits that need no network."""
+"""The pipeline as a user runs it, in a clone of this checkout, on the embedded digits, which need no network."""
 
 import csv
 import json
@@ -14,10 +14,12 @@ from tests.clone import Clone
 pytestmark = pytest.mark.slow
 
 
-def test_with_no_network_the_pipeline_ends_with_metrics_and_warns_twice(clone: Clone, first_output: str) -> None:
+def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_twice(
+    clone: Clone, first_output: str
+) -> None:
     assert clone.ran(first_output) == ["download", "preprocess", "train", "evaluate"]
-    assert "download: warning: mnist-5k stands in for mnist" in first_output
-    assert "evaluate: warning: mnist-5k stands in for mnist" in first_output
+    assert "download: warning: mnist-5k is used instead of mnist" in first_output
+    assert "evaluate: warning: mnist-5k is used instead of mnist" in first_output
     metrics = json.loads(clone.read("metrics.json"))
     assert {key for numbers in metrics.values() for key in numbers} == {"accuracy", "loss", "errors"}
     assert metrics["test"]["accuracy"] > 0.5
@@ -28,20 +30,20 @@ def test_with_no_network_the_pipeline_ends_with_metrics_and_warns_twice(clone: C
     assert Counter(row["split"] for row in predictions) == {"validation": 1000, "test": 1000}
 
 
-def test_a_second_run_runs_nothing(clone: Clone) -> None:
+def test_a_second_run_runs_no_stage(clone: Clone) -> None:
     assert clone.ran(clone.run("dvc repro")) == []
     assert "Data and pipelines are up to date" in clone.run("dvc status")
 
 
-def test_make_repro_tries_for_the_full_set_again_and_repeats_the_warning(clone: Clone) -> None:
+def test_make_repro_tries_to_download_the_full_data_set_again_and_repeats_the_warning(clone: Clone) -> None:
     output = clone.run("make --old-file=.venv/installed repro")
     assert clone.ran(output) == ["download"]
-    assert "download: warning: mnist-5k stands in for mnist" in output
+    assert "download: warning: mnist-5k is used instead of mnist" in output
     assert "test.accuracy" in output
     assert clone.run("git status --porcelain") == ""
 
 
-def test_run_in_another_folder_with_other_settings_every_byte_is_the_same(clone: Clone, tmp_path: Path) -> None:
+def test_in_another_folder_with_other_settings_every_byte_is_the_same(clone: Clone, tmp_path: Path) -> None:
     other = Clone(tmp_path / "another folder")
     clone.run(f"git clone -q --no-local {clone.folder} '{other.folder}'")
     settings = {"floatx": "float16", "epsilon": 0.1, "backend": "jax", "image_data_format": "channels_first"}
@@ -71,13 +73,13 @@ def test_run_in_another_folder_with_other_settings_every_byte_is_the_same(clone:
     assert other.run("git status --porcelain") == ""
 
 
-def test_a_changed_file_reruns_only_what_depends_on_it(clone: Clone) -> None:
+def test_a_changed_file_reruns_only_the_stages_that_import_it(clone: Clone) -> None:
     with (clone.folder / "stages/evaluate.py").open("a") as file:
         file.write("# a comment\n")
     assert clone.ran(clone.run("dvc repro")) == ["evaluate"]
 
 
-def test_a_refused_parameter_leaves_every_output_and_the_lock_as_they_were(clone: Clone) -> None:
+def test_a_refused_parameter_changes_no_output_and_no_lock_file(clone: Clone) -> None:
     clone.set("train.batch_size", 0)
     done = clone.attempt("dvc repro")
     assert done.returncode != 0
@@ -88,7 +90,7 @@ def test_a_refused_parameter_leaves_every_output_and_the_lock_as_they_were(clone
     assert "up to date" in clone.run("dvc status")
 
 
-def test_a_wrong_mirror_leaves_every_output_and_the_lock_as_they_were(clone: Clone) -> None:
+def test_a_wrong_mirror_changes_no_output_and_no_lock_file(clone: Clone) -> None:
     done = clone.attempt("dvc repro --force", DATASET_MIRROR="/nowhere/mnist.npz")
     assert done.returncode != 0
     assert "download: /nowhere/mnist.npz: no such file or folder" in done.stderr
@@ -96,7 +98,7 @@ def test_a_wrong_mirror_leaves_every_output_and_the_lock_as_they_were(clone: Clo
     assert "up to date" in clone.run("dvc status")
 
 
-def test_a_tuning_branch_trains_again_and_is_reviewed_in_a_clone_without_data(clone: Clone, tmp_path: Path) -> None:
+def test_a_branch_with_another_batch_size_can_be_reviewed_in_a_clone_without_data(clone: Clone, tmp_path: Path) -> None:
     clone.run("git checkout -q -B tuning")
     clone.set("train.batch_size", 50)
     assert clone.ran(clone.run("dvc repro")) == ["train", "evaluate"]
@@ -112,17 +114,17 @@ def test_a_tuning_branch_trains_again_and_is_reviewed_in_a_clone_without_data(cl
             f"{split}.{name}" for split in ("validation", "test") for name in ("accuracy", "loss", "errors")
         }
         assert metrics["test.loss"]["diff"] != 0
-        assert "verdict: this folder " in each.run("python -m review.compare main")
+        assert "verdict: undecided: this folder and `main` are two models" in each.run("python -m review.compare main")
         plots = each.run("dvc plots diff main --targets evaluation/history.csv --show-vega")
         assert '"rev": "main"' in plots
         assert '"rev": "workspace"' in plots
 
 
-def test_the_plots_show_curves_with_whole_epochs_and_the_errors_of_each_split(clone: Clone) -> None:
+def test_the_plots_show_curves_over_whole_epochs_and_the_errors_of_each_split(clone: Clone) -> None:
     clone.run("dvc plots show")
     page = clone.read("dvc_plots/index.html")
     assert "misclassified.png" in page
-    assert "<DVC_METRIC" not in page  # every anchor of a template is filled
+    assert "<DVC_METRIC" not in page  # every placeholder of a template is filled
     for metric in ("loss", "accuracy"):
         curve = vega(clone, f"dvc plots show 'Learning curve, {metric}'")
         assert curve["encoding"]["x"]["axis"]["tickMinStep"] == 1
@@ -136,7 +138,7 @@ def test_the_plots_show_curves_with_whole_epochs_and_the_errors_of_each_split(cl
     assert matrix["data"]["values"] == [row | {"rev": "workspace"} for row in rows]
 
 
-def test_plots_are_compared_with_another_branch_and_with_and_from_one_without_these_templates(clone: Clone) -> None:
+def test_plots_can_be_compared_between_branches_with_and_without_these_templates(clone: Clone) -> None:
     clone.run("git checkout -q -b older && git rm -q -r .dvc/plots")
     without = [line for line in clone.read("dvc.yaml").splitlines(keepends=True) if "template:" not in line]
     (clone.folder / "dvc.yaml").write_text("".join(without))
@@ -153,7 +155,7 @@ def test_plots_are_compared_with_another_branch_and_with_and_from_one_without_th
 
 
 def vega(clone: Clone, command: str) -> dict[str, Any]:
-    """What DVC gives the renderer of this one plot."""
+    """The Vega specification of the one plot that a command shows."""
     plot: dict[str, Any] = json.loads(clone.run(f"{command} --show-vega 2>/dev/null"))
     return plot
 
@@ -166,7 +168,7 @@ def test_experiments_run_and_are_shown(clone: Clone) -> None:
     assert float(rows["small-steps"]["test.accuracy"]) < float(rows[""]["test.accuracy"])
 
 
-def test_a_released_model_is_got_from_the_cache_or_with_a_remote_from_a_clone(clone: Clone, tmp_path: Path) -> None:
+def test_a_released_model_comes_from_the_cache_of_the_project_or_from_a_remote(clone: Clone, tmp_path: Path) -> None:
     shutil.copytree(clone.folder, tmp_path / "project", symlinks=True)
     project, plain, elsewhere = (Clone(tmp_path / name) for name in ("project", "plain", "elsewhere"))
     elsewhere.folder.mkdir()
@@ -176,7 +178,7 @@ def test_a_released_model_is_got_from_the_cache_or_with_a_remote_from_a_clone(cl
     def tag(release: str) -> None:
         project.run(f"git -c user.name=Test -c user.email=test@example.org tag -a {release} -m Release")
 
-    project.run("git tag digit-classifier@v0.9.0")  # DVC does not see it
+    project.run("git tag digit-classifier@v0.9.0")  # lightweight, so DVC ignores it
     assert elsewhere.attempt(get.format(project.folder).replace("v1.0.0", "v0.9.0")).returncode != 0
     project.run(f"dvc remote add --default local {tmp_path / 'remote'} && dvc push")
     project.commit("A remote")
@@ -193,6 +195,6 @@ def test_a_released_model_is_got_from_the_cache_or_with_a_remote_from_a_clone(cl
     elsewhere.run(get.format("../project"))
     assert (elsewhere.folder / "model.keras").read_bytes() == released
     (elsewhere.folder / "model.keras").unlink()
-    project.run(f"git clone -q --no-local {project.folder} {plain.folder}")  # which has no cache
+    project.run(f"git clone -q --no-local {project.folder} {plain.folder}")  # a clone has no cache
     elsewhere.run(get.format("../plain"))
     assert (elsewhere.folder / "model.keras").read_bytes() == released

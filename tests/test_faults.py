@@ -1,6 +1,6 @@
-"""Nothing lost: stages and dvc are killed at random moments, disks refuse, and two runs meet; outputs stay whole.
+"""No output is lost if stages or dvc are killed at random times, if the disk is full, or if two runs start at once.
 
-FAULT_RUNS sets the number of kills; `make faults` sets more than `make test` has the time for.
+FAULT_RUNS sets the number of kills: 8 by default, 32 in `make faults`.
 """
 
 import os
@@ -51,7 +51,7 @@ def start(clone: Clone, command: str) -> subprocess.Popen[str]:
 
 
 def stage_process(dvc: subprocess.Popen[str], within: float = 20) -> psutil.Process | None:
-    """The stage that dvc runs, once it runs; None if dvc ends without."""
+    """Wait for the stage that dvc starts and return its process; None if dvc ends first or starts none."""
     for _ in range(int(within / 0.02)):
         if dvc.poll() is not None:
             return None
@@ -66,7 +66,7 @@ def stage_process(dvc: subprocess.Popen[str], within: float = 20) -> psutil.Proc
 
 
 def recover(clone: Clone) -> None:
-    """Do what README says about a dvc that was killed while it wrote a file of its own in place."""
+    """Do what docs/guarantees.md says about a dvc that was killed while it wrote a file of its own."""
     (clone.folder / ".git/index.lock").unlink(missing_ok=True)
     while (done := clone.attempt("python -m classifier.running.integrity")).returncode:
         remedy = done.stderr.split("`")[1]
@@ -74,18 +74,18 @@ def recover(clone: Clone) -> None:
         clone.run(remedy)
 
 
-def litter(clone: Clone) -> list[Path]:
+def partial_files(clone: Clone) -> list[Path]:
     return [path for top in ("data", "models", "evaluation") for path in (clone.folder / top).rglob(".partial-*")]
 
 
 @pytest.fixture(scope="module")
 def seconds() -> dict[str, float]:
-    """How long each stage takes here when nothing happens to it, filled in by the first test that runs it."""
+    """The time that each stage takes if nothing disturbs it; the first test that runs the stage measures it."""
     return {}
 
 
 @pytest.mark.parametrize("number", range(RUNS))
-def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_is_right(
+def test_after_a_kill_at_any_time_outputs_are_whole_and_the_next_run_succeeds(
     clone: Clone, seconds: dict[str, float], number: int
 ) -> None:
     chance = random.Random(number)
@@ -114,7 +114,7 @@ def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_is_right(
 
     for path in OUTPUTS[stage]:
         file = clone.folder / path
-        # dvc moves an output into its cache and links it back; killed in between, it leaves the cache alone.
+        # dvc moves an output into its cache and links it back; killed in between, it leaves the file in the cache only.
         if file.exists() or victim == "stage":
             assert file.read_bytes() in (old[path], whole[path]), path
     if victim != "stage":
@@ -122,7 +122,7 @@ def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_is_right(
     clone.run("dvc repro")
     assert {path: (clone.folder / path).read_bytes() for path in OUTPUTS[stage]} == whole
     assert clone.run("git status --porcelain") == ""
-    assert litter(clone) == []
+    assert partial_files(clone) == []
 
 
 def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:
@@ -134,14 +134,14 @@ def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:
     time.sleep(1)
     dvc.kill()
     printed = dvc.communicate(timeout=20)[0]
-    assert f"train: dvc (process {dvc.pid}) is gone, so this stage ends too" in printed
+    assert f"train: dvc (process {dvc.pid}) has ended, so this stage ends too" in printed
     assert not orphan.is_running()
     clone.run("git checkout -q params.yaml")
     assert clone.ran(clone.run("dvc repro")) == []
     assert (clone.folder / "models/model.keras").read_bytes() == before
 
 
-def test_of_two_runs_at_once_one_runs_and_the_other_says_so(clone: Clone) -> None:
+def test_of_two_dvc_repro_at_once_the_second_is_refused_and_names_the_first(clone: Clone) -> None:
     clone.set("train.epochs", 3)
     first = start(clone, "dvc repro")
     assert stage_process(first) is not None
@@ -154,35 +154,35 @@ def test_of_two_runs_at_once_one_runs_and_the_other_says_so(clone: Clone) -> Non
     assert "up to date" in clone.run("dvc status")
 
 
-def test_a_stage_by_hand_beside_another_is_refused_and_names_it(clone: Clone) -> None:
-    clone.set("train.epochs", 500)  # at work for as long as the test wants
+def test_a_stage_started_by_hand_while_another_runs_is_refused_and_names_it(clone: Clone) -> None:
+    clone.set("train.epochs", 500)  # runs longer than the test
     first = start(clone, "python -m stages.train")
     holder = clone.folder / ".dvc/tmp/stage.holder"
     while not (holder.exists() and str(first.pid) in holder.read_text()) and first.poll() is None:
         time.sleep(0.05)
     second = clone.attempt("python -m stages.preprocess")
     assert second.returncode == 1
-    assert f"preprocess: process {first.pid} (stage train) is still at work in this folder" in second.stderr
+    assert f"preprocess: process {first.pid} (stage train) is still running in this folder" in second.stderr
     first.kill()
     first.communicate(timeout=20)
-    clone.run("python -m stages.preprocess")  # the lock of a killed stage is free
+    clone.run("python -m stages.preprocess")  # a killed stage no longer holds the lock
 
 
 @pytest.mark.parametrize("stage", OUTPUTS)
-def test_a_disk_that_takes_no_more_costs_one_line_and_nothing_else(clone: Clone, stage: str) -> None:
+def test_on_a_full_disk_a_stage_fails_with_one_line_and_changes_no_output(clone: Clone, stage: str) -> None:
     done = clone.attempt(f"ulimit -f 1 && python -m stages.{stage}")
     assert done.returncode == 1
     lines = [line for line in done.stderr.splitlines() if "warning" not in line]
     assert len(lines) == 1
     assert lines[0].startswith(f"{stage}: ")
     assert " could not be written: " in lines[0]
-    assert litter(clone) == []
+    assert partial_files(clone) == []
     assert clone.run("git status --porcelain") == ""
     assert "up to date" in clone.run("dvc status")
 
 
-def test_a_folder_that_cannot_be_written_costs_one_line(clone: Clone) -> None:
-    """A file where the folder should be: unlike permissions, it stops the superuser too."""
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(clone: Clone) -> None:
+    """A file is in the place of the folder: this stops root too, unlike permissions."""
     folder = clone.folder / "evaluation"
     kept = folder.rename(clone.folder / "kept")
     folder.write_text("not a folder")

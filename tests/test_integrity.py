@@ -1,6 +1,6 @@
-"""Damaged data is never used: outputs edited in place, and cache objects with a flipped byte, for each kind of link.
+"""No stage uses damaged data: outputs that were edited in place, and cache objects with a changed byte.
 
-With FAULT_RUNS over 8, as `make faults` sets it, every output is tried with every kind of link, otherwise a few.
+If FAULT_RUNS is above 8, as in `make faults`, every output is tested with every kind of link, otherwise a few.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from tests.clone import Clone
 
 pytestmark = pytest.mark.slow
 
-READER = {  # of each output that DVC caches: a stage that reads it
+READER = {  # each output that DVC caches, and a stage that reads it
     "data/raw/mnist.npz": "preprocess",
     "data/raw/dataset.json": "evaluate",
     "data/processed/train_images.npy": "train",
@@ -33,7 +33,7 @@ def cases(*few: tuple[str, str]) -> pytest.MarkDecorator:
 
 
 class Cached:
-    """A clone whose outputs are linked to its cache in one way, and one of these outputs."""
+    """One output of a clone whose outputs are all copies, hard links or symbolic links of cache objects."""
 
     def __init__(self, clone: Clone, link: str, path: str) -> None:
         self.clone = clone
@@ -45,13 +45,13 @@ class Cached:
         self.object = clone.folder / ".dvc/cache/files/md5" / self.md5[:2] / self.md5[2:]
 
     def bytes(self) -> dict[str, bytes]:
-        """Every output of every stage."""
+        """The contents of every output of every stage."""
         lock = YAML(typ="safe").load(self.clone.read("dvc.lock"))
         paths = [out["path"] for entry in lock["stages"].values() for out in entry["outs"]]
         return {path: (self.clone.folder / path).read_bytes() for path in paths}
 
     def force_the_reader(self) -> str | None:
-        """Run the stage that reads the output; return None if it ran, else the line by which it refused."""
+        """Run the stage that reads the output; return None if it succeeds, otherwise its error message."""
         done = self.clone.attempt(f"dvc repro --force --single-item {READER[self.path]}")
         if done.returncode == 0:
             return None
@@ -63,7 +63,7 @@ class Cached:
 
 
 def flip_a_byte(path: Path) -> None:
-    """Change the file in place: every link to it changes too."""
+    """Change the file in place; this changes every link to it too."""
     with path.open("r+b") as file:
         content = bytearray(file.read())
         content[len(content) // 2] ^= 1
@@ -77,12 +77,12 @@ def cached(clone: Clone, link: str, path: str) -> Cached:
 
 
 @cases(("hardlink", "data/processed/test_labels.npy"), ("symlink", "models/model.keras"))
-def test_an_output_edited_in_place_is_refused_and_the_named_command_or_make_repro_makes_it_anew(cached: Cached) -> None:
+def test_an_output_edited_in_place_is_refused_and_made_again_by_the_named_command_or_make_repro(cached: Cached) -> None:
     flip_a_byte(cached.output)
     line = cached.force_the_reader()
     assert line is not None
     remedy = line.split("`")[1]
-    assert f" wrote {cached.md5}; " in line  # on the embedded digits two files have the same bytes: either may be named
+    assert f" wrote {cached.md5}; " in line  # the embedded digits have two equal files: the line names one of them
     assert remedy.startswith("dvc repro --force ")
     cached.clone.run(f"{remedy} && dvc repro")
     assert cached.bytes() == cached.before
@@ -93,8 +93,8 @@ def test_an_output_edited_in_place_is_refused_and_the_named_command_or_make_repr
 
 
 @cases(("copy", "data/processed/test_labels.npy"), ("symlink", "data/raw/mnist.npz"))
-def test_a_damaged_cache_object_never_reaches_a_result(cached: Cached) -> None:
-    """DVC itself trusts a read-only object, and puts it in the place of the missing output."""
+def test_no_result_is_made_from_a_damaged_cache_object(cached: Cached) -> None:
+    """DVC itself trusts a read-only object, and restores a missing output from it."""
     cached.clone.run("dvc repro")
     flip_a_byte(cached.object)
     cached.output.unlink()
@@ -110,14 +110,14 @@ def test_a_damaged_cache_object_never_reaches_a_result(cached: Cached) -> None:
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.6])
-def test_a_lock_that_a_killed_dvc_left_not_whole_is_named_with_the_way_out(clone: Clone, share: float) -> None:
+def test_an_incomplete_dvc_lock_is_reported_with_the_command_that_repairs_it(clone: Clone, share: float) -> None:
     before = clone.read("dvc.lock")
-    for size in range(int(share * len(before)), len(before)):  # where the cut leaves something that is no lock
+    for size in range(int(share * len(before)), len(before)):  # until the cut makes the file invalid
         (clone.folder / "dvc.lock").write_text(before[:size])
         done = clone.attempt("python -m classifier.running.integrity")
         if done.returncode:
             break
-    assert done.stderr.startswith("integrity: dvc.lock is not a whole lock file; ")
+    assert done.stderr.startswith("integrity: dvc.lock is not a whole lock file, ")
     assert done.stderr.count("\n") == 1
     verified = clone.attempt("python -m review.verify")
     assert verified.returncode == 1
@@ -130,10 +130,10 @@ def test_a_lock_that_a_killed_dvc_left_not_whole_is_named_with_the_way_out(clone
     assert clone.read("dvc.lock") == before
 
 
-def test_a_note_of_files_at_work_that_is_not_whole_is_named_with_the_way_out(clone: Clone) -> None:
+def test_an_incomplete_rwlock_is_reported_with_the_command_that_repairs_it(clone: Clone) -> None:
     (clone.folder / ".dvc/tmp/rwlock").write_text('{"write": {')
     assert clone.attempt("dvc repro").returncode != 0
     done = clone.attempt("python -m classifier.running.integrity")
-    assert done.stderr.startswith("integrity: .dvc/tmp/rwlock is not whole; ")
+    assert done.stderr.startswith("integrity: .dvc/tmp/rwlock is incomplete; ")
     clone.run(done.stderr.split("`")[1])
     assert clone.ran(clone.run("dvc repro")) == []

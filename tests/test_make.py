@@ -1,4 +1,4 @@
-"""The Makefile, run for real: in a checkout of little, whose environment has one small package, and in a clone."""
+"""The Makefile, run in a tiny checkout, whose environment has one small package, and in a clone of the project."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from tests.clone import Clone
 from tests.conftest import REPOSITORY
 from tests.test_readme import commands
 
-# Commands of these names say which environment they are of.
+# Its commands dvc and uv print the environment that they belong to.
 PACKAGE = {
     "small.py": "import sys\n\n\ndef main():\n    print(sys.prefix, *sys.argv[1:])\n",
     "small-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: small\nVersion: 1\n",
@@ -40,7 +40,7 @@ def write_lock(path: Path, package: str, files: dict[str, str]) -> None:
 
 
 def write_checkout(folder: Path) -> Clone:
-    """This Makefile, committed, with a requirements.txt that is met without a network."""
+    """Write this Makefile, and a requirements.txt that needs no network, into a folder."""
     write_lock(folder / "requirements.txt", "small", PACKAGE)
     shutil.copy2(REPOSITORY / "Makefile", folder)
     (folder / ".gitignore").write_text("/.venv\n")
@@ -64,7 +64,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Clone:
-    """The files of that checkout alone, neither committed nor with an environment."""
+    """The files of such a checkout, without a commit and without an environment."""
     return write_checkout(tmp_path / "checkout")
 
 
@@ -82,7 +82,7 @@ def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_not
     for here in (copied, moved):
         copied.folder.rename(here.folder)
         environment = here.folder / ".venv"
-        output = here.run("make lock")  # which is `uv pip compile`
+        output = here.run("make lock")  # runs `uv pip compile`
         assert f"\n{environment} pip compile " in output
         assert INSTALLING not in output
         assert (
@@ -108,17 +108,17 @@ def test_the_packages_for_remotes_join_the_environment_which_is_not_built_anew(
 
 
 @pytest.mark.slow
-def test_an_environment_whose_python_is_gone_is_named_after_a_move(built_once: Clone, tmp_path: Path) -> None:
+def test_after_a_move_an_environment_whose_python_does_not_run_is_reported(built_once: Clone, tmp_path: Path) -> None:
     moved = copy(built_once, tmp_path / "moved")
     (moved.folder / ".venv/bin/python").unlink()
     (moved.folder / ".venv/bin/python").symlink_to(tmp_path / "gone")
     done = moved.attempt("make setup")
     assert done.returncode != 0
-    assert "make: .venv/bin/python does not run here; `rm -r .venv`, and make builds it anew\n" in done.stderr
+    assert "make: .venv/bin/python does not run; after `rm -r .venv`, make builds it again\n" in done.stderr
 
 
 @pytest.mark.slow
-def test_only_a_python_that_is_named_and_of_another_version_builds_the_environment_anew(
+def test_the_environment_is_built_again_only_if_a_python_of_another_version_is_named(
     built_once: Clone, tmp_path: Path
 ) -> None:
     checkout = copy(built_once, tmp_path / "checkout")
@@ -131,7 +131,7 @@ def test_only_a_python_that_is_named_and_of_another_version_builds_the_environme
     assert INSTALLING not in checkout.run("make setup PYTHON=python")
 
     python.unlink()
-    python.write_text("#!/bin/sh\necho '(3, 10)'\n")  # as one of an older version answers
+    python.write_text("#!/bin/sh\necho '(3, 10)'\n")  # as an older version would print
     python.chmod(0o755)
     assert INSTALLING not in checkout.run("make setup")
     refused = checkout.attempt("make setup PYTHON=no-such-python")
@@ -170,14 +170,14 @@ def test_an_environment_is_built_from_downloaded_packages_with_no_index(checkout
 
 
 @pytest.mark.parametrize("target", ["repro", "report", "test", "faults", "bench"])
-def test_without_a_git_repository_what_needs_one_says_so_before_it_installs(checkout: Clone, target: str) -> None:
+def test_a_target_that_needs_a_git_repository_fails_before_it_installs(checkout: Clone, target: str) -> None:
     for command in ("true", "git init -q"):
         checkout.run(command)
         done = checkout.attempt(f"make --jobs=2 {target} BASE=main")
         assert done.returncode != 0
         assert done.stdout == ""
-        told, *rest = done.stderr.splitlines()
-        assert told == (
+        message, *rest = done.stderr.splitlines()
+        assert message == (
             f"make: {checkout.folder} is not a git repository with a commit: run `git init`, `git add --all` and "
             "`git commit` in it first"
         )
@@ -185,33 +185,33 @@ def test_without_a_git_repository_what_needs_one_says_so_before_it_installs(chec
     assert not (checkout.folder / ".venv").exists()
 
 
-def test_in_a_checkout_of_another_user_make_gives_gits_own_command_and_it_works(checkout: Clone) -> None:
+def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(checkout: Clone) -> None:
     checkout.run("git init -q")
     checkout.commit("A checkout")
     settings = {
-        "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1",  # as where another user owns it: the tests may not be root's
+        "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1",  # as if another user owned it
         "GIT_CONFIG_GLOBAL": str(checkout.folder.parent / "gitconfig"),
     }
     done = checkout.attempt("make repro", **settings)
     assert done.returncode != 0
-    told = done.stderr.splitlines()[0]
-    assert told.startswith(f"make: {checkout.folder} belongs to another user: `git config --global ")
+    message = done.stderr.splitlines()[0]
+    assert message.startswith(f"make: {checkout.folder} belongs to another user: `git config --global ")
     assert not (checkout.folder / ".venv").exists()
-    checkout.run(re.findall("`(.*?)`", told)[0], **settings)
+    checkout.run(re.findall("`(.*?)`", message)[0], **settings)
     assert checkout.run("make repository", **settings) == ""
 
 
 @pytest.mark.parametrize("name", ["PYTHONSAFEPATH", "PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONHOME"])
-def test_no_recipe_sees_what_keeps_python_from_the_projects_modules_or_from_asserts(checkout: Clone, name: str) -> None:
+def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(checkout: Clone, name: str) -> None:
     with (checkout.folder / "Makefile").open("a") as file:
         file.write(f'\n.PHONY: seen\nseen:\n\t@echo "seen: $${{{name}-nothing}}"\n')
     assert checkout.run("make seen", **{name: "1"}) == "seen: nothing\n"
 
 
 @pytest.mark.slow
-def test_after_a_run_on_a_stand_in_the_last_line_says_how_to_get_the_committed_results_back(clone: Clone) -> None:
+def test_after_a_run_on_a_stand_in_the_last_line_says_how_to_restore_the_committed_results(clone: Clone) -> None:
     repro = "make --old-file=.venv/installed repro"
-    assert "git checkout" not in clone.run(repro)  # the results of these digits are what is committed
+    assert "git checkout" not in clone.run(repro)  # the committed results are those of these digits
 
     metrics = json.loads(clone.read("metrics.json"))
     metrics["test"]["errors"] = 10_000
@@ -222,13 +222,13 @@ def test_after_a_run_on_a_stand_in_the_last_line_says_how_to_get_the_committed_r
     done = clone.attempt(repro)
     assert done.returncode == 0, done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("make: these are a stand-in's results: ")
+    assert last.startswith("make: these are results on a stand-in for the data set: ")
     assert last.endswith(
-        "; to work with the 5,000 digits on purpose, on a branch: `cp recipes/mnist-5k.yaml params.yaml`"
+        "; to use the 5,000 digits on purpose, make a branch and run `cp recipes/mnist-5k.yaml params.yaml`"
     )
     assert "metrics.json" in clone.run("git status --porcelain")
     back = re.findall("`(git .*?)`", last)[0]
-    for _ in range(2):  # also where there is nothing to bring back
+    for _ in range(2):  # the second time there is nothing to restore
         clone.run(back)
         assert clone.run("git status --porcelain") == " M evaluation/seed_noise.json\n"
     assert json.loads(clone.read("metrics.json"))["test"]["errors"] == 10_000

@@ -1,6 +1,5 @@
-"""dvc.yaml against the code: what a stage lists is what it imports, reads and writes."""
+"""dvc.yaml matches the code: a stage lists exactly the files that it imports and the parameters that it reads."""
 
-import ast
 import dataclasses
 import importlib
 import types
@@ -12,32 +11,24 @@ from ruamel.yaml import YAML
 
 from tests.conftest import PARAMS as PARAMS_OF_TESTS
 from tests.conftest import REPOSITORY
+from tests.imports import imported_files
 
 PIPELINE = YAML(typ="safe").load((REPOSITORY / "dvc.yaml").read_text())
 PARAMS = YAML(typ="safe").load((REPOSITORY / "params.yaml").read_text())
 STAGES = PIPELINE["stages"]
-ROOMS = ("stages", "classifier")  # of what a stage may import
+FOLDERS = ("stages", "classifier")  # from which a stage may import
 
 
-def imported_files(path: Path) -> set[str]:
-    """The files of the project that a file imports, at its top or in a function, and all that these import in turn."""
-    found: set[str] = set()
-    waiting = [path, *(REPOSITORY / room / "__init__.py" for room in ROOMS)]
+def files_behind(stage: str) -> set[str]:
+    """The files of the project that a stage imports, directly or through other files, and its own."""
+    found: set[Path] = set()
+    waiting = [REPOSITORY / f"stages/{stage}.py", *(REPOSITORY / folder / "__init__.py" for folder in FOLDERS)]
     while waiting:
         path = waiting.pop()
-        name = path.relative_to(REPOSITORY).as_posix()
-        if name in found:
-            continue
-        found.add(name)
-        for node in ast.walk(ast.parse(path.read_text())):
-            modules: list[str] = []
-            if isinstance(node, ast.ImportFrom) and node.module:
-                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            files = [REPOSITORY / f"{module.replace('.', '/')}.py" for module in modules]
-            waiting += [file for file in files if file.relative_to(REPOSITORY).parts[0] in ROOMS and file.exists()]
-    return found
+        if path not in found and path.relative_to(REPOSITORY).parts[0] in FOLDERS:
+            found.add(path)
+            waiting += imported_files(path)
+    return {path.relative_to(REPOSITORY).as_posix() for path in found}
 
 
 def outputs(stage: str) -> list[str]:
@@ -48,11 +39,11 @@ def outputs(stage: str) -> list[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_exactly_the_files_it_imports(stage: str) -> None:
     listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
-    assert listed == imported_files(REPOSITORY / f"stages/{stage}.py")
+    assert listed == files_behind(stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_lists_exactly_the_section_it_reads(stage: str) -> None:
+def test_a_stage_lists_exactly_the_section_of_params_that_it_reads(stage: str) -> None:
     module = importlib.import_module(f"stages.{stage}")
     expected = [stage] if hasattr(module, "Parameters") else []
     assert STAGES[stage].get("params", []) == expected
@@ -63,10 +54,10 @@ def test_a_stage_lists_exactly_the_section_it_reads(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_parameters_rule_admits_only_its_declared_type(stage: str) -> None:
+def test_the_rule_of_a_parameter_accepts_only_the_declared_type(stage: str) -> None:
     module = importlib.import_module(f"stages.{stage}")
     hints = typing.get_type_hints(module.Parameters) if hasattr(module, "Parameters") else {}
-    values = YAML(typ="safe").load(PARAMS_OF_TESTS.read_text())  # the project's may have 0 for 0.0
+    values = YAML(typ="safe").load(PARAMS_OF_TESTS.read_text())  # the project's own file may have 0 for 0.0
     for field in dataclasses.fields(module.Parameters) if hints else ():
         value = values[stage][field.name]
         hint = typing.get_origin(hints[field.name]) or hints[field.name]
@@ -76,7 +67,7 @@ def test_a_parameters_rule_admits_only_its_declared_type(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_has_a_description_a_plain_command_and_outputs_that_outlive_a_failure(stage: str) -> None:
+def test_a_stage_has_a_description_the_usual_command_and_persistent_outputs(stage: str) -> None:
     entry = STAGES[stage]
     assert entry["cmd"] == f"python -E -m stages.{stage}"
     assert len(entry["desc"].split()) > 20
@@ -96,7 +87,7 @@ def test_only_evaluate_opens_the_test_arrays() -> None:
     assert readers == {"evaluate"}
 
 
-def test_the_artifact_and_the_plots_are_files_the_pipeline_writes() -> None:
+def test_the_artifact_and_the_plots_are_outputs_of_the_pipeline() -> None:
     written = {path for stage in STAGES for path in outputs(stage)}
     assert {artifact["path"] for artifact in PIPELINE["artifacts"].values()} <= written
     for plot in PIPELINE["plots"]:
@@ -106,9 +97,9 @@ def test_the_artifact_and_the_plots_are_files_the_pipeline_writes() -> None:
             assert set(next(iter(plot.values()))["y"]) <= written
 
 
-def test_no_stage_but_those_that_use_it_imports_tensorflow() -> None:
+def test_download_and_preprocess_do_not_import_tensorflow() -> None:
     for stage in ("download", "preprocess"):
-        sources = [(REPOSITORY / file).read_text() for file in imported_files(REPOSITORY / f"stages/{stage}.py")]
+        sources = [(REPOSITORY / file).read_text() for file in files_behind(stage)]
         assert not any("import tensorflow" in source or "import keras" in source for source in sources)
 
 

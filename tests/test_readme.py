@@ -1,4 +1,4 @@
-"""The commands of README, typed as they stand, on the embedded digits and without a network."""
+"""Every command of README is run exactly as written, on the embedded digits and without a network."""
 
 import re
 import sys
@@ -26,7 +26,7 @@ READER = {
 
 
 def commands(markdown: str) -> dict[str, list[str]]:
-    """The lines to type, by section: all of a `sh` block, and of a `console` block those after a dollar sign."""
+    """The commands by section: all lines of `sh` blocks, and the lines of `console` blocks after a dollar sign."""
     typed: dict[str, list[str]] = {}
     section, heading = "", False
     for token in MarkdownIt().parse(markdown):
@@ -34,7 +34,7 @@ def commands(markdown: str) -> dict[str, list[str]]:
             section = token.content
         heading = token.type == "heading_open"
         if token.type in ("fence", "code_block"):
-            assert token.info in ("sh", "console", "text"), f"a block says what it is: {token.content}"
+            assert token.info in ("sh", "console", "text"), f"not sh, console or text: {token.content}"
             form = {"sh": "(.+)", "console": r"\$ (.+)", "text": "(?!)"}[token.info]
             if lines := re.findall(rf"(?m)^{form}$", token.content):
                 typed.setdefault(section, []).extend(lines)
@@ -47,26 +47,26 @@ def in_readme(section: str) -> list[str]:
 
 @pytest.fixture
 def reader(clone: Clone) -> Clone:
-    """A clone as its reader has it, with the environment of these tests for its own."""
+    """A clone as a reader of README has it; its .venv is the environment of these tests."""
     (clone.folder / ".venv").symlink_to(sys.prefix)
     clone.environment |= READER
     return clone
 
 
-def test_commands_are_those_of_shell_blocks_and_after_dollar_signs() -> None:
+def test_commands_are_the_lines_of_sh_blocks_and_lines_after_a_dollar_sign() -> None:
     markdown = "# One\n```sh\na b\nc\n```\n## Two\n```console\n$ d\nprinted\n$ e\n```\n```text\n$ f\n```\n"
     assert commands(markdown) == {"One": ["a b", "c"], "Two": ["d", "e"]}
 
 
-def test_every_section_of_readme_with_commands_is_typed_here() -> None:
+def test_every_section_of_readme_with_commands_has_a_test_here() -> None:
     assert list(commands((REPOSITORY / "README.md").read_text())) == [TWO_COMMANDS, REVIEW, SHARING, PARAMETERS]
 
 
 @pytest.mark.slow
-def test_the_two_commands_run_and_a_copy_of_mnist_is_asked_for_by_name(reader: Clone) -> None:
+def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone) -> None:
     repro, test, enter, mirror = in_readme(TWO_COMMANDS)
     assert "test.accuracy" in reader.run(repro)
-    reader.environment["PYTEST_ADDOPTS"] = "-k the_licence"  # all tests would type this again
+    reader.environment["PYTEST_ADDOPTS"] = "-k the_licence"  # all tests would run this test again
     assert "1 passed" in reader.run(test)
     assert reader.run(f"{enter}\nwhich dvc") == f"{sys.prefix}/bin/dvc\n"
     copy = reader.folder.parent / "Downloads/mnist.npz"
@@ -78,12 +78,12 @@ def test_the_two_commands_run_and_a_copy_of_mnist_is_asked_for_by_name(reader: C
 
 
 @pytest.mark.slow
-def test_the_review_in_readme_runs_as_it_stands(reader: Clone) -> None:
+def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     reader.set("train.epochs", 2)
     reader.set("download.dataset", "mnist-5k")
     reader.run("dvc repro")
     reader.commit("Results on the embedded digits")
-    reader.environment["SEEDS"] = "2"  # `make noise` takes five, and 3 minutes
+    reader.environment["SEEDS"] = "2"  # README's five seeds would take 3 minutes
     typed = in_readme(REVIEW)
     output = {command: reader.run(command) for command in typed}
     words = " ".join(typed)
@@ -92,9 +92,11 @@ def test_the_review_in_readme_runs_as_it_stands(reader: Clone) -> None:
     assert "train.epochs" in output["dvc params diff main"]
     assert "test.accuracy" in output["dvc metrics diff main"]
     assert "matches all 4 stages" in output["python -m review.verify"]
-    assert "seeds: the noise measured for head is used for base too" in output["python -m review.compare main"]
-    assert "verdict: this folder" in output["python -m review.compare main"]
-    assert "-> report (learning_curves.png, " in output["make report BASE=main"]
+    compared = output["python -m review.compare main"]
+    assert compared.startswith("verdict: ")
+    assert " over 2 seeds\n" in compared
+    assert "provisional: base has one seed" in compared  # main was not measured on the embedded digits
+    assert " pictures -> report\n" in output["make report BASE=main"]
     assert "data:image/png;base64," in reader.read("report/report.html")
     assert reader.run("git log -1 --format=%s main") == reader.run("git log -1 --format=%s one-epoch")
 
@@ -102,7 +104,7 @@ def test_the_review_in_readme_runs_as_it_stands(reader: Clone) -> None:
 @pytest.mark.slow
 def test_data_are_shared_through_a_folder_and_a_damaged_file_is_refused(reader: Clone, tmp_path: Path) -> None:
     *share, pull = in_readme(SHARING)
-    home = tmp_path / "home"  # where the folder is
+    home = tmp_path / "home"  # the shared folder is in it
     home.mkdir()
 
     def colleague(name: str) -> Clone:
@@ -132,7 +134,7 @@ def test_data_are_shared_through_a_folder_and_a_damaged_file_is_refused(reader: 
 
 
 @pytest.mark.slow
-def test_experiments_and_recipes_run_and_the_default_comes_back(reader: Clone) -> None:
+def test_experiments_and_recipes_run_and_the_default_is_restored(reader: Clone) -> None:
     default = reader.read("params.yaml")
     output = {command: reader.run(command) for command in in_readme(PARAMETERS)}
     assert "larger-batches" in output["dvc exp show --only-changed"]

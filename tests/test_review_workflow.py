@@ -1,4 +1,4 @@
-"""The job `report` of the review workflow, its steps run in a shell: base's code judges head's commit."""
+"""The steps of the job `report` of the review workflow, run in a shell: the code of base judges the commit of head."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from tests.conftest import REPOSITORY
 from tests.review.repository import Repository
 
-pytestmark = pytest.mark.slow  # each runs verify and report as the workflow does
+pytestmark = pytest.mark.slow  # each test runs verify and report as the workflow does
 
 JOB: dict[str, Any] = YAML(typ="safe").load((REPOSITORY / ".github/workflows/review.yml").read_text())["jobs"]["report"]
 
@@ -26,7 +26,7 @@ LIAR = "from pathlib import Path\nPath('{mark}').touch()\nprint('verify: dvc.loc
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """On main, base: this project's review, with small results whose lock is true."""
+    """A repository whose branch main, the base, has this project's review and small results that match dvc.lock."""
     origin = Repository(tmp_path_factory.mktemp("origin") / "project")
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("classifier", "review"):
@@ -43,7 +43,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 def pull_request(origin: Repository) -> str:
-    """Commit the files as they are under refs/pull alone, as GitHub keeps a fork's, and leave main checked out."""
+    """Commit the files under refs/pull only, as GitHub keeps commits of forks, and check out main again."""
     origin.run("git checkout -q --detach")
     origin.commit("head")
     sha = origin.run("git rev-parse HEAD").strip()
@@ -52,33 +52,33 @@ def pull_request(origin: Repository) -> str:
 
 
 def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
-    """Run the steps of the job; return its output, its summary and all that it printed."""
+    """Run the steps of the job; return its output, its summary and everything that it printed."""
     base = origin.run("git rev-parse main").strip()
     checkout = JOB["steps"][0]["with"]
     ref = checkout["ref"].replace("${{ github.event.pull_request.base.sha }}", base)
-    checkout_of = Repository(folder / "checkout")
-    checkout_of.folder.mkdir()
-    checkout_of.run(f"git clone -q {origin.folder.as_uri()} . && git checkout -q {ref}")
-    # `make setup` would install: in its place is an environment that hands on to this one.
-    python = checkout_of.folder / ".venv/bin/python"
+    clone = Repository(folder / "checkout")
+    clone.folder.mkdir()
+    clone.run(f"git clone -q {origin.folder.as_uri()} . && git checkout -q {ref}")
+    # Instead of `make setup`, which would install packages, make an environment that runs the python of these tests.
+    python = clone.folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    checkout_of.run("git hash-object requirements.txt > .venv/installed")
+    clone.run("git hash-object requirements.txt > .venv/installed")
     values = {
         "BASE_SHA": base,
         "HEAD_SHA": head,
         "GITHUB_OUTPUT": str(folder / "output"),
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
     }
-    checkout_of.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # PYTHON=python
+    clone.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # PYTHON=python
     printed = ""
     for step in JOB["steps"]:
         if "run" in step and not step["run"].startswith("make setup"):
             done = subprocess.run(
                 ["bash", "-e", "-c", step["run"]],
-                cwd=checkout_of.folder,
-                env=checkout_of.environment | values,
+                cwd=clone.folder,
+                env=clone.environment | values,
                 capture_output=True,
                 text=True,
                 check=False,
@@ -89,19 +89,19 @@ def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
     return (folder / "output").read_text(), (folder / "summary").read_text(), printed
 
 
-def test_an_honest_pull_request_gets_its_report_and_a_true_lock(origin: Repository, tmp_path: Path) -> None:
+def test_a_pull_request_with_matching_results_gets_a_report_and_passes(origin: Repository, tmp_path: Path) -> None:
     origin.write(validation=set(), test=set(range(10)))
     head = pull_request(origin)
     output, summary, _ = report(origin, head, tmp_path)
     assert output == "lock=true\n"
-    assert summary.startswith(f"**verdict: `{head[:10]}` is better than `")
+    assert summary.startswith(f"**verdict: undecided: `{head[:10]}` and `")
 
 
-def test_a_pull_request_whose_own_review_says_true_does_not_pass_and_nothing_of_it_is_run(
+def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_runs(
     origin: Repository, tmp_path: Path
 ) -> None:
     mark = tmp_path / "was-run"
-    origin.write(validation=set(), test=set(range(10)), epochs=9)  # which dvc.lock does not know of
+    origin.write(validation=set(), test=set(range(10)), epochs=9)  # dvc.lock has other epochs
     for path in ("review/__init__.py", "review/verify.py", "review/report.py", "classifier/__init__.py"):
         origin.put(path, LIAR.format(mark=mark))
     origin.put("Makefile", f"$(shell touch {mark})\nsetup report:\n\ttouch {mark}\n")
@@ -113,10 +113,10 @@ def test_a_pull_request_whose_own_review_says_true_does_not_pass_and_nothing_of_
     assert not mark.exists()
 
 
-def test_what_a_pull_request_breaks_is_reported_as_text(origin: Repository, tmp_path: Path) -> None:
+def test_invalid_results_of_a_pull_request_are_reported_as_plain_text(origin: Repository, tmp_path: Path) -> None:
     origin.put("models/provenance.json", '{"dataset": "![@user](http://e.vil)", "images": {"train": 1}}')
     output, summary, _ = report(origin, pull_request(origin), tmp_path)
     assert output == "lock=true\n"
     lines = summary.splitlines()
     assert "![@user](http://e.vil)" in lines[0]
-    assert all(line.startswith("    ") for line in lines)  # indented, it is code
+    assert all(line.startswith("    ") for line in lines)  # indented lines are code in Markdown

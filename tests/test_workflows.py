@@ -1,4 +1,4 @@
-"""The workflows of GitHub: what they may do, and the comment on a pull request, with a gh that is none."""
+"""The GitHub workflows: their permissions, and the comment on a pull request, with a script in place of gh."""
 
 import itertools
 import json
@@ -48,7 +48,7 @@ else:
 
 
 class GitHub:
-    """A pull request with its comments, a bare repository as its origin, and a report to post."""
+    """A pull request with its comments, a bare repository as origin, and a report to post."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -105,7 +105,7 @@ class GitHub:
         ).stdout
 
     def commit(self, paths: list[str]) -> str:
-        """Write a commit of such files to the origin, as another run would, and return its hash."""
+        """Write a commit with these paths to the origin, as another run would, and return its hash."""
         blob = self.git("-C", str(self.origin), "hash-object", "-w", "--stdin").strip()
         index = ["env", f"GIT_INDEX_FILE={self.folder / 'index'}", "git", "-C", str(self.origin)]
         listed = "".join(f"100644 {blob}\t{path}\n" for path in paths)
@@ -115,7 +115,7 @@ class GitHub:
         return self.git("-C", str(self.origin), *who, "commit-tree", tree, "-m", "of another run").strip()
 
     def pushed(self) -> list[str]:
-        """The paths on the side branch; none where there is no such branch."""
+        """The paths on the branch of pictures; empty if there is no such branch."""
         if not self.git("-C", str(self.origin), "branch", "--list", "review-pictures"):
             return []
         return self.git("-C", str(self.origin), "ls-tree", "-r", "--name-only", "review-pictures").split()
@@ -126,18 +126,18 @@ def github(tmp_path: Path) -> GitHub:
     return GitHub(tmp_path)
 
 
-def test_every_action_is_pinned_by_its_commit_and_names_the_version() -> None:
+def test_every_action_is_given_by_its_commit_with_the_version_in_a_comment() -> None:
     for name, text in WORKFLOWS.items():
         for used in re.findall(r"uses:(.*)", text):
             assert re.fullmatch(r" [\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", used), f"{name}: {used}"
 
 
-def test_the_same_action_has_the_same_pin_in_every_workflow() -> None:
-    pins = {tuple(used.split("@")) for text in WORKFLOWS.values() for used in re.findall(r"uses: (\S+)", text)}
-    assert len(pins) == len({action for action, _ in pins})
+def test_an_action_has_the_same_commit_in_every_workflow() -> None:
+    commits = {tuple(used.split("@")) for text in WORKFLOWS.values() for used in re.findall(r"uses: (\S+)", text)}
+    assert len(commits) == len({action for action, _ in commits})
 
 
-def test_no_workflow_may_write_but_for_the_job_that_comments() -> None:
+def test_only_the_job_that_comments_may_write() -> None:
     writers = {
         (name, job): sorted(scope for scope, access in asked["permissions"].items() if access == "write")
         for name, document in DOCUMENTS.items()
@@ -148,7 +148,7 @@ def test_no_workflow_may_write_but_for_the_job_that_comments() -> None:
     assert writers == {("review.yml", "comment"): ["contents", "pull-requests"]}
 
 
-def test_no_shell_script_has_text_of_the_event_pasted_into_it() -> None:
+def test_no_shell_script_contains_text_from_the_event() -> None:
     scripts = [
         step["run"]
         for document in DOCUMENTS.values()
@@ -159,11 +159,11 @@ def test_no_shell_script_has_text_of_the_event_pasted_into_it() -> None:
     assert [script for script in scripts if "${{" in script and "matrix." not in script] == []
 
 
-def test_the_job_that_may_write_takes_its_script_from_base_and_leaves_no_token_behind() -> None:
+def test_the_job_that_may_write_runs_the_script_of_base_and_no_checkout_keeps_a_token() -> None:
     job = REVIEW["jobs"]["comment"]
     checkout, download, comment = job["steps"]
     assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
-    assert download["with"]["path"] == "${{ runner.temp }}/report"  # beside the script, it could replace it
+    assert download["with"]["path"] == "${{ runner.temp }}/report"  # in the checkout, it could replace the script
     assert comment["run"] == 'python3 .github/comment.py "$RUNNER_TEMP/report"'
     assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
     checkouts = [
@@ -179,7 +179,7 @@ def test_the_job_that_may_write_takes_its_script_from_base_and_leaves_no_token_b
 RESULTS = ("success", "failure", "cancelled", "skipped")
 
 
-def test_the_check_passes_only_if_all_that_it_needs_succeeded() -> None:
+def test_the_check_passes_only_if_everything_that_it_needs_succeeded() -> None:
     job = REVIEW["jobs"]["lock"]
     assert job["needs"] == ["report", "comment"]
     assert job["if"] == "always()"  # a required check that is skipped counts as passed
@@ -219,7 +219,7 @@ def test_the_check_passes_only_if_all_that_it_needs_succeeded() -> None:
         ("echo Traceback >&2; exit 2", 1, None),
     ],
 )
-def test_what_does_not_compare_is_reported_in_one_line_and_what_breaks_fails_the_job(
+def test_revisions_that_cannot_be_compared_give_one_line_and_a_crash_fails_the_job(
     tmp_path: Path, make: str, status: int, report: str | None
 ) -> None:
     (tmp_path / "make").write_text(f'#!/bin/sh\necho "$@" > asked\n{make}\n')
@@ -240,7 +240,7 @@ def test_what_does_not_compare_is_reported_in_one_line_and_what_breaks_fails_the
         assert (tmp_path / "summary.md").read_text() == report
 
 
-def test_the_first_comment_is_posted_with_its_pictures_pushed_to_a_new_branch(github: GitHub) -> None:
+def test_the_first_comment_is_posted_and_its_pictures_are_pushed_to_a_new_branch(github: GitHub) -> None:
     text = github.posted()
     assert text.startswith("<!-- review -->\n**verdict**\n")
     address = re.findall(r"!\[Curves\]\((.*?)\)", text)
@@ -252,7 +252,7 @@ def test_the_first_comment_is_posted_with_its_pictures_pushed_to_a_new_branch(gi
     assert "/owner/name/actions/runs/42)" in text
 
 
-def test_a_later_commit_renews_that_comment_and_replaces_its_pictures(github: GitHub) -> None:
+def test_a_later_commit_updates_the_comment_and_replaces_its_pictures(github: GitHub) -> None:
     github.posted()
     (before,) = github.comments()
     github.write({"curves.png": PNG + b"2"}, "**another**\n\n![Curves](curves.png)\n")
@@ -265,16 +265,16 @@ def test_a_later_commit_renews_that_comment_and_replaces_its_pictures(github: Gi
     assert github.git("-C", str(github.origin), "rev-list", "--count", "review-pictures") == "1\n"
 
 
-def test_the_branch_of_pictures_holds_the_newest_hundred_pull_requests_and_no_history(github: GitHub) -> None:
+def test_the_branch_of_pictures_has_the_newest_hundred_pull_requests_and_no_history(github: GitHub) -> None:
     before = github.commit([f"pr-{number}/{LATER}/curves.png" for number in range(100, 220)])
     github.git("-C", str(github.origin), "update-ref", "refs/heads/review-pictures", before)
     github.posted()
     numbers = sorted(int(path.split("/")[0].removeprefix("pr-")) for path in github.pushed())
-    assert numbers == [7, *range(121, 220)]  # that under review is old, and stays
+    assert numbers == [7, *range(121, 220)]  # number 7 is old, but it is under review
     assert github.git("-C", str(github.origin), "rev-list", "--count", "review-pictures") == "1\n"
 
 
-def test_comments_of_others_are_left_alone(github: GitHub) -> None:
+def test_comments_of_others_are_not_changed(github: GitHub) -> None:
     others = [
         {"id": 1, "user": {"login": "someone"}, "body": "<!-- review -->\nnot ours"},
         {"id": 2, "user": {"login": "github-actions[bot]"}, "body": "of another workflow, about <!-- review -->"},
@@ -286,7 +286,7 @@ def test_comments_of_others_are_left_alone(github: GitHub) -> None:
     assert len(github.comments()) == 3
 
 
-def test_only_small_plain_pngs_of_the_report_are_pushed(github: GitHub) -> None:
+def test_only_small_png_files_of_the_report_are_pushed(github: GitHub) -> None:
     (github.folder / "secret.png").write_bytes(PNG)
     (github.report / "link.png").symlink_to(github.folder / "secret.png")
     pictures = {"page.png": b"<html>", "large.png": PNG + bytes(2**20), "Odd name.png": PNG, "code.py": PNG}
@@ -312,11 +312,12 @@ def test_a_report_without_pictures_is_posted_and_pushes_nothing(github: GitHub) 
     assert github.pushed() == []
 
 
-def test_a_report_longer_than_github_takes_is_cut_and_says_so(github: GitHub) -> None:
+def test_a_report_longer_than_github_accepts_is_cut_and_says_so(github: GitHub) -> None:
     github.write({}, "- `@user [a](b)`\n" * 10_000)
     text = github.posted()
     assert 60_000 < len(text) <= 65_536
-    assert "\n- `@user [a](b)`\n\n(The rest is in the artifact.)\n" in text  # a cut code span would be Markdown
+    # Half a code span would be read as Markdown, so the cut is at the end of a line.
+    assert "\n- `@user [a](b)`\n\n(The rest is in the artifact.)\n" in text
     assert text.endswith("/actions/runs/42).\n")
 
 
@@ -326,7 +327,7 @@ def hook(github: GitHub, script: str) -> None:
     path.chmod(0o755)
 
 
-def test_a_push_that_another_run_overtakes_is_made_again_on_top_of_it(github: GitHub) -> None:
+def test_if_another_run_pushes_first_the_push_is_repeated_on_its_commit(github: GitHub) -> None:
     github.posted()
     other = github.commit([f"pr-8/{SHA}/curves.png"])
     move = f"env -u GIT_QUARANTINE_PATH git update-ref refs/heads/review-pictures {other}"
@@ -335,21 +336,21 @@ def test_a_push_that_another_run_overtakes_is_made_again_on_top_of_it(github: Gi
     assert github.pushed() == [f"pr-7/{LATER}/curves.png", f"pr-8/{SHA}/curves.png"]
 
 
-def test_pictures_that_cannot_be_pushed_are_in_no_comment(github: GitHub) -> None:
+def test_if_the_pictures_cannot_be_pushed_no_comment_is_posted(github: GitHub) -> None:
     hook(github, "exit 1")
     assert github.post().returncode == 1
     assert github.comments() == []
 
 
 @pytest.mark.parametrize(("sha", "number"), [("main", "7"), (SHA, "7/../8"), (SHA.upper(), "7"), (SHA, "")])
-def test_what_is_no_pull_request_or_commit_is_refused(github: GitHub, sha: str, number: str) -> None:
+def test_an_invalid_pull_request_number_or_commit_is_refused(github: GitHub, sha: str, number: str) -> None:
     done = github.post(sha, number)
     assert done.returncode == 1
     assert done.stderr.startswith("comment: expected the number of a pull request and a commit, got ")
     assert github.pushed() == []
 
 
-def test_the_dev_container_has_the_newest_python_of_the_tests_and_builds_the_environment() -> None:
+def test_the_dev_container_has_the_newest_tested_python_and_runs_make_setup() -> None:
     container = json.loads((REPOSITORY / ".devcontainer/devcontainer.json").read_text())
     newest = DOCUMENTS["test.yml"]["jobs"]["test"]["strategy"]["matrix"]["python"][-1]
     assert f"/python:1-{newest}-" in container["image"]

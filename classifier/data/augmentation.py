@@ -1,4 +1,4 @@
-"""Small random changes of the training images, drawn anew for each batch; the labels stay the same."""
+"""Small random changes of the training images, other ones for each batch; the labels stay the same."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., Any] | None:
-    """Return a function that changes the images of a batch, or None if every limit is 0; see `draw`.
+    """Return a function that changes the images of a batch, or None if every limit is 0; `draw` describes the limits.
 
     Images are float32 (n, 28, 28, 1), before and after. Shift, rotation and zoom are one affine transform, so the
     pixels are interpolated once.
@@ -32,7 +32,7 @@ def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[...
         # Pixels from outside the image are background (0).
         return keras.ops.image.affine_transform(images, transforms, fill_mode="constant", fill_value=0.0), labels
 
-    # AutoGraph would write a file to convert `if` and `for`; the function has neither.
+    # AutoGraph would write a temporary file to convert `if` and `for`; the function has neither.
     unconverted: Callable[..., Any] = tf.autograph.experimental.do_not_convert(change)
     return unconverted
 

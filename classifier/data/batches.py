@@ -1,4 +1,4 @@
-"""A split as batches for Keras; only the batches in use are in memory."""
+"""Load a split in batches for Keras; only the batches in use are in memory."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ AHEAD = 2  # batches to prefetch
 def load(split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None) -> "tf.data.Dataset":
     """Return the batches of a split: float32 images (size, 28, 28, 1) and labels (size, 10); the last may be smaller.
 
-    With a seed, each epoch has another order of the images, and the same seed gives the same orders. Without a seed,
-    the order is that of the file. `change` maps the images and labels of a batch to new ones.
+    With a seed, the order of the images is random and new in each epoch; the same seed gives the same orders. Without a
+    seed, the order is that of the file. `change` maps the images and labels of a batch to new ones.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""The data sets of the pipeline: the SHA-256 of their arrays, and their mirrors."""
+"""The data sets of the pipeline: shape and SHA-256 of each array, and the mirrors."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Array:
-    """A uint8 array's identity: its shape, and the SHA-256 of its raw bytes in C order."""
+    """What identifies a uint8 array: its shape, and the SHA-256 of its bytes in C order."""
 
     shape: tuple[int, ...]
     sha256: str
@@ -17,9 +17,9 @@ class Array:
 
 @dataclass(frozen=True)
 class Mirror:
-    """A place to fetch from: a URL or path of an npz archive or of a folder of IDX files.
+    """The URL or path of an npz archive or of a folder of IDX files.
 
-    `sha256` is that of the archive file where its publisher names one.
+    `sha256` is that of the archive file, if its publisher names one.
     """
 
     location: str
@@ -28,7 +28,7 @@ class Mirror:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set's name, its arrays by member name, and its mirrors in order; with no mirror, it is embedded."""
+    """Name, arrays by member name, and mirrors in the order to try; a data set without mirrors is embedded."""
 
     name: str
     arrays: Mapping[str, Array]
@@ -36,15 +36,15 @@ class DataSet:
 
     @property
     def size(self) -> int:
-        """Bytes of all arrays together, with room for the headers that a file puts before them."""
+        """The bytes of all arrays, and 64 KiB more for the headers in their files."""
         return sum(int(np.prod(array.shape)) for array in self.arrays.values()) + 2**16
 
     def check(self, arrays: Mapping[str, np.ndarray], source: str) -> None:
-        """Raise ValueError unless `arrays`, as `source` served them, are those of this data set."""
+        """Raise ValueError, naming `source`, unless `arrays` are those of this data set."""
         for name, expected in self.arrays.items():
             if arrays[name].shape != expected.shape:
                 raise ValueError(
-                    f"{source}: {name} of {self.name} must be {expected.shape}, found {arrays[name].shape}"
+                    f"{source}: {name} of {self.name} must have the shape {expected.shape}, found {arrays[name].shape}"
                 )
             found = hashlib.sha256(np.ascontiguousarray(arrays[name]).data).hexdigest()
             if found != expected.sha256:
@@ -53,8 +53,8 @@ class DataSet:
                 )
 
 
-# The digests are those of the arrays in the archive that Keras publishes; its IDX originals by Yann LeCun, Corinna
-# Cortes and Christopher J.C. Burges have the same.
+# The arrays in the archive that Keras publishes, and in the original IDX files by Yann LeCun, Corinna Cortes and
+# Christopher J.C. Burges, have these digests.
 MNIST = DataSet(
     "mnist",
     {

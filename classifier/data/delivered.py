@@ -1,4 +1,4 @@
-"""Which data set is in data/raw: the requested one, or its fallback."""
+"""Record which data set is in data/raw: the requested one or the fallback."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from classifier.files.paths import SOURCE
 
+HOW_TO_RENEW = "run `dvc repro --force download` to create it again"
 HOW_TO_GET_ALL = (
     "for the full set, run `dvc repro --force download` once online, or set DATASET_MIRROR to a URL or path that has it"
 )
@@ -13,16 +14,16 @@ HOW_TO_GET_ALL = (
 
 @dataclass(frozen=True)
 class Source:
-    """The name of the data set that download wrote, and of the one that params.yaml requests."""
+    """The data set that download wrote, and the one that params.yaml requests."""
 
     dataset: str
     requested: str
 
     def warning(self) -> str | None:
-        """The warning for a stand-in; None if the data set is the requested one."""
+        """Return a warning if the fallback was used, else None."""
         if self.dataset == self.requested:
             return None
-        return f"warning: {self.dataset} stands in for {self.requested}, which no mirror served; {HOW_TO_GET_ALL}"
+        return f"warning: {self.dataset} is used instead of {self.requested}, which no mirror served; {HOW_TO_GET_ALL}"
 
     def save(self, path: Path) -> None:
         """Write this as JSON."""
@@ -30,14 +31,12 @@ class Source:
 
 
 def load(path: Path = SOURCE) -> Source:
-    """Read what download wrote. Raises ValueError if the file has another form, OSError if it is missing."""
+    """Read the record of the last download. Raises ValueError if it is malformed, OSError if it is missing."""
     try:
         loaded = Source(**json.loads(path.read_text()))
         for name in (loaded.dataset, loaded.requested):
             if not isinstance(name, str) or not name.isprintable():
                 raise ValueError(f"{name!r} is not a data set's name")
     except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(
-            f"{path}: expected the keys dataset and requested: {error}; `dvc repro --force download` makes it anew"
-        ) from error
+        raise ValueError(f"{path}: expected the keys dataset and requested: {error}; {HOW_TO_RENEW}") from error
     return loaded

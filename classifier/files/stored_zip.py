@@ -1,4 +1,4 @@
-"""Zip archives whose bytes depend on their members alone."""
+"""Write zip archives whose bytes depend only on their members."""
 
 import zipfile
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
-    """Write `members`, names with contents, in this order, uncompressed, without time, owner or platform."""
+    """Write `members`, pairs of name and content, in this order, uncompressed, with constant metadata."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members:
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))

@@ -1,4 +1,4 @@
-"""Write whole files or none: an output gets its name only when all of it is on the disk."""
+"""Write files whole or not at all: an output gets its name when all of it is on the disk."""
 
 import os
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` for the block to write; on success it replaces `path` in one step.
+    """Yield a temporary path for the block to write; on success the file there replaces `path` in one step.
 
-    If the block raises, `path` keeps what it had. The temporary name is fixed and ends as `path` does, so a killed run
-    leaves at most one file, which the next run overwrites.
+    If the block raises, `path` does not change. The temporary file is in the same folder under a fixed name, so a
+    killed run leaves at most one file, which the next run overwrites.
 
     Raises:
-        OSError: the file cannot be written, as when the disk is full or the folder is read-only.
+        OSError: the file cannot be written, for example because the disk is full or the folder is read-only.
     """
     partial = path.with_name(f".partial-{path.name}")
     try:

@@ -1,4 +1,4 @@
-"""The network: convolutions with 2x2 max pooling, then dense layers, ending in a probability for each digit."""
+"""The network: convolutions with 2x2 max pooling, then dense layers, the last with a probability for each digit."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from classifier.data.splits import CLASSES, IMAGE_SHAPE
 if TYPE_CHECKING:
     import keras
 
-MOMENTUM = 0.9  # of the running mean and variance; Keras's 0.99 adapts too slowly in a few hundred steps an epoch
+MOMENTUM = 0.9  # of the moving mean and variance; Keras's default, 0.99, is too slow for a few hundred steps
 
 
 def build(
@@ -17,12 +17,12 @@ def build(
     dense_units: Sequence[int],
     batch_normalization: bool = False,
 ) -> "keras.Sequential":
-    """Return the network, with weights drawn from the global seed and the precision of the global policy.
+    """Return the network; its weights follow from Keras's global seed, its precision from the global policy.
 
     Input: float32 (n, 28, 28, 1), 0..1. Output: float32 (n, 10), each row summing to 1.
 
-    A convolution has kernel x kernel x channels in x filters weights and a bias a filter, a dense layer
-    inputs x units weights and a bias a unit. With the notebook's sizes that makes 138,506 parameters:
+    A convolution has kernel x kernel x input channels x filters weights and one bias for each filter; a dense layer has
+    inputs x units weights and one bias for each unit. With the notebook's sizes there are 138,506 parameters:
 
         conv_1     3*3*1*32   + 32  =     320    28x28x1  -> 28x28x32, pooled to 14x14
         conv_2     3*3*32*64  + 64  =  18,496    14x14x32 -> 14x14x64, pooled to 7x7
@@ -31,8 +31,8 @@ def build(
         dense_2    128*64     + 64  =   8,256    128 -> 64
         digits     64*10      + 10  =     650    64 -> 10
 
-    Batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) replaces a convolution's biases by four
-    numbers a filter; two of them are trained.
+    Batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) replaces the biases of a convolution by
+    four numbers for each filter, of which two are trained.
     """
     import keras
     from keras import layers
@@ -42,7 +42,7 @@ def build(
         network.add(
             layers.Conv2D(count, kernel_size, padding="same", use_bias=not batch_normalization, name=f"conv_{number}")
         )
-        # Pooling before ReLU gives the same values as after it, and ReLU then has a quarter of the work.
+        # Pooling before ReLU gives the same values as after it, with a quarter of the work for ReLU.
         network.add(layers.MaxPooling2D(2, name=f"pool_{number}"))
         if batch_normalization:
             network.add(layers.BatchNormalization(momentum=MOMENTUM, name=f"norm_{number}"))
@@ -50,14 +50,14 @@ def build(
     network.add(layers.Flatten(name="flatten"))
     for number, units in enumerate(dense_units, start=1):
         network.add(layers.Dense(units, activation="relu", name=f"dense_{number}"))
-    network.add(layers.Dense(CLASSES, activation="softmax", dtype="float32", name="digits"))  # at any precision
+    network.add(layers.Dense(CLASSES, activation="softmax", dtype="float32", name="digits"))  # float32 at any precision
     return network
 
 
 def size(filters: Sequence[int], kernel_size: int, dense_units: Sequence[int]) -> tuple[int, int]:
-    """Return how many weights and biases the network has, and how many numbers its layers put out for one image.
+    """Return the number of weights and biases, and the number of outputs of all layers for one image.
 
-    Batch normalization, which adds little to either, is left out.
+    Batch normalization adds little to either and is not counted.
     """
     side, _, channels = IMAGE_SHAPE
     weights = outputs = 0

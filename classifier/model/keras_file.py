@@ -10,15 +10,15 @@ from classifier.files import stored_zip
 if TYPE_CHECKING:
     import keras
 
-# What Keras writes as the time of saving; the format is that of keras/src/saving/saving_lib.py.
+# Replaces the time of saving; the format is that of keras/src/saving/saving_lib.py.
 NO_DATE = "1980-01-01@00:00:00"
 
 
 def save(model: "keras.Model", path: Path) -> None:
-    """Write `model` with its optimizer's state to `path`, which ends in .keras, as `keras.models.load_model` reads it.
+    """Write `model` and the state of its optimizer to `path`, which must end in .keras.
 
-    Keras's own file differs each time: the date, the zip time of each member, and each `shared_object_id`, which is a
-    memory address. Here the dates are constant and the ids are numbered in order of appearance.
+    The file that Keras writes differs each time: the date, the zip time of each member, and each `shared_object_id`,
+    which is a memory address. Here the dates are constant and the ids are 0, 1, 2 in order of appearance.
     """
     model.save(path)
     with zipfile.ZipFile(path) as archive:
@@ -30,7 +30,7 @@ def save(model: "keras.Model", path: Path) -> None:
 
 
 def _renumber(node: Any, numbers: dict[int, int]) -> Any:
-    """Replace each shared_object_id by a small number, in the order of sorted keys; one object keeps one number."""
+    """Replace each shared_object_id by its number in the order of sorted keys; equal ids get equal numbers."""
     if isinstance(node, list):
         return [_renumber(each, numbers) for each in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""How a network learns: Adam, the schedule of its learning rate, and the loss."""
+"""The training settings of a network: Adam, the schedule of the learning rate, and the loss."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,10 @@ STEPS_PER_EXECUTION = 10  # training steps per call from Python
 
 
 def rate(schedule: str, peak: float, warmup: float, steps: int) -> Any:
-    """Return the learning rate as Keras's optimizers take it: a number, or one for each of `steps`.
+    """Return the learning rate for a Keras optimizer: a number, or a schedule over `steps` training steps.
 
-    The cosine schedule rises linearly to the peak during the share `warmup` of all steps, then falls to 0 along half a
-    cosine (Loshchilov and Hutter 2017, arXiv 1608.03983).
+    The cosine schedule rises linearly to `peak` in the first `warmup` (a fraction) of the steps, then falls to 0 along
+    half a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983).
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""Start TensorFlow and Keras so that one machine repeats its results to the bit; user settings are overridden."""
+"""Start TensorFlow and Keras so that one machine gives the same bits each time; user settings are overridden."""
 
 import gc
 import os
@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-# Environment variables whose names begin with these are removed: many change the arithmetic or its order, or cut
-# training short, without a trace in Git. Keras's sources and the strings of TensorFlow's shared libraries name them.
+# Environment variables whose names begin with these are removed: many change the arithmetic or stop training early, and
+# Git does not record them. The names are in Keras's sources and in TensorFlow's shared libraries.
 REMOVED = (
     *("KERAS_", "TF_", "TF2_", "TENSORFLOW_", "AUTOGRAPH_", "DTENSOR_", "MLIR_", "PJRT_", "TSL_", "XLA_"),
     *("ONEDNN_", "DNNL_", "_ONEDNN_", "_DNNL_", "MKLDNN_", "ZENDNN_", "MKL_", "OMP_", "KMP_"),
     *("CUDNN_", "CUBLAS_", "CUBLASLT_", "NCCL_", "NVIDIA_TF32_OVERRIDE", "DISABLE_LLVM_OPT", "DISABLE_PTXAS_OPT"),
 )
 
-# Except these, which only say what is logged and how GPU memory is allocated.
+# Except these, which only set what is logged and how GPU memory is allocated.
 KEPT = ("ONEDNN_VERBOSE", "TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR")
 
-# The levels of oneDNN 3.7, the highest first, and the instruction sets that each needs ("CPU Dispatcher Control" in its
-# developer guide, and cpu_isa_traits.hpp in its sources), as archspec names them.
+# The levels of oneDNN 3.7, the highest first, and the instruction sets that each needs, by their names in archspec.
+# Source: "CPU Dispatcher Control" in oneDNN's developer guide, and cpu_isa_traits.hpp in its sources.
 _AVX512_CORE = ("avx512f", "avx512bw", "avx512vl", "avx512dq")
 _AVX512_CORE_BF16 = (*_AVX512_CORE, "avx512_vnni", "avx512_bf16")
 _AVX512_CORE_FP16 = (*_AVX512_CORE_BF16, "avx512_fp16", "avx_vnni")
@@ -46,19 +46,19 @@ PRECISIONS = ("float32", "mixed_bfloat16", "auto")
 
 
 def start(seed: int, precision: str = "float32") -> None:
-    """Import TensorFlow with one thread a processor, oneDNN on, deterministic kernels, and seed everything.
+    """Import TensorFlow with a thread for each processor, oneDNN and deterministic kernels, and set all seeds.
 
-    It takes seconds, so a stage calls it after it has checked its parameters and inputs.
+    This takes seconds, so a stage calls it after it has checked its parameters and inputs.
 
     Args:
-        precision: one of PRECISIONS. mixed_bfloat16 computes in bfloat16 and keeps the weights in float32; auto is that
-            where the hardware has bfloat16, and float32 where it would have to be emulated, which is slow.
+        precision: one of PRECISIONS. mixed_bfloat16 computes in bfloat16 and stores the weights in float32; auto is
+            mixed_bfloat16 if the hardware has bfloat16, else float32, because emulation is slow.
     """
     for name in [name for name in os.environ if name.startswith(REMOVED) and name not in KEPT]:
         del os.environ[name]
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with _chatter_withheld(), _hidden("matplotlib", "pandas", "sklearn"), _never_garbage(), _no_keras_json():
+    with _hold_back_stderr(), _hide("matplotlib", "pandas", "sklearn"), _freeze_objects(), _ignore_keras_json():
         import keras
         import tensorflow as tf
 
@@ -74,11 +74,11 @@ def start(seed: int, precision: str = "float32") -> None:
 
 
 def has_bfloat16(cpu: str, gpus: Sequence[tuple[int, int]]) -> bool:
-    """Whether what computes here has bfloat16 in hardware: every GPU, or where there is none the processor.
+    """Return whether all GPUs have bfloat16 in hardware or, without a GPU, whether the processor has.
 
     Args:
-        cpu: see `level`. gpus: the CUDA compute capability of each; bfloat16 came with 8.0 (NVIDIA, CUDA C++
-            Programming Guide, "Arithmetic Instructions").
+        cpu: see `level`. gpus: the CUDA compute capability of each; bfloat16 needs 8.0 (NVIDIA, CUDA C++ Programming
+            Guide, "Arithmetic Instructions").
     """
     if gpus:
         return all(capability >= (8, 0) for capability in gpus)
@@ -86,36 +86,36 @@ def has_bfloat16(cpu: str, gpus: Sequence[tuple[int, int]]) -> bool:
 
 
 def instruction_sets() -> frozenset[str]:
-    """The processor's instruction sets, as archspec names them."""
+    """Return the instruction sets of the processor, by their names in archspec."""
     from archspec.cpu.detect import detected_info
 
     return frozenset(detected_info().features)
 
 
 def level(flags: Iterable[str]) -> str:
-    """The level that oneDNN dispatches to on a processor with these instruction sets; "none" where it is below all.
+    """Return the level of the kernels that oneDNN uses on a processor with these instruction sets, or "none".
 
-    Linux and archspec spell some of them differently, avx512bf16 and avx512_bf16: the underscore does not count.
+    Underscores are ignored, because Linux writes avx512bf16 and archspec avx512_bf16.
 
-    NumPy's sin and cos follow from it, since their kernels for AVX2 and AVX-512 need what avx2 and avx512_core need.
-    Eigen's kernels do not depend on the processor: TensorFlow's x86 wheel is compiled for AVX, and for products of
-    matrices it calls oneDNN. The sizes of caches, by which both divide their work, are not part of it.
+    The level also decides about the sin and cos of NumPy, whose kernels for AVX2 and AVX-512 need the same instruction
+    sets as avx2 and avx512_core. The kernels of Eigen do not depend on the processor: TensorFlow's x86 wheel is built
+    for AVX, and calls oneDNN for products of matrices. The sizes of caches matter too, but are not part of it.
     """
-    found = {_joined(flag) for flag in flags}
-    return next((name for name, needed in LEVELS.items() if found.issuperset(map(_joined, needed))), "none")
+    found = {_remove_underscores(flag) for flag in flags}
+    return next((name for name, needed in LEVELS.items() if found.issuperset(map(_remove_underscores, needed))), "none")
 
 
-def _joined(flag: str) -> str:
+def _remove_underscores(flag: str) -> str:
     return flag.replace("_", "")
 
 
 def threads() -> int:
-    """The number of processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe() -> dict[str, Any]:
-    """What the weights depend on beyond code, parameters and data, so that `git diff` tells why two machines differ."""
+    """Return what else the weights depend on; `git diff` then shows why two machines give other weights."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -136,7 +136,7 @@ def describe() -> dict[str, Any]:
 
 
 def _compute_capabilities() -> list[tuple[int, int]]:
-    """Of each GPU; one that has none, made by another than NVIDIA, counts as (0, 0)."""
+    """Return the CUDA compute capability of each GPU, (0, 0) for a GPU of another maker than NVIDIA."""
     import tensorflow as tf
 
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
@@ -144,10 +144,10 @@ def _compute_capabilities() -> list[tuple[int, int]]:
 
 
 @contextmanager
-def _hidden(*packages: str) -> Iterator[None]:
-    """Let the block's imports find none of these packages, unless they are imported already.
+def _hide(*packages: str) -> Iterator[None]:
+    """Make imports of these packages fail in the block, unless they are imported already.
 
-    Keras 3.15 imports them where they are installed, for parts of it that no stage uses: they take a second and 80 MB.
+    Keras 3.15 imports them if they are installed, for functions that no stage uses; that takes a second and 80 MB.
     """
     hidden = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None there is a ModuleNotFoundError
@@ -159,8 +159,8 @@ def _hidden(*packages: str) -> Iterator[None]:
 
 
 @contextmanager
-def _no_keras_json() -> Iterator[None]:
-    """Let Keras, imported in the block, find no keras.json of the user's: it reads that of the folder KERAS_HOME."""
+def _ignore_keras_json() -> Iterator[None]:
+    """Set KERAS_HOME to an empty folder in the block, so that Keras does not read the user's keras.json."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["KERAS_HOME"] = folder
         try:
@@ -170,11 +170,11 @@ def _no_keras_json() -> Iterator[None]:
 
 
 @contextmanager
-def _never_garbage() -> Iterator[None]:
-    """Keep Python's garbage collector from the objects that exist after the block.
+def _freeze_objects() -> Iterator[None]:
+    """Exclude the objects that exist after the block from garbage collection.
 
-    TensorFlow's modules live as long as the process. Collecting them takes half a second during the import, and more
-    than a second when the process ends.
+    The modules of TensorFlow are used until the process ends. Garbage collection of them takes half a second during the
+    import, and more than a second at the end of the process.
     """
     gc.disable()
     try:
@@ -185,20 +185,20 @@ def _never_garbage() -> Iterator[None]:
 
 
 @contextmanager
-def _chatter_withheld() -> Iterator[None]:
-    """Withhold stderr during the block: TensorFlow 2.21 reports missing GPUs there at any log level.
+def _hold_back_stderr() -> Iterator[None]:
+    """Hold back stderr during the block: TensorFlow 2.21 reports missing GPUs there at any log level.
 
-    If the block raises, what was withheld is written after all.
+    The text is written only if the block raises.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as withheld:
-        os.dup2(withheld.fileno(), 2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
         try:
             yield
         except BaseException:
-            withheld.seek(0)
-            os.write(stderr, withheld.read())
+            held_back.seek(0)
+            os.write(stderr, held_back.read())
             raise
         finally:
             os.dup2(stderr, 2)

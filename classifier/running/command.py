@@ -1,4 +1,4 @@
-"""Run a stage from the shell: an error that a user can cause ends in one line on stderr and exit status 1."""
+"""Run a stage from the shell: an error that a user can cause gives one line on stderr and exit status 1."""
 
 import gc
 import io
@@ -8,19 +8,18 @@ from collections.abc import Callable
 
 from classifier.running import integrity, processes
 
-# NumPy and the C library read these when they are loaded, before a stage could unset them, and choose other kernels.
+# They change the kernels of NumPy and the C library, which read them before a stage could unset them.
 REFUSED = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES")
 
 
 def run(name: str, main: Callable[[], None]) -> None:
-    """Run a stage's `main`, turning a refusal into `NAME: what, where, expected, found`.
+    """Run the `main` of a stage; print ValueError (bad input) and OSError (disk, network, lock) as one line.
 
-    ValueError (bad input) and OSError (disk, network, another stage at work) are refusals. Anything else is a defect
-    and keeps its traceback, as everything does under `python -X dev -m stages.NAME`.
+    Any other exception is a defect and keeps its traceback. With `python -X dev -m stages.NAME` all do.
     """
-    gc.freeze()  # skip imported objects in garbage collection; at the end it took preprocess 0.4 s
+    gc.freeze()  # without imported objects, garbage collection at the end of preprocess is 0.4 s faster
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # Keras draws a table that not every locale can write
+        sys.stdout.reconfigure(errors="replace")  # not every locale has the characters of Keras's table
     try:
         refuse_other_kernels()
         processes.end_with_starter(name)
@@ -35,17 +34,17 @@ def run(name: str, main: Callable[[], None]) -> None:
         print(f"{name}: {one_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; outputs are as they were, or whole", file=sys.stderr)
-        raise SystemExit(130) from None  # 128 + SIGINT, as shells count
+        print(f"{name}: interrupted; each output is either the old file or the complete new one", file=sys.stderr)
+        raise SystemExit(130) from None  # 128 + SIGINT, the convention of shells
 
 
 def refuse_other_kernels() -> None:
-    """Refuse settings that change the last bits of what NumPy and the C library compute.
+    """Refuse environment variables that change the last bits of results of NumPy and the C library.
 
-    OPENBLAS_* may stay: no number of any stage is computed by BLAS.
+    OPENBLAS_* are allowed, because no stage computes with BLAS.
 
     Raises:
-        ValueError: one is set; the message names it.
+        ValueError: one is set.
     """
     for name in REFUSED:
         value = os.environ.get(name, "")
@@ -54,10 +53,10 @@ def refuse_other_kernels() -> None:
 
 
 def one_line(message: object) -> str:
-    """Return the text of a message, such as an error's, as one line without characters that control a terminal."""
+    """Return a message or an error as one line of printable characters."""
     return printable(" ".join(str(message).split()))
 
 
 def printable(text: str) -> str:
-    """Escape characters that do not print: control characters, line breaks, marks of text direction."""
+    """Escape characters that are not printable: control characters, line breaks, marks of text direction."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

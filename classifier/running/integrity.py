@@ -1,9 +1,10 @@
-"""Check what DVC takes on trust: a read-only object in its cache, and a file whose time of change stayed the same."""
+"""Check the files that DVC does not check: read-only cache objects, and files with an unchanged modification time."""
 
 import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,22 +13,23 @@ from typing import Any
 import yaml
 
 from classifier.files.paths import LOCK
+from classifier.running import processes
 
-AT_WORK = Path(".dvc/tmp/rwlock")  # where dvc notes which files it reads and writes now
+AT_WORK = Path(".dvc/tmp/rwlock")  # the files that running dvc commands read and write
 
 UNFINISHED = (
-    "is not a whole lock file; dvc leaves one when it is killed while it writes it. `git checkout dvc.lock` brings "
-    "back the last whole one, and `dvc repro` goes on from there"
+    "is not a whole lock file, perhaps because dvc was killed while it wrote this; run `git checkout dvc.lock` to "
+    "restore the committed one, then `dvc repro`"
 )
 
 
 def main() -> None:
-    """Remove damaged cache objects of the outputs in dvc.lock, and make DVC hash again the outputs that differ from it.
+    """Remove damaged cache objects of the outputs in dvc.lock, and make DVC compare the changed outputs with it again.
 
-    DVC would put a damaged object in the place of a missing output and report it as up to date.
+    DVC would restore a missing output from a damaged object and report it as up to date.
 
     Raises:
-        ValueError: a killed dvc left dvc.lock or its note of files at work cut off; the message names the way out.
+        ValueError: dvc.lock or the list of files in use is incomplete, because dvc was killed.
     """
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.strictyaml import YAMLValidationError, validate
@@ -40,25 +42,25 @@ def main() -> None:
     try:
         json.loads(AT_WORK.read_text() if AT_WORK.exists() else "{}")
     except ValueError:
-        raise ValueError(f"{AT_WORK} is not whole; if no dvc is at work here, `rm {AT_WORK}`") from None
+        raise ValueError(f"{AT_WORK} is incomplete; if no dvc command is running here, run `rm {AT_WORK}`") from None
     unprotect_cache()
     objects = cache()
     for _, path, md5 in outputs(lock):
         kept = objects / md5[:2] / md5[2:]
         if kept.is_file() and digest(kept) != md5:
             kept.unlink()
-            print(f"integrity: the cache object {kept} was damaged and is removed; `dvc repro` makes {path} anew")
+            print(f"integrity: removed the damaged cache object {kept}; `dvc repro` creates {path} again")
         if path.is_symlink() and not path.exists():
             path.unlink()
         elif path.is_file() and digest(path) != md5:
-            os.utime(path)  # DVC hashes a file again once its time has changed
+            os.utime(path)  # DVC hashes a file again when its time has changed
 
 
 def check_inputs(stage: str) -> None:
-    """Refuse an input of this stage whose bytes are not those that dvc.lock says another stage wrote.
+    """Check that each input of this stage has the MD5 that dvc.lock has for it as the output of another stage.
 
     Raises:
-        ValueError: an input differs; the message names it and the command that makes it anew. Or dvc.lock is not whole.
+        ValueError: an input has another MD5, or dvc.lock is incomplete.
         OSError: an input cannot be read.
     """
     lock = load_lock()
@@ -68,22 +70,22 @@ def check_inputs(stage: str) -> None:
         if path in written:
             writer, md5 = written[path]
             if (found := digest(path)) != md5:
-                told = f"has the MD5 {found}, but {LOCK} says that {writer} wrote {md5}"
-                raise ValueError(f"{path} {told}; `dvc repro --force {writer}` makes it anew")
+                md5s = f"has the MD5 {found}, but {LOCK} says that {writer} wrote {md5}"
+                raise ValueError(f"{path} {md5s}; run `dvc repro --force {writer}` to create it again")
 
 
 def unprotect_cache() -> None:
-    """Make every cache object writable: DVC hashes such an object before it uses it, and removes a damaged one."""
+    """Make each cache object writable: DVC checks writable objects before it uses them, and removes damaged ones."""
     for each in cache().glob("??/*"):
-        with suppress(OSError):  # in a shared cache, the object of another user
+        with suppress(OSError):  # in a shared cache, an object may belong to another user
             each.chmod(stat.S_IMODE(each.stat().st_mode) | stat.S_IWUSR)
 
 
 def load_lock() -> dict[str, Any]:
-    """Return the stages of dvc.lock by name, none where there is no such file.
+    """Return the stages of dvc.lock by name, or none if there is no such file.
 
     Raises:
-        ValueError: it is not whole.
+        ValueError: the file is incomplete.
     """
     if not LOCK.exists():
         return {}
@@ -94,7 +96,7 @@ def load_lock() -> dict[str, Any]:
 
 
 def outputs(lock: dict[str, Any]) -> Iterator[tuple[str, Path, str]]:
-    """Yield the stage, the path and the MD5 of each output."""
+    """Yield stage, path and MD5 of each output."""
     for stage, entry in lock.items():
         for out in entry.get("outs", []):
             if out.get("hash") == "md5" and "md5" in out:
@@ -102,19 +104,23 @@ def outputs(lock: dict[str, Any]) -> Iterator[tuple[str, Path, str]]:
 
 
 def cache() -> Path:
-    """The folder of DVC's cache objects, named by their MD5: its first two digits, then the others."""
+    """Return the folder of DVC's cache objects; the one with MD5 abcd... is ab/cd..."""
     from dvc.config import Config
 
     return Path(Config(".dvc")["cache"].get("dir") or ".dvc/cache") / "files/md5"
 
 
 def digest(path: Path) -> str:
-    """Return the MD5 of a file, as DVC 3 takes it."""
+    """Return the MD5 of a file, computed as in DVC 3."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
 if __name__ == "__main__":
-    from classifier.running.command import run
-
-    run("integrity", main)
+    try:
+        with processes.only_stage_here("integrity"):
+            main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"integrity: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # 128 + SIGINT, the convention of shells

@@ -1,4 +1,4 @@
-"""Read a stage's section of params.yaml, with the values DVC sees, into that stage's frozen dataclass."""
+"""Read the section of a stage in params.yaml, with the values that DVC reads, into the dataclass of that stage."""
 
 import math
 import sys
@@ -17,19 +17,19 @@ Rule = Callable[[Any], bool]
 
 
 def load(section: str, kind: type[T], path: Path = PARAMS) -> T:
-    """Check `section` of the file at `path` against the fields of the dataclass `kind` and return it filled.
+    """Check `section` of the file against the fields of the dataclass `kind`, and return an instance of it.
 
-    The file is read as YAML 1.2 with the values that DVC reads, so `1e-5` is a number, `on` a text and `0o17` fifteen.
+    The file is read as YAML 1.2 with the values that DVC reads: `1e-5` is a number, `on` a text, and `0o17` is 15.
 
     Raises:
         ValueError: the file is not YAML, or a key is unknown, missing, of the wrong type or out of range.
         OSError: the file cannot be read.
     """
-    values = _section(section, path)
+    values = _read_section(section, path)
     known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
     for key in values:
         if key not in known:
-            raise ValueError(f"{path}: {section}.{key} is not a known key; known are: {', '.join(known)}")
+            raise ValueError(f"{path}: {section}.{key} is not a known key; known keys: {', '.join(known)}")
     for key, each in known.items():
         if key not in values:
             raise ValueError(f"{path}: {section}.{key} is missing; it must be {each.metadata['expected']}")
@@ -39,26 +39,26 @@ def load(section: str, kind: type[T], path: Path = PARAMS) -> T:
 
 
 def whole_number(at_least: int, at_most: int | None = None) -> Any:
-    """A dataclass field that holds an int from `at_least` to `at_most`."""
-    return _field(_whole(at_least, at_most), f"a whole number {_range(at_least, at_most)}")
+    """Return a dataclass field for an int from `at_least` to `at_most`."""
+    return _field(_whole(at_least, at_most), f"a whole number {_describe_range(at_least, at_most)}")
 
 
 def whole_numbers(at_least: int, most_entries: int) -> Any:
-    """A dataclass field that holds one to `most_entries` ints of `at_least` or more."""
+    """Return a dataclass field for a list of 1 to `most_entries` ints of at least `at_least`."""
 
     def rule(value: Any) -> bool:
         return isinstance(value, list) and 1 <= len(value) <= most_entries and all(map(_whole(at_least, None), value))
 
-    return _field(rule, f"a list of 1 to {most_entries} whole numbers {_range(at_least, None)}")
+    return _field(rule, f"a list of 1 to {most_entries} whole numbers {_describe_range(at_least, None)}")
 
 
 def number(above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf) -> Any:
-    """A dataclass field that holds a finite number within these limits; each limit is optional."""
+    """Return a dataclass field for a finite number within these limits."""
     limits = {"greater than": above, "of at least": at_least, "below": below}
     expected = " and ".join(f"{words} {limit:g}" for words, limit in limits.items() if math.isfinite(limit))
 
     def rule(value: Any) -> bool:
-        # Compared rather than converted: an int may be larger than any float.
+        # Not converted to float first: an int may be larger than any float.
         fits = type(value) in (int, float) and above < value and at_least <= value < below
         return fits and abs(value) <= sys.float_info.max
 
@@ -66,26 +66,26 @@ def number(above: float = -math.inf, at_least: float = -math.inf, below: float =
 
 
 def truth() -> Any:
-    """A dataclass field that holds true or false."""
+    """Return a dataclass field for true or false."""
     return _field(lambda value: type(value) is bool, "true or false")
 
 
 def choice(of: Sequence[str | None]) -> Any:
-    """A dataclass field that holds one of a few texts, or null where None is among them."""
+    """Return a dataclass field for one of these texts, or for null if None is one of them."""
     names = ["null" if name is None else name for name in of]
-    return _field(lambda value: (value is None or isinstance(value, str)) and value in of, _or(names))
+    return _field(lambda value: (value is None or isinstance(value, str)) and value in of, _join_with_or(names))
 
 
-def _section(section: str, path: Path) -> dict[str, Any]:
+def _read_section(section: str, path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             document = parse(file.read(MOST_BYTES + 1))
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing; the pipeline runs in the folder that holds it") from None
+        raise FileNotFoundError(f"{path} is missing; run the pipeline in the folder that contains it") from None
     if not isinstance(document, dict):
-        raise ValueError(f"{path} must hold sections of keys, got {shown(document)}")
+        raise ValueError(f"{path} must have sections of keys, got {shown(document)}")
     if section not in document:
         raise ValueError(f"{path}: section {section} is missing")
     values = document[section]
@@ -102,9 +102,9 @@ def _whole(at_least: int, at_most: int | None) -> Rule:
     return lambda value: type(value) is int and at_least <= value and (at_most is None or value <= at_most)
 
 
-def _range(at_least: int, at_most: int | None) -> str:
+def _describe_range(at_least: int, at_most: int | None) -> str:
     return f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
 
 
-def _or(names: list[str]) -> str:
+def _join_with_or(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

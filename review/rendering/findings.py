@@ -1,82 +1,123 @@
-"""The findings of a comparison as sentences and tables, for every form of output."""
+"""The verdict of a comparison and the reasons for it, as sentences for every form of output."""
 
 from collections.abc import Iterator
 
-from review.rendering.seeds import CAUTION, explain_seeds, seed_fact, seed_rows
-from review.results.difference import Comparison, changed_parameters, metrics, sides
-from review.statistics.paired import ALPHA, Digit, Paired, judge
+import numpy as np
+from scipy.stats import ttest_ind
+
+from review.results.difference import Comparison, Split
+from review.results.record import Record, elsewhere, is_of, listed, stale
+from review.results.revision import Results
+from review.statistics.recipes import ALPHA
+from review.statistics.verdict import PROVISIONAL_ALPHA
 from review.wording.escaping import quote
-from review.wording.notation import interval, p_value, shown, smallest
+from review.wording.notation import in_10_000, limits, p_value, spread
 
-Table = list[list[str]]  # the first row is the header
-
-
-def facts(comparison: Comparison) -> Iterator[str]:
-    """Yield a line about each side, and a line about each part that is not compared."""
-    for label, side in (("base", comparison.base), ("head", comparison.head)):
-        commit = f" ({side.commit[:7]})" if side.commit else ""
-        yield f"{label}: {side.name}{commit}, trained on {side.train_images:,} images of {quote(side.dataset)}"
-    for split, found in sides(comparison.base.predictions, comparison.head.predictions).items():
-        if len(found) == 1:
-            yield f"{split}: only {next(iter(found))} has predictions of it, so it is not compared"
-    if not changed_parameters(comparison):
-        yield "parameters: none differs"
-    yield seed_fact(comparison)
-
-
-def tables(comparison: Comparison) -> Iterator[Table]:
-    """Yield the parameters that differ, the metrics, the accuracy by split, and the images won and lost by digit."""
-    if parameters := changed_parameters(comparison):
-        rows = [[quote(key), shown(values, "base"), shown(values, "head")] for key, values in parameters.items()]
-        yield [["parameter", "base", "head"], *rows]
-    columns = ["base", "head", "difference"]
-    rows = [[quote(key), *(shown(values, column) for column in columns)] for key, values in metrics(comparison).items()]
-    yield [["metric", *columns], *rows]
-    splits = list(comparison.splits.values())
-    yield [
-        ["same images, paired", *comparison.splits],
-        ["images", *(f"{split.images:,}" for split in splits)],
-        ["accuracy of base (95 % interval)", *(interval(split.base) for split in splits)],
-        ["accuracy of head (95 % interval)", *(interval(split.head) for split in splits)],
-        ["difference", *(f"{split.difference:+.4f}" for split in splits)],
-        ["smallest difference that can be detected", *(smallest(split) for split in splits)],
-        ["images that only base gets right", *(f"{split.only_base:,}" for split in splits)],
-        ["images that only head gets right", *(f"{split.only_head:,}" for split in splits)],
-        ["McNemar's exact test", *(p_value(split.p) for split in splits)],
-        *seed_rows(splits),
-    ]
-    rows = []
-    for digit in sorted({digit for split in splits for digit in split.digits}):
-        found = [split.digits.get(digit, Digit(0, 0, 0)) for split in splits]
-        if any(each.only_base or each.only_head for each in found):
-            rows.append([str(digit), *(f"+{each.only_head} -{each.only_base}" for each in found)])
-    if rows:
-        yield [["digit (+ only head is right, - only base is)", *comparison.splits], *rows]
-
-
-def explain(split: str, paired: Paired) -> str:
-    """State the verdict on one split and its reasons, for readers who do not know the tests."""
-    if not paired.only_base + paired.only_head:
-        return f"{split}: cannot be told apart: base and head get the same images right"
-    counts = f"head alone gets {paired.only_head:,} images right and base alone {paired.only_base:,}"
-    found, limit = ("rare", "below") if paired.p < ALPHA else ("common", "not below")
-    reason = f"a split this uneven is {found} between equally good models ({p_value(paired.p)}, {limit} {ALPHA})"
-    if paired.smallest_difference is None:
-        least = "so few images cannot show any difference"
-    else:
-        least = f"differences in accuracy below {smallest(paired)} cannot be detected"
-    return f"{split}: {judge(paired)}: {counts}; {reason}; {least}{explain_seeds(paired)}"
-
-
-def reasons(comparison: Comparison) -> list[str]:
-    """Return the reasons for the verdict, a line for each split, and a caution where the seeds were not measured."""
-    seeds = comparison.splits[comparison.decided_by].seeds
-    unknown = [] if seeds and seeds.p is not None else [CAUTION]
-    return [*(explain(*each) for each in comparison.splits.items()), *unknown]
+SMOOTHING = "train.label_smoothing"
 
 
 def conclude(comparison: Comparison) -> str:
-    """State the verdict of the deciding split."""
+    """State the verdict in one sentence: what head is, by how much, and how many seeds say so."""
     base, head, verdict = comparison.base.name, comparison.head.name, comparison.verdict
-    said = f"{head} and {base} {verdict}" if verdict == "cannot be told apart" else f"{head} is {verdict} than {base}"
-    return f"verdict: {said}, by {comparison.decided_by}"
+    split = comparison.splits[comparison.decided_by]
+    found = split.estimate
+    if comparison.one_recipe:
+        return f"verdict: {head} is no worse than {base}: both are runs of one recipe"
+    if found is None:
+        return f"verdict: undecided: {head} and {base} are two models, one run of each recipe"
+    low, high = found.interval()
+    by = f"by {comparison.decided_by}, {_seeds(split)}{', provisional' * found.provisional}"
+    change = f"{found.difference:+.4f} (95 %: {limits(low, high)})"
+    if verdict == "undecided":
+        return f"verdict: undecided between {head} and {base}: {change}, {by}"
+    if verdict == "no worse":
+        return f"verdict: {head} is no worse than {base} by more than {comparison.margin:g}: {change}, {by}"
+    kind = "fewer" if found.difference > 0 else "more"
+    fewest, most = sorted((abs(low), abs(high)))
+    count = f"{in_10_000(found.difference)} {kind} misread in 10,000 (95 %: {in_10_000(fewest)} to {in_10_000(most)})"
+    return f"verdict: {head} is {verdict} than {base}: {count}, {by}"
+
+
+def reasons(comparison: Comparison) -> Iterator[str]:
+    """Yield at most eight lines for a reader who is no statistician: what was measured, and what would settle it."""
+    split = comparison.splits[comparison.decided_by]
+    records = comparison.records
+    for label, side, readings, record in (
+        ("base", comparison.base, split.base, records[0]),
+        ("head", comparison.head, split.head, records[1]),
+    ):
+        commit = f" ({side.commit[:7]})" if side.commit else ""
+        yield f"{label}: {side.name}{commit}: accuracy {spread(readings)}{_source(comparison, side, record)}"
+    found, paired = split.estimate, split.paired
+    if comparison.one_recipe or found is None:
+        change = f"{paired.difference:+.4f} (95 %: {limits(paired.low, paired.high)})"
+        counts = f"base alone reads {paired.only_base:,} right, head alone {paired.only_head:,}"
+        yield f"these two models: {counts}: {change}; McNemar's exact test, {p_value(paired.p)}"
+        if not comparison.one_recipe:
+            yield "the recipes: unknown; another seed changes the accuracy too, and `make noise` measures by how much"
+    else:
+        yield f"difference: {found.difference:+.4f} (95 %: {limits(*found.interval())}), {p_value(found.p)}"
+        if found.provisional:
+            single, other = ("base", "head") if split.base.seeds < 2 else ("head", "base")
+            yield (
+                f"provisional: {single} has one seed, and its noise is taken to be that of {other}: better or worse "
+                f"takes p < {PROVISIONAL_ALPHA:f}; `make noise` on the side of {single} measures its own"
+            )
+        elif comparison.verdict == "undecided":
+            yield _what_would_settle(split)
+        if comparison.recipes > 1:
+            yield (
+                f"{comparison.recipes} recipes were judged against base on these images: better takes "
+                f"p < {comparison.alpha / comparison.recipes:.2g}"
+            )
+        looks = records[1].looks if records[1] else ()
+        if len(looks) > 1:
+            counts = ", then ".join(map(str, looks))
+            yield f"this is look {len(looks)} at head ({counts} seeds): each look adds risk; `review.decide` plans them"
+        yield _loss(comparison)
+
+
+def _seeds(split: Split) -> str:
+    base, head = split.base.seeds, split.head.seeds
+    return f"{base} seeds each" if base == head else f"{base} and {head} seeds"
+
+
+def _source(comparison: Comparison, side: Results, record: Record | None) -> str:
+    """Say why a side has a single run, or where its seeds were measured if that was elsewhere."""
+    if record:
+        keys = elsewhere(record, side)
+        return f"; seeds from another machine ({listed(map(quote, keys))})" if keys else ""
+    kept = [*side.noise, *comparison.base.noise] if side is comparison.head else side.noise
+    own = next((each for each in kept if is_of(each, side)), None)
+    return f"; its measurement is stale: {stale(own, side)}" if own else ""
+
+
+def _what_would_settle(split: Split) -> str:
+    found = split.estimate
+    assert found
+    more = next(count for count in (5, 10, 20, 40, 80, 10**9) if count > max(split.base.seeds, split.head.seeds))
+    low, high = found.interval()
+    width = found.half_width(more)
+    least = f"no number of seeds gets below ±{found.least_half_width:.4f} with these {split.paired.images:,} images"
+    if width >= (high - low) / 2:
+        return f"{more} seeds each would hardly narrow it; {least}"
+    return f"{more} seeds each would narrow it to about ±{width:.4f}; {least}"
+
+
+def _loss(comparison: Comparison) -> str:
+    """Compare the losses over seeds, unless the recipes have different label smoothing."""
+    sides = (comparison.base, comparison.head)
+    smoothing = [repr(side.parameters.get(SMOOTHING)) for side in sides]
+    if smoothing[0] != smoothing[1]:
+        return "loss: not compared, because the recipes have different label smoothing"
+    split = comparison.decided_by
+    losses = [
+        np.array([run.loss[split] for run in record.runs] if record and split in record.images else [])
+        for record in comparison.records
+    ]
+    if any(len(each) < 2 or np.ptp(each) == 0 for each in losses):
+        return "loss: not compared, because that takes at least 2 seeds of each recipe, with different losses"
+    test = ttest_ind(losses[1], losses[0], equal_var=False)
+    interval = test.confidence_interval(1 - ALPHA)
+    change = f"{losses[1].mean() - losses[0].mean():+.4f} (95 %: {limits(interval.low, interval.high)})"
+    return f"loss: {change}, over seeds alone (Welch's t-test, {p_value(float(test.pvalue))})"

@@ -27,7 +27,7 @@ th, td {{ border: 1px solid var(--line); padding: 0.25em 0.6em; white-space: now
 th:first-child, td:first-child {{ white-space: normal; min-width: 9.5rem; }}
 th {{ background: var(--shade); }}
 img {{ max-width: 100%; background: white; padding: 0.3rem; box-sizing: border-box; border-radius: 4px; }}
-@media (max-width: 40rem) {{ img {{ max-width: none; height: 22rem; }} }}
+@media (max-width: 30rem) {{ table {{ font-size: 0.75em; }} }}
 </style>
 </head>
 <body>

@@ -1,23 +1,52 @@
-"""A comparison of two revisions: their parameters and metrics side by side, and their predictions image by image."""
+"""A comparison of two revisions: parameters and metrics side by side, and what their recipes and models misread."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from review.results.record import SPLITS, Record, stale, unlike
-from review.results.revision import Predictions, Results
-from review.statistics.paired import Paired, Seeds, Verdict, between_recipes, between_runs, judge, pair
+from review.results.predictions import SPLITS, Predictions
+from review.results.record import Record, Run, stale, unlike
+from review.results.revision import Results
+from review.results.trained import recipe_of
+from review.statistics.paired import Paired, pair
+from review.statistics.recipes import ALPHA, Estimate, Readings, estimate
+from review.statistics.verdict import Verdict, judge
+
+Records = tuple[Record | None, Record | None]  # of base and of head
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: the committed models on the same images, and the recipes over their seeds.
+
+    `estimate` is None if both recipes have a single seed: then nothing is known of the recipes.
+    """
+
+    paired: Paired
+    base: Readings
+    head: Readings
+    estimate: Estimate | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two revisions, and each split that both have predictions of; the first of these splits decides."""
+    """Two revisions, and each split that both have predictions of; the first of these splits decides.
+
+    `records` are the measurements that hold for base and for head. `one_recipe` says that the two are runs of one
+    recipe, and `recipes` how many recipes were judged against base's on these images. `margin` and `alpha` are those of
+    `judge`.
+    """
 
     base: Results
     head: Results
-    splits: dict[str, Paired]
+    splits: dict[str, Split]
+    records: Records
+    one_recipe: bool
+    recipes: int
+    margin: float | None
+    alpha: float
 
     @property
     def decided_by(self) -> str:
@@ -25,11 +54,23 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        return judge(self.splits[self.decided_by])
+        if self.one_recipe:
+            return "no worse"
+        found = self.splits[self.decided_by].estimate
+        return judge(found, self.margin, self.recipes, self.alpha) if found else "undecided"
 
 
-def compare(base: Results, head: Results) -> Comparison:
-    """Compare the predictions of two revisions, split by split.
+def compare(
+    base: Results,
+    head: Results,
+    margin: float | None = None,
+    records: Records | None = None,
+    alpha: float = ALPHA,
+) -> Comparison:
+    """Compare two revisions, split by split.
+
+    Args:
+        records: the measurements of base and head; without them, those that Git holds.
 
     Raises:
         ValueError: the two were not tested on the same images, or only one of them on validation images.
@@ -49,6 +90,7 @@ def compare(base: Results, head: Results) -> Comparison:
             f"only {judged[0]} has predictions of validation images, and test images are not for choosing among "
             "recipes: hold out as many in both by preprocess.validation_images, and `dvc repro`"
         )
+    records = records or measured(base, head)
     splits = {}
     for split in common:
         one_split, other_split = base.predictions[split], head.predictions[split]
@@ -57,22 +99,40 @@ def compare(base: Results, head: Results) -> Comparison:
                 f"{base.name} and {head.name} have different {split} images, whose accuracies do not compare: "
                 f"{difference}"
             )
+        of_base, of_head = readings_of(base, records[0], split), readings_of(head, records[1], split)
         paired = pair(one_split.actual, one_split.predicted, other_split.predicted)
-        splits[split] = replace(paired, seeds=_seeds(split, paired, *measured(base, head)))
-    return Comparison(base, head, splits)
+        known = of_base.seeds > 1 or of_head.seeds > 1
+        splits[split] = Split(paired, of_base, of_head, estimate(of_base, of_head) if known else None)
+    one_recipe = _one_recipe(base, head, records)
+    return Comparison(base, head, splits, records, one_recipe, _recipes(base, head), margin, alpha)
 
 
-def measured(base: Results, head: Results) -> tuple[Record | None, Record | None]:
+def measured(base: Results, head: Results) -> Records:
     """Return the record that holds for each side.
 
-    Base is judged by its own file alone, and head by base's file before its own, so a branch cannot change the
-    measurement of base.
+    Base is judged by its own file alone, so a branch cannot change the measurement of base. Head is judged by base's
+    file too, unless its own has all that base's has and more seeds.
     """
 
     def of(side: Results, records: list[Record]) -> Record | None:
         return next((record for record in records if stale(record, side) is None), None)
 
-    return of(base, base.noise), of(head, [*base.noise, *head.noise])
+    known, own = of(head, base.noise), of(head, head.noise)
+    if known and own and len(own.runs) > len(known.runs) and all(_same(run, own.run(run.seed)) for run in known.runs):
+        known = own
+    return of(base, base.noise), known or own
+
+
+def readings_of(side: Results, record: Record | None, split: str) -> Readings:
+    """Return what the seeds of a side's recipe misread: those of its record, and the committed run."""
+    predictions = side.predictions[split]
+    committed = np.flatnonzero(predictions.actual != predictions.predicted)
+    if record is None or split not in record.images:
+        return Readings.of([committed], len(predictions.image))
+    runs = [run.misread[split] for run in record.runs]
+    if record.run(side.parameters.get("train.seed")) is None:
+        runs.append(committed)
+    return Readings.of(runs, len(predictions.image))
 
 
 def sides(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -100,11 +160,36 @@ def metrics(comparison: Comparison) -> dict[str, dict[str, float]]:
     return every
 
 
-def _seeds(split: str, paired: Paired, base: Record | None, head: Record | None) -> Seeds | None:
-    found = [spread for record in (base, head) if record and (spread := record.spread(split))]
-    if len(found) == 2 and base is not head:
-        return between_recipes(*found)
-    return between_runs(paired.difference, found[0]) if found else None
+def _one_recipe(base: Results, head: Results, records: Records) -> bool:
+    """Whether both sides are runs of one recipe: the same parameters but the seed, and the same training."""
+    if unlike(recipe_of(base.parameters), recipe_of(head.parameters)):
+        return False
+    of_base, of_head = records
+    if of_base and of_head:
+        return any(_same(run, of_head.run(run.seed)) for run in of_base.runs)
+    same_files = bool(base.training) and not unlike(base.training, head.training)
+    return same_files or (base.model is not None and base.model == head.model)
+
+
+def _same(one: Run, other: Run | None) -> bool:
+    return other is not None and one.model == other.model
+
+
+def _recipes(base: Results, head: Results) -> int:
+    """Count the recipes that were judged against base's on the same images: head's, and those on record."""
+
+    def items(parameters: Mapping[str, Any], start: str = "") -> frozenset[tuple[str, str]]:
+        # By repr, as in `unlike`.
+        return frozenset((key, repr(value)) for key, value in parameters.items() if key.startswith(start))
+
+    own, of_head = (recipe_of(side.parameters) for side in (base, head))
+    images = items(own, "preprocess.")
+    others = {
+        items(record.parameters)
+        for record in (*base.noise, *head.noise)
+        if record.dataset == base.dataset and items(record.parameters, "preprocess.") == images
+    }
+    return len((others - {items(own)}) | {items(of_head)})
 
 
 def _unlike_images(base: Predictions, head: Predictions) -> str | None:

@@ -1,71 +1,76 @@
-"""evaluation/seed_noise.json: what `review.noise` measured of each recipe, and whether it holds for a revision.
+"""evaluation/seed_noise.json: which images the models of each recipe misread, seed by seed.
 
-Means and deviations are not kept: they are computed from the values of the seeds.
+Accuracies, means and deviations are not kept: they are computed from these images.
 
     {"recipes": [{
       "dataset": "mnist",
       "parameters": {"train.epochs": 2, ...}, those of `recipe_of`,
       "environment": {"kernels": "avx2", ...}, what models/provenance.json says beside the data set, by dotted key,
       "training": {"stages/train.py": MD5, ...}, each file that the stage train reads, as dvc.lock has it,
+      "images": {"validation": 5000, "test": 10000}; validation images may be switched off,
+      "looks": [5, 10], how many seeds there were each time that seeds were added,
       "seeds": [{
         "seed": 0,
         "model": MD5 of models/model.keras,
-        "validation": {"accuracy": 0.9934, "loss": 0.054}, and so "test"; validation images may be switched off
+        "validation": {"loss": 0.054, "misread": [7, 450, ...]}, the images' numbers, ascending; and so "test"
       }, ...]
     }, ...]}
 
-An older form had "splits" with their means and deviations in place of the last three keys. It is read, but does not say
-what trained its models, so it holds for no revision.
+Older forms lack "images". They are read, but hold for no revision.
 """
 
 import json
 import re
-import statistics
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from classifier.files.whole_file import whole_file
+from review.results.predictions import SPLITS
 from review.results.trained import Trained, recipe_of
-from review.statistics.paired import Spread
+from review.statistics.recipes import Readings
 from review.wording.escaping import quote, shorten
 from review.wording.notation import shown
 
-SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
-LARGEST = {"accuracy": 1, "loss": sys.float_info.max}  # of each metric; the smallest is 0
-
+MOST_IMAGES = 10**9  # of a split; evaluation/predictions.csv numbers no more
+MOST_LOSS = 10**15  # nats, as in evaluation/history.csv; the sum over seeds and its square are numbers as well
 MOST_NAMED = 5  # parameters, files or keys in one sentence
 
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe trained with one seed: the MD5 of the model, and its accuracy and loss by split."""
+    """A recipe trained with one seed: the MD5 of the model; by split its loss, and the images that it misreads."""
 
     seed: int
     model: str
-    metrics: dict[str, dict[str, float]]
+    loss: dict[str, float]
+    misread: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Record:
-    """The measurement of one recipe, with at least two runs; a record in the older form has none."""
+    """The measurement of one recipe; a record in an older form has no runs."""
 
     dataset: str
     parameters: dict[str, Any]
     environment: dict[str, Any]
     training: dict[str, str]
+    images: dict[str, int]
+    looks: tuple[int, ...]
     runs: tuple[Run, ...]
 
     def run(self, seed: Any) -> Run | None:
         """Return the run with this seed, if there is one."""
         return next((run for run in self.runs if run.seed == seed), None)
 
-    def spread(self, split: str) -> Spread | None:
-        """Return mean and sample standard deviation of accuracy in a split, or None where it was not measured."""
-        values = [run.metrics[split]["accuracy"] for run in self.runs if split in run.metrics]
-        return Spread(statistics.fmean(values), statistics.stdev(values), len(values)) if values else None
+    def readings(self, split: str) -> Readings | None:
+        """Return which images of a split the seeds misread, or None where the split was not measured."""
+        if split not in self.images:
+            return None
+        return Readings.of([run.misread[split] for run in self.runs], self.images[split])
 
 
 def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -108,20 +113,25 @@ def stale(record: Record, side: Trained) -> str | None:
 def contradiction(record: Record, side: Trained) -> str | None:
     """Say why a record of a revision's recipe contradicts the revision, or return None if it does not.
 
-    In one environment a seed gives the same model from the same files, and a model the same metrics.
+    One recipe reads the same images. In one environment a seed gives the same model from the same files, and a model
+    the same predictions.
     """
+    for split, images in record.images.items():
+        if split in side.predictions and (count := len(side.predictions[split].image)) != images:
+            return f"it says {images:,} {split} images, of which predictions.csv has {count:,}"
     run = record.run(side.parameters.get("train.seed"))
     if run is None or side.model is None or elsewhere(record, side):
         return None
     if run.model != side.model:
         alike = not unlike(record.training, side.training)
         return f"its seed {run.seed} gave another model from the same files" if alike else None
-    for split, metrics in run.metrics.items():
-        for name, value in metrics.items():
-            found = side.metrics.get(f"{split}.{name}", value)
-            if found != value:
-                told, measured = shorten(repr(value)), shorten(repr(found))
-                return f"it says {split} {name} {told} of the model of which metrics.json says {measured}"
+    for split, loss in run.loss.items():
+        found = side.metrics.get(f"{split}.loss", loss)
+        if found != loss:
+            told, measured = shorten(repr(loss)), shorten(repr(found))
+            return f"it says {split} loss {told} of the model of which metrics.json says {measured}"
+        if split in side.predictions and not np.array_equal(run.misread[split], side.predictions[split].misread()):
+            return f"it says that other {split} images are misread than predictions.csv says of the same model"
     return None
 
 
@@ -162,23 +172,59 @@ def parse_record(each: Any, where: str) -> Record:
         case _:
             raise ValueError(f"{where}: expected the keys dataset, a name, and parameters")
     match rest:
-        case {"environment": dict(environment), "training": dict(training), "seeds": list(seeds)}:
+        case {
+            "environment": dict(environment),
+            "training": dict(training),
+            "images": dict(images),
+            "looks": list(looks),
+            "seeds": list(seeds),
+        }:
             pass
-        case {"splits": dict()}:
-            return Record(dataset, parameters, {}, {}, ())
+        case {"splits": dict()} | {"environment": dict(), "training": dict(), "seeds": list()} if "images" not in rest:
+            return Record(dataset, parameters, {}, {}, {}, (), ())
         case _:
-            raise ValueError(f"{where}: expected the keys environment, training and seeds")
+            raise ValueError(f"{where}: expected the keys environment, training, images, looks and seeds")
     for name in (*environment, *training):
         _check(name.isprintable() and bool(name), where, "printable names", name)
     for md5 in training.values():
         _check(_is_md5(md5), where, "an MD5 of each file in training", md5)
     _check(bool(training), where, "an MD5 of each file in training", training)
-    runs = tuple(_run(run, where) for run in seeds)
+    _check(bool(images) and images.keys() <= set(SPLITS), where, "the splits validation and test in images", images)
+    for count in images.values():
+        _check(type(count) is int and 0 < count <= MOST_IMAGES, where, "numbers of images", count)
+    runs = tuple(_run(run, images, where) for run in seeds)
     numbers = [run.seed for run in runs]
-    _check(len(numbers) > 1 and len(set(numbers)) == len(numbers), where, "at least 2 seeds, each once", numbers)
-    splits = [list(run.metrics) for run in runs]
-    _check(all(each == splits[0] != [] for each in splits), where, "the same splits of each seed", splits)
-    return Record(dataset, parameters, environment, training, runs)
+    _check(bool(numbers) and len(set(numbers)) == len(numbers), where, "at least 1 seed, each once", numbers)
+    rising = all(type(look) is int and look > 0 for look in looks) and looks == sorted(set(looks))
+    rising = rising and looks[-1:] == [len(runs)]
+    _check(rising, where, f"looks, rising numbers of seeds up to {len(runs)}", looks)
+    return Record(dataset, parameters, environment, training, images, tuple(looks), runs)
+
+
+def find(recipes: list[dict[str, Any]], dataset: str, parameters: Mapping[str, Any]) -> int | None:
+    """Return the place of a recipe in the list of the file, or None."""
+    for place, each in enumerate(recipes):
+        if each["dataset"] == dataset and not unlike(each["parameters"], parameters):
+            return place
+    return None
+
+
+def parse_file(text: str) -> list[dict[str, Any]]:
+    """Check the file, and return its recipes as JSON gives them. Raises ValueError as `parse_records` does."""
+    parse_records(text)
+    return list(json.loads(text)["recipes"])
+
+
+def read_file(path: Path) -> list[dict[str, Any]]:
+    """Return the recipes of the file as JSON gives them; none of a missing file.
+
+    Raises:
+        ValueError: the file has another form.
+    """
+    try:
+        return parse_file(path.read_text(encoding="utf-8")) if path.exists() else []
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}; `git checkout {path}` brings back the committed one") from None
 
 
 def keep(record: Mapping[str, Any], path: Path) -> None:
@@ -187,44 +233,46 @@ def keep(record: Mapping[str, Any], path: Path) -> None:
     Raises:
         ValueError: the file has another form, or the record. OSError: it could not be written.
     """
-    new = parse_record(record, "the record")
-    try:
-        text = path.read_text(encoding="utf-8") if path.exists() else '{"recipes": []}'
-        records = parse_records(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}; `git checkout {path}` brings back the committed one") from None
-    kept = json.loads(text)["recipes"]
-    places = [
-        place
-        for place, old in enumerate(records)
-        if old.dataset == new.dataset and not unlike(old.parameters, new.parameters)
-    ]
-    if places:
-        kept[places[0]] = record
-    else:
+    parse_record(record, "the record")
+    kept: list[Any] = read_file(path)
+    place = find(kept, record["dataset"], record["parameters"])
+    if place is None:
         kept.append(record)
+    else:
+        kept[place] = record
+    text = json.dumps({"recipes": kept}, indent=2, allow_nan=False)
+    # A list of numbers on one line, so that a seed is a few lines of a diff.
+    text = re.sub(r"\[\n\s+([-+\d.eE,\s]+?)\n\s+\]", lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
     with whole_file(path) as partial:
-        partial.write_text(json.dumps({"recipes": kept}, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
-def _run(each: Any, where: str) -> Run:
+def _run(each: Any, images: Mapping[str, int], where: str) -> Run:
     match each:
         case {"seed": seed, "model": model, **rest}:
             _check(type(seed) is int and 0 <= seed < 2**32, where, "a seed from 0 to 4294967295", seed)
             _check(_is_md5(model), where, "the MD5 of a model", model)
-            return Run(seed, model, {split: _metrics(rest[split], where) for split in SPLITS if split in rest})
+            _check(rest.keys() & set(SPLITS) == images.keys(), where, "the same splits of each seed", sorted(rest))
+            loss = {split: _loss(rest[split], where) for split in images}
+            misread = {split: _misread(rest[split], count, where) for split, count in images.items()}
+            return Run(seed, model, loss, misread)
     raise ValueError(f"{where}: expected the keys seed and model of each seed")
 
 
-def _metrics(metrics: Any, where: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name, largest in LARGEST.items():
-        value: Any = metrics.get(name) if isinstance(metrics, dict) else None
-        # Compared rather than converted: an int may be larger than any float. NaN is not within limits either.
-        fits = type(value) in (int, float) and 0 <= value <= largest
-        _check(fits, where, f"{name} from 0 to {largest:g} of each seed and split", value)
-        found[name] = value
-    return found
+def _loss(split: Any, where: str) -> float:
+    value: Any = split.get("loss") if isinstance(split, dict) else None
+    # Compared rather than converted: an int may be larger than any float. NaN is not within limits either.
+    fits = type(value) in (int, float) and 0 <= value < MOST_LOSS
+    _check(fits, where, "a loss of at least 0 of each seed and split", value)
+    return float(value)
+
+
+def _misread(split: Any, images: int, where: str) -> np.ndarray:
+    numbers: Any = split.get("misread")
+    fits = isinstance(numbers, list) and all(type(number) is int and 0 <= number < images for number in numbers)
+    expected = f"misread images from 0 to {images - 1:,}, ascending"
+    _check(fits and numbers == sorted(set(numbers)), where, expected, numbers)
+    return np.array(numbers, int)
 
 
 def _is_md5(text: Any) -> bool:

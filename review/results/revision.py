@@ -4,15 +4,13 @@ Git holds all of these files, so no data, cache or remote is needed.
 """
 
 import csv
-import io
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from dvc.repo import Repo
 from dvc.scm import SCMError
 from pygit2 import GitError
@@ -20,22 +18,16 @@ from yaml import YAMLError
 
 from classifier.files.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE
 from classifier.running.yaml_values import MOST_BYTES
-from review.results.record import SPLITS, Record, parse_records
-from review.results.trained import Trained, brief, parse_lock, parse_metrics, parse_parameters, parse_provenance
+from review.results.predictions import parse_predictions, rows
+from review.results.record import Record, parse_records
+from review.results.trained import Trained, parse_lock, parse_metrics, parse_parameters, parse_provenance
 from review.wording.escaping import quote
 
 # Bytes of a file, many times what the stages write for all of MNIST (160 kB of predictions, 25 kB of noise).
 MOST = 2**20
 MOST_PREDICTIONS = 10 * 2**20
 
-COLUMNS = {  # of the predictions: the form of each, and its name
-    "split": ("validation|test", "validation or test"),
-    "image": ("[0-9]{1,9}", "a whole number"),
-    "actual": ("[0-9]", "a digit"),
-    "predicted": ("[0-9]", "a digit"),
-    "confidence": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
-}
-HISTORY_COLUMNS = {  # of the history: the form of each, and its name
+COLUMNS = {  # of the history: the form of each, and its name
     "epoch": ("[0-9]{1,9}", "a whole number"),
     "accuracy": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
     "loss": (r"[0-9]{1,15}(\.[0-9]+)?", "a number of at least 0"),
@@ -47,15 +39,6 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """A model's predictions on one split: int arrays (n,), one row an image, by ascending image."""
-
-    image: np.ndarray
-    actual: np.ndarray
-    predicted: np.ndarray
-
-
-@dataclass(frozen=True)
 class Results(Trained):
     """One side of a comparison; `revision` is the user's name for it, None for this folder.
 
@@ -64,7 +47,6 @@ class Results(Trained):
 
     revision: str | None
     commit: str | None
-    predictions: dict[str, Predictions]
     train_images: int
     noise: list[Record]
     history: dict[str, list[float]]
@@ -82,13 +64,11 @@ def load(revision: str | None) -> Results:
         DvcException, SCMError: there is no such revision, or no repository.
     """
     with open_repo(revision) as repo:
-        predictions = _read(repo, revision, PREDICTIONS, parse_predictions, most=MOST_PREDICTIONS)
         trained, train_images = load_trained(repo, revision)
         return Results(
             **vars(trained),
             revision=revision,
             commit=None if revision is None else repo.get_rev(),
-            predictions=predictions,
             train_images=train_images,
             noise=_read(repo, revision, NOISE, parse_records, missing=[]),
             history=_read(repo, revision, HISTORY, parse_history, missing={}),
@@ -96,7 +76,8 @@ def load(revision: str | None) -> Results:
 
 
 def load_trained(repo: Repo, revision: str | None) -> tuple[Trained, int]:
-    """Read what the repository, opened at `revision`, says of its model, and how many images trained it."""
+    """Read what the repository, opened at `revision`, holds of its model, and how many images trained it."""
+    predictions = _read(repo, revision, PREDICTIONS, parse_predictions, most=MOST_PREDICTIONS)
     dataset, train_images, environment = _read(repo, revision, PROVENANCE, parse_provenance)
     unknown: tuple[dict[str, str], str | None] = ({}, None)
     training, model = _read(repo, revision, LOCK, parse_lock, missing=unknown, most=MOST_BYTES)
@@ -107,6 +88,7 @@ def load_trained(repo: Repo, revision: str | None) -> tuple[Trained, int]:
         training=training,
         model=model,
         metrics=_read(repo, revision, METRICS, parse_metrics, missing={}),
+        predictions=predictions,
     )
     return trained, train_images
 
@@ -169,27 +151,14 @@ def check_object(repo: Repo, full: str, most: int) -> None:
         raise ValueError(f"{full.lstrip('/')}: expected a file of at most {most:,} bytes, found {size:,}")
 
 
-def parse_predictions(text: str) -> dict[str, Predictions]:
-    """Return the predictions of each split that there is."""
-    found: dict[str, dict[int, tuple[int, int]]] = {}
-    for where, row in _rows(text, COLUMNS, COLUMNS):
-        images = found.setdefault(row["split"], {})
-        if int(row["image"]) in images:
-            raise ValueError(f"{where}: {row['split']} image {row['image']} was predicted before")
-        images[int(row["image"])] = (int(row["actual"]), int(row["predicted"]))
-    if not found:
-        raise ValueError("expected a row for each image, found none")
-    return {split: _by_image(found[split]) for split in SPLITS if split in found}
-
-
 def parse_history(text: str) -> dict[str, list[float]]:
     """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
     cells: dict[str, list[str]] = {}
-    forms = dict(HISTORY_COLUMNS)
+    forms = dict(COLUMNS)
     for name in ("accuracy", "loss"):
-        form, expected = HISTORY_COLUMNS[name]
+        form, expected = COLUMNS[name]
         forms[f"validation_{name}"] = (f"({form})?", expected)  # blank where there are no validation images
-    for epoch, (where, row) in enumerate(_rows(text, HISTORY_COLUMNS, forms), start=1):
+    for epoch, (where, row) in enumerate(rows(text, COLUMNS, forms), start=1):
         if row.pop("epoch") != str(epoch):
             raise ValueError(f"{where}: expected epoch {epoch}")
         for column, cell in row.items():
@@ -200,31 +169,6 @@ def parse_history(text: str) -> dict[str, list[float]]:
     if blank := [column for column, values in told.items() if not all(values)]:
         raise ValueError(f"{blank[0]} must be a number in each row or in none")
     return {column: [float(value) for value in values] for column, values in told.items()}
-
-
-def _rows(
-    text: str, required: Iterable[str], forms: Mapping[str, tuple[str, str]]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the line and the cells of each row of a CSV file, those of the columns in `forms`, each of its form."""
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = next(rows, [])
-    if absent := [column for column in required if column not in header]:
-        raise ValueError(f"column {absent[0]} is missing; expected are {','.join(required)}")
-    for cells in rows:
-        where = f"line {rows.line_num}"
-        if len(cells) != len(header):
-            raise ValueError(f"{where}: expected {len(header)} cells, found {len(cells)}")
-        row = {column: cell for column, cell in zip(header, cells, strict=True) if column in forms}
-        for column, cell in row.items():
-            form, expected = forms[column]
-            if not re.fullmatch(form, cell):
-                raise ValueError(f"{where}: {column} must be {expected}, got {brief(cell)}")
-        yield where, row
-
-
-def _by_image(rows: Mapping[int, tuple[int, int]]) -> Predictions:
-    table = np.array([(image, *rows[image]) for image in sorted(rows)])
-    return Predictions(table[:, 0], table[:, 1], table[:, 2])
 
 
 def _read(

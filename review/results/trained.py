@@ -1,4 +1,4 @@
-"""The training behind a revision's model: parameters, files, environment, and the metrics it reached."""
+"""The training behind a revision's model: parameters, files, environment, and what the model reached."""
 
 import json
 import sys
@@ -8,13 +8,15 @@ from typing import Any
 
 from classifier.files.paths import MODEL
 from classifier.running.yaml_values import parse
+from review.results.predictions import Predictions
+from review.wording.escaping import brief
 
 MOST_KEY = 200  # characters of a dotted key
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The training behind a model, the model's MD5 in dvc.lock, and its metrics.
+    """The training behind a model, the model's MD5 in dvc.lock, its metrics, and its predictions by split.
 
     `training` is empty and `model` is None if dvc.lock has no stage train.
     """
@@ -25,6 +27,7 @@ class Trained:
     training: dict[str, str]
     model: str | None
     metrics: dict[str, float]
+    predictions: dict[str, Predictions]
 
 
 def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,9 +91,3 @@ def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def brief(value: Any) -> str:
-    """Return a value as Python writes it, cut if it is long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -6,6 +6,7 @@ reference.
 """
 
 import re
+from typing import Any
 
 from classifier.running.command import printable
 
@@ -20,6 +21,12 @@ def quote(text: str) -> str:
 def shorten(text: str) -> str:
     """Return the text, cut to LONGEST characters with an ellipsis."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def brief(value: Any) -> str:
+    """Return a value as Python writes it, cut to 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def unquote(sentence: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from review.statistics.paired import Accuracy, Paired, Spread
+from review.statistics.recipes import Readings
 from review.wording.escaping import quote, shorten
 
 
@@ -19,19 +19,21 @@ def shown(values: Mapping[str, Any], column: str) -> str:
     return quote(repr(value))
 
 
-def interval(accuracy: Accuracy) -> str:
-    """Write an accuracy with its interval: 0.7500 (0.5981 to 0.8581)."""
-    return f"{accuracy.accuracy:.4f} ({accuracy.low:.4f} to {accuracy.high:.4f})"
+def limits(low: float, high: float) -> str:
+    """Write the limits of a difference: -0.0023 to +0.0010."""
+    return f"{low:+.4f} to {high:+.4f}"
 
 
-def spread(accuracies: Spread) -> str:
-    """Write mean, deviation and count: 0.7500 ± 0.1118 (5)."""
-    return f"{accuracies.mean:.4f} ± {accuracies.standard_deviation:.4f} ({accuracies.n})"
+def in_10_000(share: float) -> str:
+    """Write how many of 10,000 images a share is, without its sign: 1,234, 17 or 0.4."""
+    count = abs(share) * 10_000
+    return f"{count:,.0f}" if count >= 0.95 else f"{count:.1f}"
 
 
-def smallest(paired: Paired) -> str:
-    """Write the smallest difference in accuracy that can be detected: 0.1750, or none."""
-    return "none" if paired.smallest_difference is None else f"{paired.smallest_difference:.4f}"
+def spread(readings: Readings) -> str:
+    """Write the accuracy of a recipe: 0.7500 ± 0.1118 over 5 seeds, or 0.7500 over 1 seed."""
+    deviation = "" if readings.deviation is None else f" ± {readings.deviation:.4f}"
+    return f"{readings.accuracy:.4f}{deviation} over {readings.seeds} seed{'s' * (readings.seeds > 1)}"
 
 
 def p_value(p: float) -> str:

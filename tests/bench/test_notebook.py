@@ -12,7 +12,7 @@ def test_the_notebooks_network_has_the_notebooks_parameters_loss_and_optimizer(k
     assert model.optimizer.get_config() | {"name": "adam"} == keras.optimizers.Adam(name="adam").get_config()
 
 
-def test_the_notebook_and_the_default_recipe_are_one_network(keras: ModuleType) -> None:
+def test_the_notebook_and_the_default_recipe_have_the_same_network(keras: ModuleType) -> None:
     from bench import notebook
     from classifier.model import architecture
 
@@ -20,4 +20,4 @@ def test_the_notebook_and_the_default_recipe_are_one_network(keras: ModuleType) 
     networks[1].set_weights(networks[0].get_weights())
     images = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
     predictions = [network.predict(images, verbose=0) for network in networks]
-    np.testing.assert_array_equal(*predictions)  # although ReLU comes after the pooling in one, before it in the other
+    np.testing.assert_array_equal(*predictions)  # although one applies ReLU after pooling, the other before

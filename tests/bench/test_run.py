@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import run, sandbox
+from bench import machine, run, sandbox
 from tests.conftest import REPOSITORY
 
 
 @pytest.fixture
 def refuse(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run the bench, which must exit with 1, and return what it says on stderr."""
+    """Run the bench, which must exit with 1, and return its message on stderr."""
 
     def refused(*arguments: str) -> str:
         assert run.main(list(arguments)) == 1
@@ -33,29 +33,29 @@ def test_an_archive_must_be_named(refuse: Callable[..., str], monkeypatch: pytes
     assert refuse() == "bench: no archive to read: name a copy of mnist.npz with --mirror or DATASET_MIRROR\n"
 
 
-def test_an_archive_must_be_here(refuse: Callable[..., str]) -> None:
-    told = refuse("--mirror", "absent/mnist.npz")
-    assert told == "bench: absent/mnist.npz: no such file; expected a copy of mnist.npz on this machine\n"
+def test_an_archive_must_be_a_file_on_this_machine(refuse: Callable[..., str]) -> None:
+    message = refuse("--mirror", "absent/mnist.npz")
+    assert message == "bench: absent/mnist.npz: no such file; expected a copy of mnist.npz on this machine\n"
 
 
-def test_two_recipes_of_one_name_are_refused(refuse: Callable[..., str], archive: Path, tmp_path: Path) -> None:
+def test_two_recipes_with_the_same_name_are_refused(refuse: Callable[..., str], archive: Path, tmp_path: Path) -> None:
     recipes = [tmp_path / folder / "quick.yaml" for folder in ("a", "b")]
     for recipe in recipes:
         recipe.parent.mkdir()
         recipe.touch()
-    told = refuse("--mirror", str(archive), *(word for each in recipes for word in ("--recipe", str(each))))
-    assert told == f"bench: --recipe: each file must have a name of its own, got {recipes[0]}, {recipes[1]}\n"
+    message = refuse("--mirror", str(archive), *(word for each in recipes for word in ("--recipe", str(each))))
+    assert message == f"bench: --recipe: the names of the files must differ, got {recipes[0]}, {recipes[1]}\n"
 
 
-def test_at_least_one_round_is_wanted(
+def test_the_number_of_rounds_must_be_at_least_1(
     refuse: Callable[..., str], archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "head", lambda: "abc1234")
-    told = refuse("--mirror", str(archive), "--rounds", "0")
-    assert told == "bench: --rounds must be at least 1, got 0\n"
+    message = refuse("--mirror", str(archive), "--rounds", "0")
+    assert message == "bench: --rounds must be at least 1, got 0\n"
 
 
-def test_a_change_outside_bench_is_refused_and_one_inside_is_not(
+def test_a_change_outside_bench_is_refused_but_a_change_inside_is_not(
     refuse: Callable[..., str], archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = tmp_path / "repository"
@@ -72,17 +72,17 @@ def test_a_change_outside_bench_is_refused_and_one_inside_is_not(
     assert run.head() == sandbox.git("rev-parse", "--short", "HEAD").strip()
     (repository / "params.yaml").write_text("new\n")
     assert refuse("--mirror", str(archive)) == (
-        "bench: the bench measures HEAD, from which the files here differ: params.yaml; commit or stash them\n"
+        "bench: the bench measures HEAD, but these files differ from it: params.yaml; commit or stash them\n"
     )
 
 
-def test_a_command_that_fails_is_told_with_its_last_line(archive: Path, tmp_path: Path) -> None:
+def test_the_error_about_a_failed_command_has_its_last_line(archive: Path, tmp_path: Path) -> None:
     here = sandbox.prepare(tmp_path / "sandbox", archive)
     with pytest.raises(OSError, match=r"^`python -c print\('why'\); exit\(3\)` exited with 3: why$"):
         sandbox.run_command(here, ["python", "-c", "print('why'); exit(3)"], tmp_path)
 
 
-def test_a_process_is_measured_by_what_it_alone_took(archive: Path, tmp_path: Path) -> None:
+def test_the_peak_of_a_process_does_not_include_the_process_that_started_it(archive: Path, tmp_path: Path) -> None:
     here = sandbox.prepare(tmp_path / "sandbox", archive)
     (tmp_path / "large.py").write_text("block = bytearray(64 * 2**20)\n")
     (tmp_path / "small.py").write_text("")
@@ -90,12 +90,12 @@ def test_a_process_is_measured_by_what_it_alone_took(archive: Path, tmp_path: Pa
     for module, options in {"large": ["-E", "-m"], "small": ["-m"]}.items():
         sandbox.run_command(here, ["python", *options, module], tmp_path)
         peaks[module] = sandbox.recorded(here)[module].peak_mib
-    # This process, with all that the tests import, is many times as large as either.
+    # The process of the tests, with everything that they import, is many times as large as either.
     assert peaks["small"] < 40
     assert 60 < peaks["large"] - peaks["small"] < 70
 
 
-def test_the_users_dvc_settings_and_caches_are_out_of_sight(
+def test_the_users_dvc_settings_and_caches_are_not_used(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_CACHE_DIR", "theirs")
@@ -105,7 +105,7 @@ def test_the_users_dvc_settings_and_caches_are_out_of_sight(
     assert all(value.startswith(str(here.folder)) for value in settings.values())
 
 
-def test_a_killed_command_is_told_as_shells_tell_it(tmp_path: Path) -> None:
+def test_the_exit_status_of_a_killed_command_is_the_one_that_shells_report(tmp_path: Path) -> None:
     script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     record = tmp_path / "record"
     done = subprocess.run(
@@ -115,7 +115,7 @@ def test_a_killed_command_is_told_as_shells_tell_it(tmp_path: Path) -> None:
     assert json.loads(record.read_text())["command"] == [sys.executable, "-c", script]
 
 
-def test_an_epoch_is_the_time_from_one_line_to_the_next() -> None:
+def test_the_time_of_an_epoch_is_from_one_line_about_an_epoch_to_the_next() -> None:
     stage = [(1.0, "train: starts"), (5.0, "train: epoch 1 of 3: loss 1"), (8.0, "train: epoch 2 of 3: loss 1")]
     notebook = [
         (2.0, "Epoch 1/5"),
@@ -127,3 +127,8 @@ def test_an_epoch_is_the_time_from_one_line_to_the_next() -> None:
     assert run.seconds_an_epoch(stage) == 3.0
     assert run.seconds_an_epoch(notebook) == 4.0
     assert run.seconds_an_epoch(stage[:2]) is None
+
+
+def test_the_instruction_sets_have_the_same_order_in_every_run() -> None:
+    sets = machine.describe()["instruction sets"].split(", ")
+    assert sets == sorted(sets)

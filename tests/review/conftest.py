@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.review.repository import Repository
+from tests.review.training.stand_in import Project
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,24 @@ def repository(repository_of_module: Repository, tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(folder)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     return Repository(folder)
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Project:
+    """A project whose training takes no time, and waits at its gate."""
+    project = Project(tmp_path / "project")
+    project.make()
+    return project
+
+
+@pytest.fixture
+def here(stand_in: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The project, as the current directory, whose gate is open."""
+    stand_in.gate.touch()
+    monkeypatch.chdir(stand_in.folder)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    monkeypatch.setenv("GATE", str(stand_in.gate))
+    return stand_in
 
 
 @pytest.fixture

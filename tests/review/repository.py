@@ -1,13 +1,15 @@
 """A repository with the results of runs that never were, and changes to one."""
 
 import json
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any
 
 from tests.clone import Clone
 
 IMAGES = 40
+
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Repository(Clone):
@@ -22,9 +24,13 @@ class Repository(Clone):
         images: int = IMAGES,
         shift: int = 0,
         seed: int | None = None,
-        environment: Mapping[str, Any] = MappingProxyType({}),
+        environment: Mapping[str, Any] = NONE,
+        train: Mapping[str, Any] = NONE,
     ) -> None:
-        """Write results in which the named images of each split are misread; None leaves out the split or the seed."""
+        """Write results in which the named images of each split are misread; None leaves out the split or the seed.
+
+        `train` are further parameters of training.
+        """
         rows = ["split,image,actual,predicted,confidence"]
         metrics: dict[str, dict[str, float]] = {}
         for split, wrong in (("validation", validation), ("test", test)):
@@ -37,17 +43,41 @@ class Repository(Clone):
         self.put("evaluation/predictions.csv", "\n".join(rows) + "\n")
         self.put("metrics.json", json.dumps(metrics))
         self.put("models/provenance.json", json.dumps({"dataset": dataset, "images": {"train": 200}, **environment}))
-        seeded = "" if seed is None else f"  seed: {seed}\n"
-        self.put("params.yaml", f"train:\n  epochs: {epochs}  # passes\n  filters: [32, 64]\n{seeded}")
+        further = {**({} if seed is None else {"seed": seed}), **train}
+        lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in further.items())
+        self.put("params.yaml", f"train:\n  epochs: {epochs}  # passes\n  filters: [32, 64]\n{lines}")
+
+    def measure(
+        self,
+        *validation: Collection[int] | float,
+        epochs: int = 5,
+        train: Mapping[str, Any] = NONE,
+        others: Sequence[Any] = (),
+        **changes: Any,
+    ) -> None:
+        """Write the results of seed 0 and its dvc.lock, the `record` of all these seeds, and those of others."""
+        measured = record(*validation, epochs=epochs, train=train, **changes)
+        wrong = {split: set(measured["seeds"][0][split]["misread"]) for split in measured["images"]}
+        self.write(**wrong, epochs=epochs, seed=0, environment=measured["environment"], train=train)
+        self.keep(*others, measured)
+
+    def keep(self, *records: Any, md5: str | None = None, training: Mapping[str, str] | None = None) -> None:
+        """Write these records, and a dvc.lock that names the model of seed 0 and what trained it."""
+        self.put("evaluation/seed_noise.json", noise(*records))
+        self.put("dvc.lock", lock(md5 or model(0), TRAINING if training is None else training))
 
     def put(self, path: str, text: str) -> None:
-        (self.folder / path).parent.mkdir(exist_ok=True)
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / path).write_text(text)
 
     def branch(self, name: str, **results: Any) -> None:
         """Commit such results on a branch from main."""
+        self.on(name, lambda: self.write(**results))
+
+    def on(self, name: str, change: Callable[[], None]) -> None:
+        """Commit a change on a branch from main."""
         self.run(f"git checkout -q -B {name} main")
-        self.write(**results)
+        change()
         self.commit(name)
         self.run("git checkout -q main")
 
@@ -67,15 +97,48 @@ def lock(md5: str = model(0), training: Mapping[str, str] = TRAINING) -> str:
     return json.dumps({"schema": "2.0", "stages": {"train": train}})
 
 
-def record(*accuracies: float, epochs: int = 5, split: str = "validation", **changes: Any) -> dict[str, Any]:
-    """What review.noise keeps of a recipe that gave these accuracies with the seeds from 0."""
+def record(
+    *misread: Collection[int] | float,
+    split: str = "validation",
+    test: Sequence[Collection[int] | float] | None = None,
+    epochs: int = 5,
+    train: Mapping[str, Any] = NONE,
+    loss: float | Sequence[float] = 0.1,
+    images: int = IMAGES,
+    **changes: Any,
+) -> dict[str, Any]:
+    """What review.noise keeps of a recipe whose seeds, from 0, misread these images; `test` is of the test images.
+
+    An accuracy instead of images stands for the first images that give it. `loss` is that of all seeds or of each.
+    """
+    splits: dict[str, Sequence[Collection[int] | float]] = {split: misread} | ({} if test is None else {"test": test})
+    losses = [loss] * len(misread) if isinstance(loss, int | float) else loss
     seeds = [
-        {"seed": seed, "model": model(seed), split: {"accuracy": each, "loss": 0.1}}
-        for seed, each in enumerate(accuracies)
+        {
+            "seed": seed,
+            "model": model(seed),
+            **{name: {"loss": losses[seed], "misread": numbers(each[seed], images)} for name, each in splits.items()},
+        }
+        for seed in range(len(misread))
     ]
-    parameters = {"train.epochs": epochs, "train.filters": [32, 64]}
-    found = {"dataset": "mnist", "parameters": parameters, "environment": {}, "training": TRAINING, "seeds": seeds}
+    found = {
+        "dataset": "mnist",
+        "parameters": {"train.epochs": epochs, "train.filters": [32, 64]}
+        | {f"train.{key}": value for key, value in train.items()},
+        "environment": {},
+        "training": TRAINING,
+        "images": dict.fromkeys(splits, images),
+        "looks": [len(seeds)],
+        "seeds": seeds,
+    }
     return found | changes
+
+
+def numbers(misread: Collection[int] | float, images: int = IMAGES) -> list[int]:
+    """The numbers of the misread images, ascending; of an accuracy the first ones."""
+    if isinstance(misread, int | float):
+        return list(range(round((1 - misread) * images)))
+    return sorted(misread)
 
 
 def noise(*records: Any) -> str:

@@ -18,10 +18,14 @@ ARGUMENTS = {"compare": "main", "report": "main", "verify": "", "noise": "--seed
 NOISE = """\
 import sys
 from review import noise
+from review.results.record import parse_record
 
-seeds = [{"seed": seed, "model": "0" * 32, "test": {"accuracy": 0.5 + seed / 10, "loss": 0.5}} for seed in (0, 1)]
+seeds = [
+    {"seed": seed, "model": "0" * 32, "test": {"loss": 0.5, "misread": list(range(5 - seed))}} for seed in (0, 1)
+]
 record = {"dataset": "mnist", "parameters": {}, "environment": {}, "training": {"x": "0" * 32}, "seeds": seeds}
-noise.measure = lambda *_: record
+record |= {"images": {"test": 10}, "looks": [2]}
+noise.measure = lambda *_: parse_record(record, "the record")
 sys.exit(noise.main(sys.argv[1:]))
 """
 

@@ -5,13 +5,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import pytest
 
 from review.compare import main
+from review.rendering.tables import MOST_IMAGES
 from tests.conftest import REPOSITORY
 from tests.review.repository import (
     IMAGES,
@@ -30,267 +32,587 @@ from tests.review.repository import (
 
 Compare = Callable[..., tuple[int, str]]
 
+FLIPS = [{30}, {31, 32}, {33}, {34, 35}, {36}]  # images that one seed alone misreads
+
+
+def misread(count: int) -> list[set[int]]:
+    """Five seeds of a recipe, all of which misread the images below `count`."""
+    return [set(range(count)) | flips for flips in FLIPS]
+
+
+BASE = misread(10)
+
 
 @pytest.fixture
 def compare(capsys: pytest.CaptureFixture[str]) -> Compare:
-    """Run the command; return its exit status and what it prints on stdout."""
+    """Run the command; return its exit status and what it prints on stdout, each sentence on one line."""
 
     def run(*arguments: str) -> tuple[int, str]:
         status = main(list(arguments))
         printed = capsys.readouterr()
         assert printed.err == ""
-        return status, printed.out
+        if "--json" in arguments:
+            json.loads(printed.out, parse_constant=pytest.fail)
+        elif "--markdown" not in arguments:
+            assert max(map(len, re.sub("\033.*?m", "", printed.out).splitlines())) <= 80
+        return status, re.sub(r"\n  (?! *95 %)", " ", printed.out)
 
     return run
 
 
-def test_two_branches_are_compared_in_full(repository: Repository, compare: Compare) -> None:
-    repository.branch("better", validation={0}, test={0, 1, 39}, epochs=8)
-    status, text = compare("main", "better")
-    commits = [repository.run(f"git rev-parse --short=7 {name}").strip() for name in ("main", "better")]
-    assert status == 0
+@pytest.fixture
+def measured(repository: Repository) -> Repository:
+    """On main five seeds are measured; the branch `once` is one run of another recipe, which misreads four images."""
+    repository.measure(*BASE)
+    repository.commit("measured")
+    repository.branch("once", validation=set(range(4)), epochs=8)
+    return repository
+
+
+def other(repository: Repository, name: str, seeds: Sequence[Any], **changes: Any) -> None:
+    """Commit another recipe on a branch from main, with its seeds, and those of main as they are."""
+    repository.on(name, lambda: repository.measure(*seeds, **{"others": [record(*BASE)], "epochs": 8} | changes))
+
+
+def test_two_recipes_are_compared_in_full(measured: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    losses = [0.10, 0.11, 0.12, 0.11, 0.10]
+    measured.measure(*BASE, loss=losses, others=[record(*BASE, epochs=9)])
+    measured.commit("losses")
+    better = {"epochs": 8, "looks": [3, 5], "loss": [each / 2 for each in losses]}
+    measured.on("better", lambda: measured.measure(*misread(1), **better))
+    assert main(["main", "better"]) == 0
+    commits = [measured.run(f"git rev-parse --short=7 {name}").strip() for name in ("main", "better")]
     assert (
-        text
+        capsys.readouterr().out
         == f"""\
-base: `main` ({commits[0]}), trained on 200 images of `mnist`
-head: `better` ({commits[1]}), trained on 200 images of `mnist`
-seeds: the noise of a seed was not measured, so the verdict takes only the choice of images into account
+verdict: `better` is better than `main`: 2,250 fewer misread in 10,000 (95 %:
+  939 to 3,561), by validation, 5 seeds each
+
+base: `main` ({commits[0]}): accuracy 0.7150 ± 0.0137 over 5 seeds
+head: `better` ({commits[1]}): accuracy 0.9400 ± 0.0137 over 5 seeds
+difference: +0.2250 (95 %: +0.0939 to +0.3561), p = 0.0008
+2 recipes were judged against base on these images: better takes p < 0.025
+this is look 2 at head (3, then 5 seeds): each look adds risk; `review.decide`
+  plans them
+loss: -0.0540 (95 %: -0.0643 to -0.0437), over seeds alone (Welch's t-test, p <
+  0.0001)
 
 parameter     base  head
 train.epochs     5     8
 
-metric               base   head  difference
-test.accuracy        0.75  0.925      +0.175
-test.errors            10      3          -7
-validation.accuracy  0.75  0.975      +0.225
-validation.errors      10      1          -9
+metric                base  head  difference
+validation.accuracy  0.725  0.95      +0.225
+validation.errors       11     2          -9
 
-same images, paired                                      validation                       test
-images                                                           40                         40
-accuracy of base (95 % interval)          0.7500 (0.5981 to 0.8581)  0.7500 (0.5981 to 0.8581)
-accuracy of head (95 % interval)          0.9750 (0.8712 to 0.9956)  0.9250 (0.8014 to 0.9742)
-difference                                                  +0.2250                    +0.1750
-smallest difference that can be detected                     0.1750                     0.1750
-images that only base gets right                                  0                          1
-images that only head gets right                                  9                          8
-McNemar's exact test                                     p = 0.0039                 p = 0.0391
+the two committed models        validation
+images                                  40
+accuracy of base                    0.7250
+  95 % interval           0.5717 to 0.8389
+accuracy of head                    0.9500
+  95 % interval           0.8350 to 0.9862
+only base is right                       0
+only head is right                       9
+McNemar's exact test            p = 0.0039
 
-digit (+ only head is right, - only base is)  validation   test
-1                                                  +1 -0  +0 -0
-2                                                  +1 -0  +1 -0
-3                                                  +1 -0  +1 -0
-4                                                  +1 -0  +1 -0
-5                                                  +1 -0  +1 -0
-6                                                  +1 -0  +1 -0
-7                                                  +1 -0  +1 -0
-8                                                  +1 -0  +1 -0
-9                                                  +1 -0  +1 -1
+class (+ only head, - only base)  validation
+1                                      +1 -0
+2                                      +1 -0
+3                                      +1 -0
+4                                      +1 -0
+5                                      +1 -0
+6                                      +1 -0
+7                                      +1 -0
+8                                      +1 -0
+9                                      +1 -0
 
-validation: better: head alone gets 9 images right and base alone 0; a split this uneven is rare between equally good \
-models (p = 0.0039, below 0.05); differences in accuracy below 0.1750 cannot be detected
-test: better: head alone gets 8 images right and base alone 1; a split this uneven is rare between equally good \
-models (p = 0.0391, below 0.05); differences in accuracy below 0.1750 cannot be detected
-This compares two trained models. Another seed changes the accuracy too; by how much was not measured here: \
-`make noise` measures it
-
-verdict: `better` is better than `main`, by validation
+test images: not shown; `--final` shows them, once, when the choice is made
 """
     )
 
 
-def keep(repository: Repository, *records: Any) -> None:
-    """Commit what was measured, beside the lock of the first seed's model."""
-    repository.put("evaluation/seed_noise.json", noise(*records))
-    repository.put("dvc.lock", lock())
-    repository.commit("noise")
+def test_no_line_is_longer_than_80_characters_and_no_more_than_eight_say_why(
+    repository: Repository, compare: Compare
+) -> None:
+    long = "/".join(["x" * 200, "y" * 99])
+    train = {"k" * 180: "v" * 500}
+    environment = {"e" * 180 + str(number): 1 for number in range(9)}
+    repository.measure(*BASE, train=train, environment=environment)
+    document = json.loads(repository.read("metrics.json"))
+    repository.put("metrics.json", json.dumps(document | {"m" * 190: 1e300, "n" * 190: {"o": -1e-300}}))
+    repository.commit("long")
+    others = [record(*BASE, epochs=9, train={"k": number}) for number in range(9)]
+    several = {"looks": [1, 2, 3, 4, 5], "others": others, "epochs": 8}
+    repository.on(long, lambda: repository.measure(*misread(12), **several))
+    repository.branch("once", epochs=7, environment=environment)
+    for arguments in (["main", long], [long, "main"], ["main", "once"], ["once", long], [long, "--final"]):
+        assert compare(*arguments)[1].startswith("verdict: ")  # the fixture counts the characters
+        _, text = compare(*arguments, "--json")
+        assert 3 <= len(json.loads(text)["reasons"]) <= 8
 
 
-WIDE = [0.7, 0.8, 0.9, 0.6, 0.75]  # of seeds of one recipe; two such runs differ by up to 0.4390
-NARROW = [0.75, 0.76, 0.74, 0.75, 0.75]
-
-
-def test_a_difference_inside_one_seeds_noise_is_none(repository: Repository, compare: Compare) -> None:
-    keep(repository, record(*WIDE))
-    repository.branch("better", validation={0}, test={0, 1, 39})
-    _, text = compare("main", "better")
-    assert "seeds: the noise of their one recipe was measured\n" in text
-    assert "validation: cannot be told apart: head alone gets 9 images right" in text
-    assert (
-        "; two runs of one recipe differ by up to 0.4390 through the seed alone, and the difference of +0.2250 is "
-        "within that (p = 0.2278)" in text
-    )
-    assert "accuracy over seeds of one recipe, mean ± deviation (n)" in text
-    assert "largest difference between two of its runs" in text
-    assert "accuracy of head over seeds" not in text
-    assert "0.7500 ± 0.1118 (5)" in text
-    assert "verdict: `better` and `main` cannot be told apart, by validation" in text
-    assert "`make noise`" not in text
-
-
-def test_a_difference_outside_one_seeds_noise_is_one(repository: Repository, compare: Compare) -> None:
-    keep(repository, record(*NARROW))
-    repository.branch("better", validation={0})
-    status, text = compare("main", "better", "--fail-if", "not-better")
+@pytest.mark.parametrize(
+    ("head", "margin", "verdict", "line", "worse", "better", "no_worse"),
+    [
+        (1, None, "better", "`head` is better than `main`: 2,250 fewer misread in 10,000 (95 %: ", 0, 0, None),
+        (1, "0.01", "better", "`head` is better than `main`: 2,250 fewer misread in 10,000 (95 %: ", 0, 0, 0),
+        (20, None, "worse", "`head` is worse than `main`: 2,500 more misread in 10,000 (95 %: ", 1, 1, None),
+        (20, "0.01", "worse", "`head` is worse than `main`: 2,500 more misread in 10,000 (95 %: ", 1, 1, 1),
+        (11, None, "undecided", "undecided between `head` and `main`: -0.0250 (95 %: -0.0", 0, 1, None),
+        (11, "0.01", "undecided", "undecided between `head` and `main`: -0.0250 (95 %: -0.0", 0, 1, 1),
+        (11, "0.2", "no worse", "`head` is no worse than `main` by more than 0.2: -0.0250 (95 %: -0.0", 0, 1, 0),
+        (20, "0.9", "no worse", "`head` is no worse than `main` by more than 0.9: -0.2500 (95 %: -0.", 0, 1, 0),
+    ],
+)
+def test_the_verdict_on_two_recipes_and_the_exit_status_of_each_gate(
+    measured: Repository,
+    compare: Compare,
+    head: int,
+    margin: str | None,
+    verdict: str,
+    line: str,
+    worse: int,
+    better: int,
+    no_worse: int | None,
+) -> None:
+    other(measured, "head", misread(head))
+    options = [] if margin is None else ["--margin", margin]
+    status, text = compare("main", "head", *options)
     assert status == 0
-    assert "is beyond that (p" in text
-    assert "verdict: `better` is better than `main`, by validation" in text
+    assert text.startswith(f"verdict: {line}")
+    assert text.splitlines()[0].endswith(", by validation, 5 seeds each")
+    assert json.loads(compare("main", "head", "--json", *options)[1])["verdict"] == verdict
+    assert compare("main", "head", "--fail-if", "worse", *options)[0] == worse
+    assert compare("main", "head", "--fail-unless", "better", *options)[0] == better
+    if no_worse is not None:
+        assert compare("main", "head", "--fail-unless", "no-worse", *options)[0] == no_worse
 
 
-def test_the_noise_of_one_recipe_stands_in_for_another_and_is_called_stale(
-    repository: Repository, compare: Compare
-) -> None:
-    keep(repository, record(*WIDE))
-    repository.branch("longer", validation={0}, epochs=8)
-    _, text = compare("main", "longer")
-    assert (
-        "seeds: the noise measured for base is used for head too, for which it is stale (it was measured at "
-        "`train.epochs` 5); `make noise` there measures its own\n" in text
-    )
-    assert "verdict: `longer` and `main` cannot be told apart" in text
-
-
-def test_where_both_recipes_were_measured_their_means_decide(repository: Repository, compare: Compare) -> None:
-    for name, means, verdict in (
-        ("longer", [0.95, 0.97, 0.96, 0.96, 0.95], "`longer` is better than `main`"),
-        ("luckier", WIDE, "`luckier` and `main` cannot be told apart"),
+def test_what_is_undecided_says_what_would_settle_it(repository: Repository, compare: Compare) -> None:
+    one, two, half = set(range(10)), set(range(14)), set(range(1, 12))
+    for base, head, line in (
+        ([one, two], [half, half | {0, 12}], "5 seeds each would narrow it to about ±0."),
+        ([one] * 5, [half] * 5, "10 seeds each would hardly narrow it; "),
     ):
-        keep(repository, record(*NARROW), record(*means, epochs=8))
-        repository.branch(name, validation={0}, epochs=8)
-        _, text = compare("main", name)
-        assert "seeds: the noise of both was measured\n" in text
-        assert "; over 5 and 5 seeds the means differ by" in text
-        assert f"0.7500 ± 0.0071 (5){'unknown':>27}\n" in text  # of base, validation and test
-        assert f"verdict: {verdict}, by validation" in text
+        repository.measure(*base)
+        repository.commit("base")
+        other(repository, "head", head, others=[record(*base)])
+        _, text = compare("main", "head")
+        assert text.startswith("verdict: undecided between `head` and `main`: ")
+        assert f"\n{line}" in text
+        assert re.search(r"; no number of seeds gets below ±0\.\d{4} with these 40 images\n", text)
 
 
-def test_noise_that_belongs_to_neither_recipe_is_not_used(repository: Repository, compare: Compare) -> None:
-    for kept, why in (
-        (record(*WIDE, epochs=3), "it was measured at `train.epochs` 3"),
-        (record(*WIDE, dataset="mnist-5k"), "it was measured on `mnist-5k`"),
-        (OLD, "it was measured in an older form"),
-        (
-            record(*WIDE, training=TRAINING | {"stages/train.py": "c" * 32}),
-            "it was measured with other files: `stages/train.py`",
-        ),
+def test_one_run_of_a_recipe_is_provisional_and_moves_no_gate(measured: Repository, compare: Compare) -> None:
+    measured.branch("bad", validation=set(range(18)), epochs=8)
+    for base, head, single, counts in (
+        ("main", "once", "head", "5 and 1"),
+        ("once", "main", "base", "1 and 5"),
+        ("main", "bad", "head", "5 and 1"),
     ):
-        keep(repository, kept)
-        repository.branch("better", validation={0})
-        _, text = compare("main", "better")
-        assert f"seeds: the noise of a seed is stale: {why}, so the verdict takes only the choice of images" in text
-        assert "verdict: `better` is better than `main`" in text
-        assert "`make noise` measures it" in text
+        _, text = compare(base, head)
+        assert text.startswith(f"verdict: undecided between `{head}` and `{base}`: ")
+        assert text.splitlines()[0].endswith(f", by validation, {counts} seeds, provisional")
+        measured_side = {"head": "base", "base": "head"}[single]
+        assert (
+            f"\nprovisional: {single} has one seed, and its noise is taken to be that of {measured_side}: better or "
+            f"worse takes p < 0.000001; `make noise` on the side of {single} measures its own\n" in text
+        )
+        assert compare(base, head, "--fail-if", "worse")[0] == 0
+        assert compare(base, head, "--fail-unless", "better")[0] == 1
+        _, text = compare(base, head, "--json")
+        found = json.loads(text)["splits"]["validation"]["recipes"]
+        assert 0.0005 < found["p"] < 0.05
+        assert found["provisional"] is True
 
 
-def test_the_seeds_are_in_json(repository: Repository, compare: Compare) -> None:
-    keep(repository, record(*NARROW))
-    _, text = compare("main", "--json")
-    splits = json.loads(text)["splits"]
-    assert splits["validation"]["seeds"]["base"]["n"] == 5
-    assert splits["validation"]["seeds"]["of"] == "runs"
-    assert splits["test"]["seeds"] is None
-
-
-FORGED = [0.0, 1.0]  # a deviation of 0.7, in which any difference disappears
-
-
-def test_what_a_branch_writes_changes_nothing_of_what_base_measured(repository: Repository, compare: Compare) -> None:
-    keep(repository, record(*NARROW))
-    repository.branch("worse", validation=set(range(20)))
-    repository.run("git checkout -q worse")
-    keep(repository, record(*FORGED))
-    status, text = compare("main", "worse", "--fail-if", "worse")
+def test_one_run_far_from_all_seeds_of_the_other_recipe_decides(measured: Repository, compare: Compare) -> None:
+    measured.branch("terrible", validation=set(range(40)), epochs=8)
+    status, text = compare("main", "terrible", "--fail-if", "worse")
     assert status == 1
-    assert "seeds: the noise of their one recipe was measured\n" in text
-    assert "0.7500 ± 0.0071 (5)" in text
+    assert text.startswith("verdict: `terrible` is worse than `main`: 7,150 more misread in 10,000 (95 %: ")
+    assert text.splitlines()[0].endswith(", by validation, 5 and 1 seeds, provisional")
 
 
-def test_a_recipe_that_base_has_not_measured_is_judged_by_what_head_measured(
+def test_one_run_is_no_worse_only_at_the_level_of_a_provisional_verdict(measured: Repository, compare: Compare) -> None:
+    measured.branch("same", validation={*range(10), 30}, epochs=8)
+    _, text = compare("main", "same", "--json")
+    found = json.loads(text)["splits"]["validation"]["recipes"]
+    margin = str(-found["low"] * 1.1)
+    assert compare("main", "same", "--margin", margin, "--fail-unless", "no-worse")[0] == 1
+    assert compare("main", "same", "--margin", "0.9", "--fail-unless", "no-worse")[0] == 0
+
+
+def test_one_run_of_each_recipe_is_two_models_and_says_nothing_of_the_recipes(
     repository: Repository, compare: Compare
 ) -> None:
-    keep(repository, record(*NARROW))
-    repository.run("git checkout -q -b longer")
-    repository.write(validation={0}, epochs=8)
-    keep(repository, record(*FORGED), record(*WIDE, epochs=8))
-    _, text = compare("main", "longer")
-    assert "seeds: the noise of both was measured\n" in text
-    assert "0.7500 ± 0.0071 (5)" in text
-    assert "0.7500 ± 0.1118 (5)" in text
-    _, text = compare("longer", "main")
-    assert "0.5000 ± 0.7071 (2)" in text  # of main's recipe, by the file of `longer`, which is base now
-
-
-def test_what_head_alone_measured_of_a_recipe_of_both_stands_in_for_base(
-    repository: Repository, compare: Compare
-) -> None:
-    keep(repository)
-    repository.run("git checkout -q -b measured")
-    keep(repository, record(*WIDE))
-    _, text = compare("main", "measured")
+    for name, wrong in (("one", set(range(1))), ("all", set(range(40)))):
+        repository.branch(name, validation=wrong, epochs=8)
+        status, text = compare("main", name, "--fail-if", "worse")
+        assert status == 0
+        assert text.startswith(
+            f"verdict: undecided: `{name}` and `main` are two models, one run of each recipe\n\nbase: `main` ("
+        )
+        assert (
+            "\nthe recipes: unknown; another seed changes the accuracy too, and `make noise` measures by how much\n"
+            in text
+        )
+        assert not re.search("\n(difference|loss|provisional): ", text)
+        assert compare("main", name, "--fail-unless", "better")[0] == 1
+        assert compare("main", name, "--margin", "0.9", "--fail-unless", "no-worse")[0] == 1
+        _, text = compare("main", name, "--json")
+        assert json.loads(text)["splits"]["validation"]["recipes"] is None
+    _, text = compare("main", "one")
     assert (
-        "seeds: the noise measured for head is used for base too, whose own file has none; `make noise` there measures "
-        "its own\n" in text
+        "\nthese two models: base alone reads 0 right, head alone 9: +0.2250 (95 %: +0.0737 to +0.2250); McNemar's "
+        "exact test, p = 0.0039\n" in text
     )
 
 
-def test_code_that_gives_another_model_is_another_recipe_and_a_comment_is_not(
-    repository: Repository, compare: Compare
+@pytest.mark.parametrize("is_measured", [False, True])
+def test_two_seeds_of_one_recipe_are_never_better_or_worse(
+    repository: Repository, compare: Compare, is_measured: bool
+) -> None:
+    seeds = [set(), set(range(40))]
+    repository.measure(*seeds)
+    if not is_measured:
+        repository.keep()
+    repository.commit("seed 0")
+
+    def another() -> None:
+        repository.write(validation=seeds[1], seed=1)
+        repository.put("dvc.lock", lock(model(1)))
+
+    repository.on("seed-1", another)
+    for base, head in (("main", "seed-1"), ("seed-1", "main")):
+        status, text = compare(base, head, "--fail-if", "worse")
+        assert status == 0
+        assert text.startswith(f"verdict: `{head}` is no worse than `{base}`: both are runs of one recipe\n")
+        assert compare(base, head, "--fail-unless", "better")[0] == 1
+        assert compare(base, head, "--margin", "0.001", "--fail-unless", "no-worse")[0] == 0
+        assert "these two models: base alone reads " in text
+        assert "the recipes: unknown" not in text
+
+
+def test_a_comment_in_the_code_makes_no_other_recipe_and_another_model_does(
+    measured: Repository, compare: Compare
 ) -> None:
     changed = TRAINING | {"stages/train.py": "c" * 32}
-    repository.write(validation=set(range(10)), seed=0)
-    keep(repository, record(*NARROW))
-    repository.run("git checkout -q -b comment")
-    repository.put("dvc.lock", lock(model(0), changed))
-    repository.commit("A comment in the code")
+    measured.on("comment", lambda: measured.put("dvc.lock", lock(model(0), changed)))
     _, text = compare("main", "comment")
-    assert "seeds: the noise of their one recipe was measured\n" in text
-    repository.write(validation={0}, seed=0)
-    repository.put("dvc.lock", lock("f" * 32, changed))
-    repository.commit("A change of the code")
-    _, text = compare("main", "comment")
+    assert text.startswith("verdict: `comment` is no worse than `main`: both are runs of one recipe\n")
+
+    def code() -> None:
+        measured.write(validation=set(range(4)), seed=0)
+        measured.put("dvc.lock", lock("f" * 32, changed))
+
+    measured.on("code", code)
+    _, text = compare("main", "code")
+    assert text.startswith("verdict: undecided between `code` and `main`: ")
+    assert "over 1 seed; its measurement is stale: it was measured with other files: `stages/train.py`\n" in text
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        [{0}, {1}, {0, 1}],  # the formula for tau^2 is below 0
+        [{0}, {0}],  # no noise
+        [set(), set()],
+        [{0}, {1}],
+        [set(range(40)), set()],
+        [set(range(40))] * 3,
+    ],
+)
+def test_a_recipe_against_itself_is_no_worse_and_has_no_nan(
+    repository: Repository, compare: Compare, seeds: list[set[int]]
+) -> None:
+    repository.measure(*seeds)
+    repository.commit("measured")
+    repository.run("git branch again")
+    assert compare("main", "again")[1].startswith(
+        "verdict: `again` is no worse than `main`: both are runs of one recipe\n"
+    )
+    found = json.loads(compare("main", "again", "--json")[1])["splits"]["validation"]["recipes"]
+    assert (found["difference"], found["p"]) == (0, 1)
+    other(repository, "twin", seeds, others=[record(*seeds)])
+    _, text = compare("main", "twin", "--json")
+    assert json.loads(text)["verdict"] == "undecided"
+    assert "nan" not in compare("main", "twin")[1]
+
+
+def test_where_nobody_misreads_an_image_nothing_is_decided(repository: Repository, compare: Compare) -> None:
+    repository.measure(set(), set(), test=[set(), set()])
+    repository.commit("measured")
+    other(repository, "head", [set(), set()], others=[record(set(), set())], test=[set(), set()])
+    status, text = compare("main", "head", "--fail-if", "worse", "--final")
+    assert status == 0
+    assert text.startswith("verdict: undecided between `head` and `main`: +0.0000 (95 %: -0.0490 to +0.0490), ")
+    assert "class (" not in text
+    assert json.loads(compare("main", "head", "--json")[1])["images"] == []
+
+
+def test_what_a_branch_writes_changes_nothing_of_what_base_measured(measured: Repository, compare: Compare) -> None:
+    forged = [BASE[0], set(range(40))]  # a noise in which any difference disappears
+    other(measured, "worse", misread(20), others=[record(*forged)])
+    status, text = compare("main", "worse", "--fail-if", "worse")
+    assert status == 1
+    assert re.search(r"\nbase: `main` \(\w+\): accuracy 0\.7150 ± 0\.0137 over 5 seeds\n", text)
+
+
+def test_a_recipe_that_only_head_measured_gives_base_one_run(repository: Repository, compare: Compare) -> None:
+    repository.write(validation=BASE[0], seed=0)
+    repository.keep()
+    repository.commit("not measured")
+    other(repository, "head", misread(1))
+    _, text = compare("main", "head")
+    assert re.search(r"\nbase: `main` \(\w+\): accuracy 0\.7250 over 1 seed\n", text)
+    assert "\nprovisional: base has one seed, " in text
+
+
+def test_of_heads_recipe_bases_record_counts_unless_heads_own_has_all_its_runs_and_more(
+    repository: Repository, compare: Compare
+) -> None:
+    longer = {"epochs": 8}
+    known = record(*misread(8)[:3], **longer)
+    repository.measure(*BASE, others=[known])
+    repository.commit("base measured both")
+    more = record(*misread(8), **longer)
+    lacking = record(*misread(8), **longer)
+    lacking["seeds"][2]["model"] = "e" * 32
+    fewer = record(misread(8)[0], {39}, **longer)
+    for name, own, seeds in (("more", more, 5), ("lacking", lacking, 3), ("fewer", fewer, 3)):
+
+        def change(own: dict[str, Any] = own) -> None:
+            repository.write(validation=misread(8)[0], epochs=8, seed=0)
+            repository.keep(own)
+
+        repository.on(name, change)
+        found = json.loads(compare("main", name, "--json")[1])
+        assert found["splits"]["validation"]["head"]["seeds"] == seeds, name
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [
+        (OLD, "it was measured in an older form"),
+        (
+            record(*BASE, training=TRAINING | {"stages/train.py": "c" * 32}) | {"seeds": record(*BASE)["seeds"][1:]}
+            | {"looks": [4]},
+            "it was measured with other files: `stages/train.py`",
+        ),
+        (record({0}, *BASE[1:]), "it says that other validation images are misread than predictions.csv says of the "
+         "same model"),
+        (record(*BASE, images=50), "it says 50 validation images, of which predictions.csv has 40"),
+        (record(*BASE, images=10**9), "it says 1,000,000,000 validation images, of which predictions.csv has 40"),
+        (
+            record(*BASE) | {"seeds": [record(*BASE)["seeds"][0] | {"model": "e" * 32}], "looks": [1]},
+            "its seed 0 gave another model from the same files",
+        ),
+    ],
+)  # fmt: skip
+def test_a_record_that_does_not_hold_is_not_used_and_says_why(
+    measured: Repository, compare: Compare, kept: dict[str, Any], why: str
+) -> None:
+    measured.keep(kept)
+    measured.commit("kept")
+    _, text = compare("main", "once")
+    assert re.search(rf"\nbase: `main` \(\w+\): accuracy 0\.7250 over 1 seed; its measurement is stale: {why}\n", text)
+    assert text.startswith("verdict: undecided: `once` and `main` are two models, one run of each recipe\n")
+
+
+def test_a_record_of_another_recipe_or_data_set_is_no_measurement(measured: Repository, compare: Compare) -> None:
+    measured.keep(record(*BASE, epochs=3), record(*BASE, dataset="mnist-5k"))
+    measured.commit("kept")
+    _, text = compare("main", "once")
+    assert re.search(r"\nbase: `main` \(\w+\): accuracy 0\.7250 over 1 seed\n", text)
+
+
+def test_a_record_without_the_split_that_decides_leaves_the_committed_run(
+    measured: Repository, compare: Compare
+) -> None:
+    measured.keep(record(set(), set(), split="test"))
+    measured.commit("kept")
+    _, text = compare("main", "once")
+    assert text.startswith("verdict: undecided: `once` and `main` are two models")
+    other(measured, "measured", misread(1))
+    assert "\nloss: not compared, because " in compare("main", "measured")[1]
+
+
+def test_seeds_of_another_machine_count_and_are_said_to_be_so(measured: Repository, compare: Compare) -> None:
+    there, here = {"kernels": "avx512_core", "threads": 2}, {"kernels": "avx2", "threads": 4}
+    measured.measure(*BASE, environment=there)
+    measured.write(validation=BASE[0], seed=0, environment=here)
+    measured.put("dvc.lock", lock("e" * 32))  # other bytes of the same files
+    measured.commit("Results of another machine")
+    _, text = compare("main", "once")
+    assert "± 0.0137 over 5 seeds; seeds from another machine (`kernels`, `threads`)\n" in text
+
+
+def test_the_committed_run_of_a_seed_that_was_not_measured_is_one_seed_more(
+    measured: Repository, compare: Compare
+) -> None:
+    measured.write(validation={0}, seed=7)
+    measured.commit("seed 7")
+    _, text = compare("main", "once")
+    errors = [*map(len, BASE), 1]
+    spread = f"{1 - mean(errors) / IMAGES:.4f} ± {stdev(errors) / IMAGES:.4f}"
+    assert re.search(rf"\nbase: `main` \(\w+\): accuracy {spread} over 6 seeds\n", text)
+
+
+def test_the_more_recipes_were_judged_the_more_better_takes_and_worse_takes_the_same(
+    measured: Repository, compare: Compare
+) -> None:
+    for better, worse, count in ((3, 17, 1), (3, 17, 40)):
+        others = [record(*BASE), *(record(0.5, 0.6, epochs=100 + number) for number in range(count - 1))]
+        others += [record(0.5, 0.6, epochs=200, dataset="fashion")]  # other images
+        others += [record(0.5, 0.6, parameters={"train.epochs": 200, "preprocess.seed": 1})]
+        for name, head in (("better", better), ("worse", worse)):
+            other(measured, name, misread(head), others=others)
+            _, text = compare("main", name, "--json")
+            found = json.loads(text)
+            p = found["splits"]["validation"]["recipes"]["p"]
+            assert 0.05 / 40 < p < 0.05
+            assert found["recipes"] == count
+            assert found["verdict"] == ("undecided" if (name, count) == ("better", 40) else name)
+            said = f"\n{count} recipes were judged against base on these images: better takes p < "
+            assert (said in compare("main", name)[1]) == (count > 1)
+
+
+def test_a_second_look_at_head_is_said(measured: Repository, compare: Compare) -> None:
+    other(measured, "head", misread(12), looks=[2, 3, 5])
     assert (
-        "seeds: the noise measured for base is used for head too, for which it is stale (it was measured with other "
-        "files: `stages/train.py`); `make noise` there measures its own\n" in text
+        "\nthis is look 3 at head (2, then 3, then 5 seeds): each look adds risk; `review.decide` plans them\n"
+        in compare("main", "head")[1]
     )
+    other(measured, "head", misread(12), looks=[5])
+    assert "look" not in compare("main", "head")[1].replace("each look at them", "")
 
 
-def test_noise_of_another_machine_is_used_and_said_to_be_of_one(repository: Repository, compare: Compare) -> None:
-    repository.write(seed=0, validation=set(range(10)), environment={"kernels": "avx512_core", "threads": 2})
-    keep(repository, record(*NARROW, environment={"kernels": "avx512_core", "threads": 2}))
-    repository.branch("here", validation={0}, seed=0, environment={"kernels": "avx2", "threads": 4})
-    repository.run("git checkout -q here")
-    repository.put("dvc.lock", lock("e" * 32))  # other bytes of the same files
-    repository.commit("Results of another machine")
-    _, text = compare("main", "here")
+def test_no_number_of_test_images_is_shown_before_the_final_look(measured: Repository, compare: Compare) -> None:
+    wrong = [set(range(each)) for each in (7, 8, 9, 10, 11)]  # accuracies 0.825, 0.8, ...
+    measured.measure(*BASE, test=wrong)
+    measured.commit("test images too")
+    better = [set(range(each)) for each in (1, 2, 3, 4, 5)]  # 0.975, 0.95, ...
+    other(measured, "head", misread(10), test=better, others=[record(*BASE, test=wrong)])
+    for form in ([], ["--markdown"], ["--json"]):
+        _, hidden = compare("main", "head", *form)
+        _, shown = compare("main", "head", "--final", *form)
+        for number in ("0.825", "0.975", "test.errors", "test.accuracy"):
+            assert number not in hidden
+            assert number in shown
+        if form != ["--json"]:
+            assert "test images: not shown; " in hidden
+            assert "test images: each look at them makes their accuracy a worse estimate of the " in shown
+    found = json.loads(compare("main", "head", "--json")[1])
+    assert list(found["splits"]) == ["validation"]
+    assert "test" not in json.dumps(found)
+    final = json.loads(compare("main", "head", "--json", "--final")[1])
+    assert final["splits"]["test"]["head"] == {
+        "seeds": 5,
+        "accuracy": 0.925,
+        "standard_deviation": pytest.approx(stdev([1, 2, 3, 4, 5]) / IMAGES),
+    }
+    assert (final["verdict"], final["decided_by"]) == ("undecided", "validation")
+
+
+LOSSES = [0.10, 0.11, 0.12, 0.11, 0.10]
+
+
+def test_losses_are_compared_only_between_recipes_with_the_same_label_smoothing(
+    measured: Repository, compare: Compare
+) -> None:
+    measured.measure(*BASE, loss=LOSSES)
+    measured.commit("losses")
+    lower = {"loss": [each - 0.05 for each in LOSSES], "others": [record(*BASE, loss=LOSSES)]}
+    other(measured, "head", misread(12), **lower)
     assert (
-        "seeds: the noise of their one recipe was measured; that of head was measured on another machine or with other "
-        "libraries (`kernels`, `threads`)\n" in text
+        "\nloss: -0.0500 (95 %: -0.0622 to -0.0378), over seeds alone (Welch's t-test, p < 0.0001)\n"
+        in compare("main", "head")[1]
     )
-    assert "is beyond that (p" in text
+    other(measured, "smooth", misread(12), train={"label_smoothing": 0.1}, **lower)
+    assert "\nloss: not compared, because the recipes have different label smoothing\n" in compare("main", "smooth")[1]
+    other(measured, "equal", misread(12), **lower | {"loss": 0.1})
+    for name in ("equal", "once"):
+        assert (
+            "\nloss: not compared, because that takes at least 2 seeds of each recipe, with different losses\n"
+            in compare("main", name)[1]
+        )
 
 
-def test_no_verdict_rests_on_a_deviation_of_zero(repository: Repository, compare: Compare) -> None:
-    equal, told = (
-        [0.75, 0.75],
-        "; all seeds of a recipe reach the same accuracy, so the difference between two seeds cannot",
-    )
-    keep(repository, record(*equal), record(0.9, 0.9, epochs=8), record(*WIDE, epochs=9))
-    for name, epochs in (("one", 5), ("both", 8), ("either", 9)):
-        repository.branch(name, validation={0}, epochs=epochs)
-        _, text = compare("main", name)
-        assert told in text
-        assert "Another seed changes the accuracy too; by how much was not measured here" in text
-        assert "0.7500 ± 0.0000 (2)" in text
-        assert re.search(r"\nt-test on seeds +unknown +unknown\n", text)
-        assert f"verdict: `{name}` is better than `main`" in text  # by the images alone
-        _, text = compare("main", name, "--json")
-        seeds = json.loads(text)["splits"]["validation"]["seeds"]
-        assert (seeds["p"], seeds["limit"]) == (None, None)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--fail-unless", "no-worse"], "--fail-unless no-worse takes --margin: how much less accuracy does not matt"),
+        (["--margin", "2"], "argument --margin: expected an accuracy between 0 and 1, such as 0.002, got 2"),
+        (["--margin", "0"], "argument --margin: expected an accuracy between 0 and 1, such as 0.002, got 0"),
+        (["--margin", "nan"], "argument --margin: expected an accuracy between 0 and 1, such as 0.002, got nan"),
+        (["--margin", "much"], "argument --margin: expected an accuracy between 0 and 1, such as 0.002, got much"),
+        (["--fail-if", "better"], "argument --fail-if: invalid choice: 'better'"),
+        (["--fail-if", "worse", "--fail-unless", "better"], "not allowed with argument --fail-if"),
+        (["--json", "--markdown"], "not allowed with argument --json"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    repository: Repository, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["main", *arguments])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
 
 
-def test_a_lost_digit_is_told_from_a_won_one(repository: Repository, compare: Compare) -> None:
+def seeds(**changes: Any) -> dict[str, Any]:
+    """A record whose second seed is changed."""
+    first, second = record({0}, {1})["seeds"]
+    return record({0}, {1}) | {"seeds": [first, second | changes]}
+
+
+BAD = [
+    (noise(record({0}, {1}, images=10**9 + 1)), "recipe 1: expected numbers of images, got 1000000001"),
+    (noise(record({0}, {40})), "recipe 1: expected misread images from 0 to 39, ascending, got [40]"),
+    (noise(record({0}, {-1})), "recipe 1: expected misread images from 0 to 39, ascending, got [-1]"),
+    (
+        noise(seeds(validation={"loss": 0.1, "misread": [2, 1]})),
+        "recipe 1: expected misread images from 0 to 39, ascending, got [2, 1]",
+    ),
+    (
+        noise(seeds(validation={"loss": 0.1, "misread": [1, 1]})),
+        "recipe 1: expected misread images from 0 to 39, ascending, got [1, 1]",
+    ),
+    (noise(seeds(validation={"loss": float("nan"), "misread": []})), "recipe 1: expected a loss of at least 0 of each"),
+    (noise(seeds(validation={"loss": 1e300, "misread": []})), "recipe 1: expected a loss "),
+    ("[" * 100_000, "maximum recursion depth exceeded"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD, ids=[message[-30:] for _, message in BAD])
+def test_a_file_of_bad_records_is_refused_in_one_line(
+    repository: Repository, refusal: Callable[..., str], text: str, message: str
+) -> None:
+    repository.put("evaluation/seed_noise.json", text)
+    assert refusal("main").startswith(f"evaluation/seed_noise.json of this folder: {message}")
+    repository.run("git checkout -q -b bad")
+    repository.commit("bad")
+    assert message in refusal("main", "bad")
+
+
+def test_a_hundred_megabytes_of_records_are_refused_in_one_line(
+    repository: Repository, refusal: Callable[..., str]
+) -> None:
+    repository.keep()
+    os.truncate(repository.folder / "evaluation/seed_noise.json", 100 * 2**20)
+    message = "expected a file of at most 1,048,576 bytes, found "
+    assert refusal("main").startswith(f"evaluation/seed_noise.json of this folder: {message}more")
+    repository.run("git checkout -q -b large")
+    repository.commit("large")
+    assert refusal("main", "large").endswith(f"{message}104,857,600")
+
+
+def test_a_class_that_is_read_worse_is_told_from_one_that_is_read_better(
+    repository: Repository, compare: Compare
+) -> None:
     repository.branch("mixed", validation={*range(9), 19, 29}, test=set(range(10)))
-    _, text = compare("main", "mixed")
-    assert "\n9                                                  +1 -2  +0 -0\n" in text
+    assert "\n9                                      +1 -2\n" in compare("main", "mixed")[1]
+    assert "\n9                                      +1 -2  +0 -0\n" in compare("main", "mixed", "--final")[1]
 
 
 def test_without_a_second_revision_the_files_of_this_folder_are_compared(
@@ -298,27 +620,9 @@ def test_without_a_second_revision_the_files_of_this_folder_are_compared(
 ) -> None:
     repository.write(validation=set(range(20)), test=set(range(10)))
     _, text = compare("HEAD")
-    assert "\nhead: this folder, trained on 200 images of `mnist`\n" in text
-    assert "parameters: none differs" in text
-    assert text.endswith("\nverdict: this folder is worse than `HEAD`, by validation\n")
-
-
-def test_the_same_results_cannot_be_told_apart(repository: Repository, compare: Compare) -> None:
-    status, text = compare("main", "v1", "--fail-if", "worse")
-    assert status == 0
-    assert "validation: cannot be told apart: base and head get the same images right\n" in text
-    assert "digit" not in text
-    assert text.endswith("\nverdict: `v1` and `main` cannot be told apart, by validation\n")
-
-
-def test_so_few_images_that_no_difference_could_have_shown_are_told(repository: Repository, compare: Compare) -> None:
-    repository.branch("hardly", validation=set(range(5)))
-    _, text = compare("main", "hardly")
-    assert (
-        "validation: cannot be told apart: head alone gets 5 images right and base alone 0; a split this uneven is "
-        "common between equally good models (p = 0.0625, not below 0.05); so few images cannot show any difference\n"
-        in text
-    )
+    assert text.startswith("verdict: undecided: this folder and `HEAD` are two models, one run of each recipe\n")
+    assert "\nhead: this folder: accuracy 0.5000 over 1 seed\n" in text
+    assert "parameter " not in text
 
 
 @pytest.mark.parametrize("name", ["seed-1", "refs/tags/v1", "v1", "HEAD", "main~0", "sha", "short"])
@@ -356,75 +660,75 @@ def test_test_images_do_not_decide_where_one_side_alone_has_validation_images(
 
 
 def test_test_images_decide_where_no_side_has_validation_images(repository: Repository, compare: Compare) -> None:
-    repository.branch("older", validation=None, test=set())
-    repository.branch("newer", validation=None, test=set(range(10)))
-    _, text = compare("older", "newer")
-    assert text.endswith("verdict: `newer` is worse than `older`, by test\n")
+    repository.measure(*BASE, split="test")
+    repository.write(validation=None, test=BASE[0], seed=0)
+    repository.commit("older")
+
+    def newer() -> None:
+        repository.measure(*misread(20), split="test", epochs=8)
+        repository.write(validation=None, test=misread(20)[0], seed=0, epochs=8)
+
+    repository.on("newer", newer)
+    _, text = compare("main", "newer")
+    assert text.startswith("verdict: `newer` is worse than `main`: ")
+    assert text.splitlines()[0].endswith(", by test, 5 seeds each")
+    assert "\ntest.errors" in text
+    assert "--final" not in text
 
 
 def test_a_split_that_one_side_lacks_is_left_out(repository: Repository, compare: Compare) -> None:
     repository.branch("untested", test=None)
-    _, text = compare("untested", "main", "--json")
+    _, text = compare("untested", "main", "--json", "--final")
     found = json.loads(text)
-    assert (list(found["splits"]), found["decided_by"], found["verdict"]) == (["validation"], "validation", "worse")
+    assert (list(found["splits"]), found["decided_by"]) == (["validation"], "validation")
     assert found["metrics"]["test.errors"] == {"head": 10}
-    _, text = compare("untested", "main")
-    assert "\ntest: only head has predictions of it, so it is not compared\n" in text
-    assert text.endswith("verdict: `main` is worse than `untested`, by validation\n")
-    assert "\ntest.errors          absent    10\n" in text
+    assert "\ntest.errors          absent    10\n" in compare("untested", "main", "--final")[1]
 
 
-def test_validation_decides_even_against_test(repository: Repository, compare: Compare) -> None:
-    repository.branch("tuned", validation=set(), test=set(range(20)))
-    status, text = compare("main", "tuned", "--fail-if", "not-better", "--json")
+def test_validation_decides_even_against_test(measured: Repository, compare: Compare) -> None:
+    measured.measure(*BASE, test=BASE)
+    measured.commit("test images too")
+    other(measured, "tuned", misread(1), test=misread(20), others=[record(*BASE, test=BASE)])
+    status, text = compare("main", "tuned", "--fail-unless", "better", "--json", "--final")
     found = json.loads(text)
-    assert {name: split["verdict"] for name, split in found["splits"].items()} == {
-        "validation": "better",
-        "test": "worse",
+    assert {name: round(split["recipes"]["difference"], 4) for name, split in found["splits"].items()} == {
+        "validation": 0.225,
+        "test": -0.25,
     }
     assert (status, found["verdict"]) == (0, "better")
 
 
-@pytest.mark.parametrize(
-    ("wrong", "verdict", "worse", "not_better"),
-    [
-        (range(0), "better", 0, 0),
-        (range(1, 11), "cannot be told apart", 0, 1),
-        (range(20), "worse", 1, 1),
-    ],
-)
-def test_fail_if_turns_the_verdict_into_an_exit_status(
-    repository: Repository, compare: Compare, wrong: range, verdict: str, worse: int, not_better: int
-) -> None:
-    repository.branch("head", validation=set(wrong))
-    status, text = compare("main", "head", "--json")
-    assert (status, json.loads(text)["verdict"]) == (0, verdict)
-    assert compare("main", "head", "--fail-if", "worse")[0] == worse
-    assert compare("main", "head", "--fail-if", "not-better")[0] == not_better
-
-
-def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository: Repository, compare: Compare) -> None:
-    repository.branch("better", validation=set())
-    repository.run("git checkout -q better")
-    repository.put("params.yaml", "train:\n  epochs: 5\n  filters: [32, 64]\n  note: a|b\n")
+def test_markdown_has_the_verdict_first_and_tables_that_github_draws(measured: Repository, compare: Compare) -> None:
+    measured.measure(*misread(1), epochs=8, train={"note": "a|b"})
     _, text = compare("main", "--markdown")
-    blocks = text.split("\n\n")
-    assert blocks[0] == "**verdict: this folder is better than `main`, by validation**"
-    assert blocks[2] == "| parameter | base | head |\n| --- | ---: | ---: |\n| `train.note` | absent | `'a\\|b'` |"
-    assert "| `validation.errors` | 10 | 0 | -10 |" in blocks[3].splitlines()
-    for table in blocks[2:6]:
+    verdict, why, *tables, note = text.split("\n\n")
+    assert verdict.startswith("**verdict: this folder is better than `main`: 2,250 fewer misread in 10,000 (95 %: ")
+    assert verdict.endswith(", by validation, 5 seeds each**")
+    assert [line.split(":")[0] for line in why.splitlines()] == ["- base", "- head", "- difference", "- loss"]
+    assert tables[0] == (
+        "| parameter | base | head |\n| --- | ---: | ---: |\n| `train.epochs` | 5 | 8 |\n"
+        "| `train.note` | absent | `'a\\|b'` |"
+    )
+    assert "| `validation.errors` | 11 | 2 | -9 |" in tables[1].splitlines()
+    assert "| only head is right | 9 |" in tables[2].splitlines()
+    assert "| 9 | +1 -0 |" in tables[3].splitlines()
+    for table in tables:
         header, ruler, *rows = table.splitlines()
         columns = header.count(" | ")
         assert ruler == "| --- |" + " ---: |" * columns
         assert all(row.replace("\\|", "").count(" | ") == columns for row in rows)
-    assert blocks[6].startswith("- validation: better: head alone gets 10 images right and base alone 0")
+    assert note == "test images: not shown; `--final` shows them, once, when the choice is made\n"
 
 
 def test_json_has_a_documented_structure_without_nan(repository: Repository, compare: Compare) -> None:
     repository.put("params.yaml", "train:\n  epochs: .nan\n  filters: null\n  begun: 2026-01-31\n")
-    _, text = compare("main", "--json")
+    _, text = compare("main", "--json", "--final", "--margin", "0.002")
     found = json.loads(text, parse_constant=pytest.fail)
-    assert list(found) == ["base", "head", "parameters", "metrics", "splits", "decided_by", "verdict"]
+    assert list(found) == [
+        *("verdict", "decided_by", "one_recipe", "recipes", "margin", "base", "head"),
+        *("parameters", "metrics", "splits", "images", "reasons"),
+    ]
+    assert [found[key] for key in list(found)[:5]] == ["undecided", "validation", False, 1, 0.002]
     sha = repository.run("git rev-parse HEAD").strip()
     assert found["base"] == {"revision": "main", "commit": sha, "dataset": "mnist", "train_images": 200}
     assert found["head"] == {"revision": None, "commit": None, "dataset": "mnist", "train_images": 200}
@@ -435,13 +739,32 @@ def test_json_has_a_documented_structure_without_nan(repository: Repository, com
     }
     assert found["metrics"]["test.accuracy"] == {"base": 0.75, "head": 0.75, "difference": 0.0}
     split = found["splits"]["test"]
-    assert list(split) == [
-        *("images", "base", "head", "difference", "only_base", "only_head"),
-        *("p", "smallest_difference", "digits", "seeds", "verdict"),
+    assert split["recipes"] is None
+    assert split["base"] == {"seeds": 1, "accuracy": 0.75, "standard_deviation": None}
+    assert list(split["models"]) == [
+        *("images", "base", "head", "difference", "low", "high", "only_base", "only_head", "p", "classes"),
     ]
-    assert list(split["base"]) == ["right", "accuracy", "low", "high"]
-    assert (split["p"], split["smallest_difference"]) == (1, None)
-    assert split["digits"]["9"] == {"images": 4, "only_base": 0, "only_head": 0}
+    assert list(split["models"]["base"]) == ["right", "accuracy", "low", "high"]
+    assert split["models"]["p"] == 1
+    assert split["models"]["classes"]["9"] == {"images": 4, "only_base": 0, "only_head": 0}
+
+
+def test_json_has_the_estimate_and_the_images_that_the_seeds_read_most_differently(
+    measured: Repository, compare: Compare
+) -> None:
+    other(measured, "head", [{0, 20}, {0, 20}, {1, 20}, {0, 20}], epochs=8)
+    found = json.loads(compare("main", "head", "--json")[1])
+    assert list(found["splits"]["validation"]["recipes"]) == [
+        *("difference", "error", "freedom", "provisional", "floor", "per_seed", "low", "high", "p"),
+    ]
+    images = found["images"]
+    assert images[0] == {"image": 2, "actual": 2, "base": 5, "head": 0}
+    assert {"image": 20, "actual": 0, "base": 0, "head": 4} in images
+    assert {"image": 0, "actual": 0, "base": 5, "head": 3} not in images  # the others differ more
+    assert {"image": 1, "actual": 1, "base": 5, "head": 1} in images
+    gaps = [abs(each["base"] / 5 - each["head"] / 4) for each in images]
+    assert gaps == sorted(gaps, reverse=True)
+    assert len(images) == MOST_IMAGES
 
 
 @pytest.mark.parametrize(("written", "shown"), [('"5"', "'5'"), ("5.0", "5.0")])
@@ -457,7 +780,7 @@ def test_a_difference_of_metrics_is_free_of_the_errors_of_floating_point(
     repository: Repository, compare: Compare
 ) -> None:
     repository.write(validation=set(range(10)), test={0, 1, 2})
-    _, text = compare("main", "--json")
+    _, text = compare("main", "--json", "--final")
     assert 0.925 - 0.75 != 0.175  # it is 0.17500000000000004
     assert json.loads(text)["metrics"]["test.accuracy"]["difference"] == 0.175
 
@@ -467,7 +790,7 @@ def test_what_has_neither_parameters_nor_metrics_is_compared_all_the_same(
 ) -> None:
     for path in ("params.yaml", "metrics.json"):
         (repository.folder / path).unlink()
-    _, text = compare("main")
+    _, text = compare("main", "--final")
     assert "\ntrain.epochs          5  absent\n" in text
     assert "\ntest.errors            10  absent" in text
 
@@ -475,15 +798,16 @@ def test_what_has_neither_parameters_nor_metrics_is_compared_all_the_same(
 @pytest.mark.parametrize(
     ("is_terminal", "no_color", "options", "start"),
     [
-        (True, "", [], "\033[32mverdict: "),
+        (True, "", [], "\033[33mverdict: undecided "),
+        (True, "", ["--margin", "0.9"], "\033[32mverdict: "),
         (True, "1", [], "verdict: "),
         (False, "", [], "verdict: "),
-        (True, "", ["--markdown"], "- "),
-        (True, "", ["--json"], "}"),
+        (True, "", ["--markdown"], "**verdict: "),
+        (True, "", ["--json"], "{"),
     ],
 )
 def test_only_a_terminal_gets_colour_and_only_if_no_color_is_unset(
-    repository: Repository,
+    measured: Repository,
     compare: Compare,
     monkeypatch: pytest.MonkeyPatch,
     is_terminal: bool,
@@ -491,12 +815,23 @@ def test_only_a_terminal_gets_colour_and_only_if_no_color_is_unset(
     options: list[str],
     start: str,
 ) -> None:
-    repository.write(validation=set())
+    measured.measure(*misread(11), epochs=8)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
     monkeypatch.setenv("NO_COLOR", no_color)
     _, text = compare("main", *options)
-    assert text.splitlines()[-1].startswith(start)
+    assert text.startswith(start)
     assert text.count("\033") == (2 if start.startswith("\033") else 0)
+    assert text.split("\n\n")[0].endswith("\033[0m") == start.startswith("\033")
+
+
+@pytest.mark.parametrize(("count", "colour"), [(1, 32), (20, 31)])
+def test_better_is_green_and_worse_is_red(
+    measured: Repository, compare: Compare, monkeypatch: pytest.MonkeyPatch, count: int, colour: int
+) -> None:
+    measured.measure(*misread(count), epochs=8)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert compare("main")[1].startswith(f"\033[{colour}mverdict: ")
 
 
 REFUSED = [
@@ -608,17 +943,17 @@ def test_a_tag_named_like_a_commit_does_not_stand_for_it(repository: Repository,
 def test_a_commit_named_in_full_is_printed_by_its_first_ten_digits(repository: Repository, compare: Compare) -> None:
     sha = repository.run("git rev-parse main").strip()
     _, text = compare(sha, "main")
-    assert text.startswith(f"base: `{sha[:10]}` ({sha[:7]}), trained on ")
+    assert f"\nbase: `{sha[:10]}` ({sha[:7]}): accuracy " in text
     assert sha not in text
 
 
-def test_the_command_needs_neither_data_nor_cache_and_leaves_git_as_it_was(repository: Repository) -> None:
-    repository.branch("worse", validation=set(range(20)))
+def test_the_command_needs_neither_data_nor_cache_and_leaves_git_as_it_was(measured: Repository) -> None:
+    other(measured, "worse", misread(20))
     command = [sys.executable, "-m", "review.compare", "main", "worse", "--fail-if", "worse"]
-    environment = repository.environment | {"PYTHONPATH": str(REPOSITORY)}
+    environment = measured.environment | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
-        command, cwd=repository.folder, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=measured.folder, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout.endswith("verdict: `worse` is worse than `main`, by validation\n")
-    assert repository.run("git status --porcelain") == ""
+    assert done.stdout.startswith("verdict: `worse` is worse than `main`: ")
+    assert measured.run("git status --porcelain") == ""

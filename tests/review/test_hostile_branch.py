@@ -1,14 +1,16 @@
 """What a branch may hold to harm whoever reviews it: files that fill memory, and text that a rendering would obey."""
 
+import json
 import re
 import resource
+import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from review import compare, verify
-from tests.review.repository import Repository
+from tests.review.repository import OLD, Repository, record
 
 TEN = ", ".join
 BOMB = "a0: &a0 [" + TEN(["0"] * 10) + "]\n"
@@ -43,6 +45,13 @@ def little_memory() -> Iterator[None]:
         ("params.yaml", "#" * 300_000, "compare", "expected a file of at most 262,144 bytes, found "),
         ("metrics.json", " " * 2_000_000, "compare", "expected a file of at most 1,048,576 bytes, found "),
         ("evaluation/predictions.csv", " " * 11_000_000, "compare", "expected a file of at most 10,485,760 bytes"),
+        (
+            "evaluation/seed_noise.json",
+            " " * 2_000_000,
+            "compare",
+            "expected a file of at most 1,048,576 bytes, found ",
+        ),
+        ("evaluation/seed_noise.json", "[" * 1_000_000, "compare", "maximum recursion depth exceeded"),
         ("params.yaml", MAPPING_BOMB, "verify", "expected at most 10,000 values"),
         ("dvc.yaml", BOMB, "verify", "expected at most 10,000 values"),
         ("dvc.lock", BOMB, "verify", "expected at most 10,000 values"),
@@ -85,3 +94,24 @@ def test_a_file_that_would_fill_memory_is_refused_in_one_line_at_a_revision_and_
         assert printed.out == ""
         assert re.fullmatch(rf"{command}: {re.escape(path)}.*\n", printed.err), printed.err
         assert message in printed.err
+
+
+def test_a_record_of_a_billion_images_takes_no_memory(
+    repository: Repository, little_memory: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("validation", "test"):
+        repository.keep(record({0}, {1}, split=split, images=10**9))
+        assert compare.main(["main", "--json", "--final"]) == 0
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        assert f"it says 1,000,000,000 {split} images, of which predictions.csv has 40" in printed.out
+
+
+def test_thousands_of_recipes_on_record_are_soon_counted(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.keep(*(OLD | {"parameters": {"a": number}, "splits": {}} for number in range(15_000)))
+    start = time.monotonic()
+    assert compare.main(["main", "--json"]) == 0
+    assert time.monotonic() - start < 20  # each with each would take minutes
+    assert json.loads(capsys.readouterr().out)["recipes"] == 15_001

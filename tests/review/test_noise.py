@@ -1,30 +1,32 @@
-"""The command on the embedded digits, with stages that really train, and with stages made here."""
+"""The command on the embedded digits, with stages that really train, and with stages made in training/stand_in.py."""
 
-import hashlib
 import json
 import re
+import shutil
+import signal
 import subprocess
-import time
+from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, stdev
-from typing import Any
 
 import psutil
 import pytest
-from ruamel.yaml import YAML
 
-from review.noise import identity, main
+from review.noise import main
 from tests.clone import Clone
-from tests.conftest import REPOSITORY
 from tests.review.repository import OLD, noise
+from tests.review.training.stand_in import IMAGES, TRAIN, Project, md5, seeds_of, trained
 
 SECTIONS = "expected the sections of a params.yaml, download with the key dataset"
 COMMAND = "python -m review.noise --seeds 2"
 
 
 @pytest.mark.slow
-def test_a_recipe_is_measured_and_the_pipelines_outputs_stay(clone: Clone) -> None:
+def test_a_recipe_is_measured_beside_its_committed_run_and_again_with_the_same_bytes(clone: Clone) -> None:
+    clone.set("download.dataset", "mnist-5k")
+    clone.run("dvc repro")
+    clone.commit("Ask for the embedded digits")
     output = clone.run(COMMAND)
+    assert trained(output) == [1]  # the committed run is that of seed 0
     assert clone.run("git status --porcelain --untracked-files=all").split() == ["M", "evaluation/seed_noise.json"]
     assert "up to date" in clone.run("dvc status")
     *others, found = json.loads(clone.read("evaluation/seed_noise.json"))["recipes"]
@@ -32,34 +34,24 @@ def test_a_recipe_is_measured_and_the_pipelines_outputs_stay(clone: Clone) -> No
     assert found["dataset"] == "mnist-5k"
     assert found["parameters"]["train.epochs"] == 1
     assert "train.seed" not in found["parameters"]
+    assert list(found["images"]) == ["validation", "test"]
     first, second = found["seeds"]
     assert (first["seed"], second["seed"]) == (0, 1)
     assert first["model"] != second["model"]
-    accuracies = [run["test"]["accuracy"] for run in found["seeds"]]
-    assert f"test accuracy {mean(accuracies):.4f} ± {stdev(accuracies):.4f} over 2 seeds" in output
-    assert "noise: seed 1 of 0 to 1: accuracy validation 0." in output
-    # The committed run is that of seed 0 as well.
-    lock = YAML(typ="safe").load(clone.read("dvc.lock"))["stages"]["train"]
-    assert found["training"] == {dep["path"]: dep["md5"] for dep in lock["deps"]}
-    assert first["model"] in [out["md5"] for out in lock["outs"]]
+    assert first["test"]["misread"] != second["test"]["misread"]
     metrics = json.loads(clone.read("metrics.json"))
     for split in ("validation", "test"):
-        assert first[split] == {name: metrics[split][name] for name in ("accuracy", "loss")}
-    provenance = json.loads(clone.read("models/provenance.json"))
-    assert found["environment"]["kernels"] == provenance["kernels"]
-    assert found["environment"]["versions.keras"] == provenance["versions"]["keras"]
+        assert first[split]["loss"] == metrics[split]["loss"]
+        assert len(first[split]["misread"]) == metrics[split]["errors"]
+    assert re.search(r"noise: test accuracy 0\.\d{4} ± 0\.\d{4} over 2 seeds -> evaluation/seed_noise\.json", output)
+    assert "noise: seed 1: accuracy validation 0." in output
 
-    clone.run("git checkout -q -B noise")
+    # Training gives what the pipeline gave, and what the first run of seed 1 gave.
+    before = clone.read("evaluation/seed_noise.json")
+    assert trained(clone.run(f"{COMMAND} --anew")) == [0, 1]
+    assert clone.read("evaluation/seed_noise.json") == before
     clone.commit("Noise")
-    told = clone.run("python -m review.compare main")
-    assert "seeds: the noise measured for head is used for base too, whose own file has none" in told
-    assert "seeds: the noise of their one recipe was measured\n" in clone.run("python -m review.compare noise")
-
-    (kept,) = (clone.folder / ".dvc/tmp/noise").glob("*/")
-    (kept / "seed-1.json").unlink()
-    again = clone.run(COMMAND)  # as after a run that was cut off
-    assert [line for line in again.splitlines() if line.endswith("training")] == ["noise: seed 1 of 0 to 1: training"]
-    assert clone.run("git status --porcelain") == ""
+    assert clone.run("python -m review.verify").endswith("matches all 4 stages\n")
 
 
 @pytest.mark.slow
@@ -72,148 +64,200 @@ def test_a_stage_that_refuses_is_told_in_its_own_words_and_nothing_is_kept(clone
     assert clone.run("git status --porcelain").split() == ["M", "params.yaml"]
 
 
-def test_runs_are_kept_apart_by_all_that_they_depend_on_but_not_by_seed(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("stages/train.py", "data/raw/dataset.json", "data/raw/mnist.npz"):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text("{}")
-
-    def named(epochs: int = 5, seed: int = 0, paths: tuple[str, ...] = ("stages/train.py",)) -> str:
-        return identity({"train": {"epochs": epochs, "seed": seed}}, list(paths))
-
-    found = [named()]
-    assert named(seed=3) == found[0]
-    found += [named(epochs=6), named(paths=("stages/train.py", "classifier/model/architecture.py"))]
-    for name in ("stages/train.py", "data/raw/dataset.json", "data/raw/mnist.npz"):
-        Path(name).write_text("{ }")
-        found.append(named())
-    for target, value in (
-        ("review.noise.version", lambda _: "9"),
-        ("classifier.model.runtime.threads", lambda: 99),
-        ("classifier.model.runtime.level", lambda _: "avx9"),
-    ):
-        monkeypatch.setattr(target, value)
-        found.append(named())
-    assert len(set(found)) == len(found) == 9
-
-
-# Stages without TensorFlow: a model is its seed. Training waits until there is the file that GATE names.
-PREPROCESS = """\
-from pathlib import Path
-
-Path("data/processed").mkdir(parents=True, exist_ok=True)
-Path("data/processed/train_images.npy").write_bytes(Path("data/raw/mnist.npz").read_bytes())
-"""
-TRAIN = """\
-import json, os, re, time
-from pathlib import Path
-from classifier.running.processes import end_with_starter
-
-end_with_starter("train")
-seed = re.search("seed: ([0-9]+)", Path("params.yaml").read_text())[1]
-while not Path(os.environ["GATE"]).exists():
-    Path(os.environ["GATE"] + ".waits").write_text(str(os.getpid()))
-    time.sleep(0.02)
-environment = {"kernels": "avx512_core" if seed == os.environ.get("ELSEWHERE") else "avx2"}
-Path("models").mkdir(exist_ok=True)
-Path("models/model.keras").write_text(seed)
-provenance = {"dataset": "mnist", "images": {"train": 1}, **environment}
-Path("models/provenance.json").write_text(json.dumps(provenance))
-"""
-EVALUATE = """\
-import json
-from pathlib import Path
-
-accuracy = 0.5 + int(Path("models/model.keras").read_text()) / 10
-Path("metrics.json").write_text(json.dumps({"test": {"accuracy": accuracy, "loss": 0.5, "errors": 1}}))
-"""
-PIPELINE = """\
-stages:
-  train:
-    cmd: python -m stages.train
-    deps: [data/processed/train_images.npy, stages/train.py]
-    params: [train]
-    outs: [models/model.keras]
-"""
-DRIVER = "import sys\nfrom review.noise import main\nsys.exit(main(sys.argv[1:]))\n"
-
-
-class Project(Clone):
-    """A folder with such stages, in which the command runs as a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.gate = folder.parent / "gate"
-        self.environment |= {"PYTHONPATH": str(REPOSITORY), "GATE": str(self.gate)}
-        (folder.parent / "driver.py").write_text(DRIVER)  # outside, where `stages` is that of the project itself
-        for path, text in {
-            ".dvc/config": (REPOSITORY / ".dvc/config").read_text(),
-            "stages/__init__.py": "",
-            "classifier/running/processes.py": (REPOSITORY / "classifier/running/processes.py").read_text(),
-            "stages/preprocess.py": PREPROCESS,
-            "stages/train.py": TRAIN,
-            "stages/evaluate.py": EVALUATE,
-            "dvc.yaml": PIPELINE,
-            "params.yaml": "download: {dataset: mnist}\ntrain: {epochs: 5, seed: 7}\n",
-            "data/raw/mnist.npz": "images",
-            "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
-            "evaluation/seed_noise.json": noise(OLD),
-        }.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text)
-        self.run("git init -q -b main")
-
-    command = "python ../driver.py --seeds 3"
-
-    def start(self) -> subprocess.Popen[str]:
-        """Start the command, and return once training waits."""
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {self.command}"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        while not self.waiting() and process.poll() is None:
-            time.sleep(0.02)
-        return process
-
-    def waiting(self) -> int | None:
-        """The process of the stage that waits, if one does."""
-        told = Path(f"{self.gate}.waits")
-        text = told.read_text() if told.exists() else ""
-        return int(text) if text else None
-
-    def records(self) -> Any:
-        return json.loads(self.read("evaluation/seed_noise.json"))["recipes"]
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Such a project after `dvc repro` with seed 1."""
+    project = Project(tmp_path_factory.mktemp("results") / "project")
+    project.make()
+    project.gate.touch()
+    project.run("dvc repro -q")
+    project.commit("Results")
+    return project
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Project:
-    return Project(tmp_path / "project")
+def ran(stand_in: Project, results: Project) -> Project:
+    """The project of `measure`, after `dvc repro` with seed 1."""
+    shutil.copytree(results.folder, stand_in.folder, dirs_exist_ok=True)
+    return stand_in
 
 
-def test_each_seed_is_kept_with_its_model_and_what_trained_it(stand_in: Project) -> None:
-    stand_in.gate.touch()
-    assert "noise: test accuracy 0.6000 ± 0.1000 over 3 seeds -> evaluation/seed_noise.json" in stand_in.run(
-        stand_in.command
-    )
+Measure = Callable[..., str]
+
+
+@pytest.fixture
+def measure(here: Project, capsys: pytest.CaptureFixture[str]) -> Measure:
+    """Run the command in this process, with the gate open; it must exit with 0, and what it prints is returned."""
+
+    def run(*arguments: str) -> str:
+        status = main(list(arguments))
+        printed = capsys.readouterr()
+        assert status == 0, printed.err
+        return printed.out
+
+    return run
+
+
+def test_each_seed_is_kept_with_its_model_and_misread_images_and_with_what_trained_them(
+    stand_in: Project, measure: Measure
+) -> None:
+    assert measure("--seeds", "3").splitlines() == [
+        *(f"noise: seed {seed} of 0 to 2: training" for seed in range(3)),
+        *(f"noise: seed {seed}: accuracy validation 0.9000, test 0.8000" for seed in range(3)),
+        "noise: validation accuracy 0.9000 ± 0.0000 over 3 seeds -> evaluation/seed_noise.json",
+        "noise: test accuracy 0.8000 ± 0.0000 over 3 seeds -> evaluation/seed_noise.json",
+    ]
     old, found = stand_in.records()
     assert old == OLD
-    assert (found["dataset"], found["parameters"], found["environment"]) == (
-        "mnist",
-        {"train.epochs": 5},
-        {"kernels": "avx2"},
-    )
-    assert found["training"] == {
-        "data/processed/train_images.npy": md5("images"),
-        "stages/train.py": md5(TRAIN),
+    assert found == {
+        "dataset": "mnist",
+        "parameters": {"train.epochs": 5},
+        "environment": {"kernels": "avx2"},
+        "training": {"data/processed/train_images.npy": md5("images"), "stages/train.py": md5(TRAIN)},
+        "images": {"validation": IMAGES, "test": IMAGES},
+        "looks": [3],
+        "seeds": seeds_of(0, 1, 2),
     }
-    assert found["seeds"] == [
-        {"seed": seed, "model": md5(str(seed)), "test": {"accuracy": 0.5 + seed / 10, "loss": 0.5}} for seed in range(3)
-    ]
+    assert '"misread": [2, 9]' in stand_in.read("evaluation/seed_noise.json")
+
+
+def test_the_same_command_again_trains_nothing_and_gives_the_same_bytes(stand_in: Project, measure: Measure) -> None:
+    first = measure("--seeds", "3")
+    file = stand_in.read("evaluation/seed_noise.json")
+    again = measure("--seeds", "3")
+    assert (trained(first), trained(again)) == ([0, 1, 2], [])
+    assert again == "".join(line for line in first.splitlines(keepends=True) if not line.endswith("training\n"))
+    assert stand_in.read("evaluation/seed_noise.json") == file
+    assert not (stand_in.runs()[0].parent / "data").exists()  # the runs take little room
+
+
+def test_more_seeds_are_added_to_those_there_are_and_each_number_is_a_look(stand_in: Project, measure: Measure) -> None:
+    measure("--seeds", "2")
+    assert trained(measure("--seeds", "4")) == [2, 3]
+    (_, found) = stand_in.records()
+    assert (found["looks"], found["seeds"]) == ([2, 4], seeds_of(0, 1, 2, 3))
+    assert trained(measure("--seeds", "3")) == []  # which takes no seed away
+    assert stand_in.records() == [OLD, found]
+
+
+def test_a_clone_that_has_the_file_alone_trains_only_the_seeds_that_are_added(
+    stand_in: Project, measure: Measure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure("--seeds", "2")
+    stand_in.commit("Noise")
+    stand_in.run("git clone -q . ../clone")
+    copy = Project(tmp_path / "clone")
+    monkeypatch.chdir(copy.folder)
+    assert trained(measure("--seeds", "4")) == [2, 3]
+    assert len(copy.runs()) == 2
+    _, found = copy.records()
+    assert (found["looks"], found["seeds"]) == ([2, 4], seeds_of(0, 1, 2, 3))
+
+
+def test_other_code_or_data_trains_every_seed(stand_in: Project, measure: Measure) -> None:
+    measure("--seeds", "2")
+    for path in ("stages/train.py", "data/raw/mnist.npz"):
+        with (stand_in.folder / path).open("a") as file:
+            file.write("# changed\n")
+        assert trained(measure("--seeds", "2")) == [0, 1]
+        assert stand_in.records()[1]["looks"] == [2]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_seeds_of_another_environment_are_trained_again_and_not_mixed(
+    stand_in: Project, measure: Measure, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """As after a change of processor; `kept` are the runs in .dvc/tmp."""
+    monkeypatch.setenv("ELSEWHERE", "0 1 2")
+    measure("--seeds", "3")
+    assert stand_in.records()[1]["environment"] == {"kernels": "avx512_core"}
+    assert trained(measure("--seeds", "3")) == []  # nothing shows that this is another machine
+    monkeypatch.delenv("ELSEWHERE")
+    if not kept:
+        stand_in.run("rm -r .dvc/tmp/noise")
+    assert trained(measure("--seeds", "4")) == [3, 0, 1, 2]
+    _, found = stand_in.records()
+    assert (found["environment"], found["looks"], found["seeds"]) == ({"kernels": "avx2"}, [4], seeds_of(0, 1, 2, 3))
+    assert trained(measure("--seeds", "4")) == []
+
+
+def test_an_environment_that_changes_between_two_trainings_makes_no_record(
+    stand_in: Project, measure: Measure, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ELSEWHERE", "1")
+    assert main(["--seeds", "3"]) == 1
+    assert capsys.readouterr().err == (
+        "noise: `kernels` changed between the trainings of seeds 0 and 1: measure again\n"
+    )
+    assert stand_in.records() == [OLD]
+    monkeypatch.delenv("ELSEWHERE")
+    assert trained(measure("--seeds", "3")) == [1, 2]
+    assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)
+
+
+def test_a_measured_seed_is_trained_again_on_demand(stand_in: Project, measure: Measure) -> None:
+    measure("--seeds", "3")
+    before = stand_in.read("evaluation/seed_noise.json")
+    assert trained(measure("--seeds", "3", "--anew")) == [0, 1, 2]
+    assert stand_in.read("evaluation/seed_noise.json") == before
+    assert trained(measure("--seeds", "2", "--anew")) == [0, 1]
+    _, found = stand_in.records()
+    assert (found["looks"], found["seeds"]) == ([2], seeds_of(0, 1))
+
+
+def test_a_change_of_a_parameter_makes_another_recipe_and_leaves_params_yaml(
+    stand_in: Project, measure: Measure
+) -> None:
+    measure("--seeds", "2")
+    before = stand_in.read("params.yaml")
+    assert trained(measure("--seeds", "2", "-S", "train.epochs=9")) == [0, 1]
+    assert [record["parameters"] for record in stand_in.records()[1:]] == [{"train.epochs": 5}, {"train.epochs": 9}]
+    assert trained(measure("--seeds", "2", "-S", "train.seed=7")) == []  # the seed is not part of a recipe
+    assert stand_in.read("params.yaml") == before
+
+
+def test_the_committed_results_are_a_run_of_their_recipe_and_of_no_other(ran: Project, measure: Measure) -> None:
+    assert trained(measure("--seeds", "2")) == [0]
+    assert ran.records()[1]["seeds"] == seeds_of(0, 1)
+    ran.replace("params.yaml", "seed: 1", "seed: 7")
+    ran.run("dvc repro -q")
+    assert trained(measure("--seeds", "2")) == []
+    found = ran.records()[1]
+    assert (found["looks"], found["seeds"]) == ([2, 3], seeds_of(0, 1, 7))
+    assert trained(measure("--seeds", "2", "-S", "train.epochs=9")) == [0, 1]
+
+
+def edited(path: str, old: str, new: str) -> Callable[[Project], None]:
+    return lambda project: project.replace(path, old, new)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edited("evaluation/predictions.csv", "test,5,1,1", "test,5,1,2"),
+        edited("params.yaml", "seed: 1", "seed: 0"),
+        edited("stages/evaluate.py", "json.dumps(", "json.dumps( "),
+        lambda project: (project.folder / "dvc.lock").unlink(),
+    ],
+)
+def test_committed_results_that_dvc_lock_does_not_match_are_no_run(
+    ran: Project, measure: Measure, change: Callable[[Project], object]
+) -> None:
+    change(ran)
+    assert trained(measure("--seeds", "2")) == [0, 1]
+
+
+def test_committed_results_of_another_environment_do_not_replace_the_runs_of_this_one(
+    stand_in: Project, measure: Measure
+) -> None:
+    measure("--seeds", "3")
+    stand_in.run("rm -r .dvc/tmp/noise")
+    stand_in.run("dvc repro -q", ELSEWHERE="1")
+    # Seed 0 shows that this is the machine of the file, from which seeds 1 and 2 are known.
+    assert trained(measure("--seeds", "4")) == [0, 3]
+    _, found = stand_in.records()
+    assert (found["environment"], found["looks"]) == ({"kernels": "avx2"}, [3, 4])
+    assert found["seeds"] == seeds_of(0, 1, 2, 3)
 
 
 def test_of_two_measurements_of_one_recipe_at_once_one_runs_and_the_other_names_it(
@@ -222,14 +266,12 @@ def test_of_two_measurements_of_one_recipe_at_once_one_runs_and_the_other_names_
     first = stand_in.start()
     second = stand_in.attempt(stand_in.command)
     assert second.returncode == 1
-    told = rf"noise: process {first.pid} \(noise\) is still at work in \.dvc/tmp/noise/\w+; "
+    told = rf"noise: process {first.pid} \(noise\) is still running in \.dvc/tmp/noise/\w+; "
     assert re.fullmatch(told + "wait until it ends, or end it\n", second.stderr)
     stand_in.gate.touch()
     printed = first.communicate(timeout=60)[0]
     assert first.returncode == 0, printed
-    _, found = stand_in.records()
-    assert [run["test"]["accuracy"] for run in found["seeds"]] == [0.5, 0.6, 0.7]
-    assert [run["model"] for run in found["seeds"]] == [md5("0"), md5("1"), md5("2")]
+    assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)
 
 
 def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes_on(
@@ -243,8 +285,20 @@ def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes
     assert not orphan.is_running()
     stand_in.gate.touch()
     stand_in.run(stand_in.command)
-    _, found = stand_in.records()
-    assert [run["test"]["accuracy"] for run in found["seeds"]] == [0.5, 0.6, 0.7]
+    assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)
+
+
+def test_an_interruption_keeps_the_runs_that_ended_and_the_next_measurement_goes_on(stand_in: Project) -> None:
+    first = stand_in.start(WAIT="1")
+    first.send_signal(signal.SIGINT)
+    printed = first.communicate(timeout=20)[0]
+    assert first.returncode == 130
+    assert printed.endswith("noise: interrupted; the runs that ended are kept, and the same command goes on\n")
+    assert [path.name for path in stand_in.runs()] == ["seed-0.json"]
+    assert stand_in.records() == [OLD]
+    stand_in.gate.touch()
+    assert trained(stand_in.run(stand_in.command)) == [1, 2]
+    assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)
 
 
 def test_a_stage_whose_measurement_was_gone_before_refuses(stand_in: Project) -> None:
@@ -255,25 +309,34 @@ def test_a_stage_whose_measurement_was_gone_before_refuses(stand_in: Project) ->
     assert "ProcessLookupError: the noise that started this stage cannot be found" in done.stderr
 
 
-def test_seeds_of_two_environments_make_no_record(stand_in: Project) -> None:
-    stand_in.gate.touch()
-    stand_in.environment["ELSEWHERE"] = "1"
-    done = stand_in.attempt(stand_in.command)
-    assert done.returncode == 1
-    (folder,) = (stand_in.folder / ".dvc/tmp/noise").glob("*/")
-    assert done.stderr == (
-        f"noise: {folder.relative_to(stand_in.folder)} has runs that differ in their environment (`kernels`): remove "
-        "this folder to measure all of them anew\n"
-    )
-    assert stand_in.records() == [OLD]
-    stand_in.run(f"rm -r {folder}")
-    del stand_in.environment["ELSEWHERE"]
-    stand_in.run(stand_in.command)
-    assert len(stand_in.records()) == 2
+def test_a_run_that_an_older_version_left_is_trained_again(stand_in: Project, measure: Measure) -> None:
+    measure("--seeds", "2")
+    path = stand_in.runs()[0]
+    run = json.loads(path.read_text())
+    older = {key: run[key] for key in ("seed", "model", "environment", "training")}
+    path.write_text(json.dumps(older | {"test": {"accuracy": 0.8, "loss": 0.5}}))
+    stand_in.run("git checkout -q evaluation/seed_noise.json")
+    assert trained(measure("--seeds", "2")) == [0]
 
 
-def md5(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[", "Expecting value"),
+        (noise({"dataset": "mnist"}), "recipe 1: expected the keys dataset, a name, and parameters"),
+        (noise() + " " * 2**20, "expected a file of at most 1,048,576 bytes, found more"),
+    ],
+)
+def test_a_file_of_another_form_is_refused_in_one_line_before_anything_is_trained(
+    stand_in: Project, measure: Measure, capsys: pytest.CaptureFixture[str], text: str, reason: str
+) -> None:
+    (stand_in.folder / "evaluation/seed_noise.json").write_text(text)
+    assert main([]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"noise: evaluation/seed_noise.json of this folder: {reason}")
+    assert printed.err.count("\n") == 1
+    assert stand_in.read("evaluation/seed_noise.json") == text
 
 
 @pytest.mark.parametrize(
@@ -294,6 +357,42 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
         Path("data/raw/dataset.json").write_text(json.dumps({"dataset": source, "requested": source}))
     assert main(arguments) == 1
     assert capsys.readouterr().err == f"noise: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("train.epoch=9", ""),
+        ("train=9", ""),
+        ("epochs=9", ""),
+        ("train.epochs", ""),
+        ("trian.epochs=9", ""),
+        ("", ""),
+        ("train.filters.0=9", ""),
+        ("train.epochs=]", "while parsing"),
+        ("train.epochs=2020-13-01", "month must be in 1..12"),
+    ],
+)
+def test_a_change_that_params_yaml_does_not_have_or_that_is_no_value_is_refused_in_one_line(
+    project: Path, capsys: pytest.CaptureFixture[str], change: str, message: str
+) -> None:
+    before = Path("params.yaml").read_text()
+    assert main(["-S", "train.shift=0", "-S", change]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"noise: -S {change}: ")
+    assert (message or "expected SECTION.KEY=VALUE of a parameter in params.yaml") in printed
+    assert printed.count("\n") == 1
+    assert Path("params.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("value", ["2026-01-31", ".nan", ".inf"])
+def test_a_change_to_a_value_that_a_recipe_cannot_hold_is_refused_in_one_line(
+    project: Path, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    assert main(["-S", f"train.epochs={value}"]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("noise: params.yaml: expected texts, numbers, lists and true, false or null: ")
+    assert printed.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import html.parser
 import os
 import re
 import shutil
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +22,12 @@ from review import report
 from review.rendering import pictures
 from review.rendering.documents import as_markdown
 from review.rendering.page import as_page
+from review.rendering.tables import MOST_IMAGES
 from review.report import main
 from review.results.difference import compare
 from review.results.revision import load
 from tests.conftest import REPOSITORY
-from tests.review.repository import Change, Repository, put, write
+from tests.review.repository import IMAGES, Change, Repository, put, record, write
 
 HISTORY = """\
 epoch,accuracy,loss,validation_accuracy,validation_loss
@@ -33,6 +35,12 @@ epoch,accuracy,loss,validation_accuracy,validation_loss
 2,0.950000,0.100000,0.960000,0.150000
 """
 OLDER = "epoch,accuracy,loss\n1,0.900000,0.300000\n"
+BASE = [set(range(10)) | {30 + seed} for seed in range(5)]  # images that the seeds misread
+BETTER = [{0, 35}, {0, 36}, {0}, {0, 37}, {0}]
+PICTURES = [
+    *("learning_curve_loss.png", "learning_curve_accuracy.png"),
+    *("confusion_base.png", "confusion_head.png", "confusion_difference.png"),
+]
 CURVES = {
     "loss": [0.3, 0.1],
     "accuracy": [0.9, 0.95],
@@ -43,11 +51,13 @@ CURVES = {
 
 @pytest.fixture(scope="module")
 def repository_of_module(repository_of_module: Repository) -> Repository:
-    """On main there is a history as well, and on the branch better the model misreads no image to validate."""
-    repository_of_module.put(".gitignore", "/.dvc/tmp\n/report\n")
+    """On main there is a history and five seeds, and on the branch better a recipe that misreads fewer images."""
+    repository_of_module.put(".gitignore", "/.dvc/tmp\n/report\n/data\n")
     repository_of_module.put("evaluation/history.csv", HISTORY)
-    repository_of_module.commit("history")
-    repository_of_module.branch("better", validation=set(), test=set(range(10)), epochs=2)
+    repository_of_module.measure(*BASE, test=BASE)
+    repository_of_module.commit("history and seeds")
+    measured = {"epochs": 2, "test": BASE, "others": [record(*BASE, test=BASE)]}
+    repository_of_module.on("better", lambda: repository_of_module.measure(*BETTER, **measured))
     return repository_of_module
 
 
@@ -56,6 +66,13 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
     """Call a function of review.rendering.pictures and return its figure instead of the PNG."""
     monkeypatch.setattr(pictures, "_png", lambda figure: figure)
     return lambda draw, *sides: draw(*sides)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no picture, which takes a second, where a test is of the text."""
+    for name in ("draw_learning_curve", "draw_confusion_matrix", "draw_difference"):
+        monkeypatch.setattr(report, name, lambda *_, **__: b"PNG")
 
 
 class Page(html.parser.HTMLParser):
@@ -84,15 +101,50 @@ def test_a_report_holds_the_verdict_first_and_all_that_compare_says(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["main", "better"]) == 0
-    assert capsys.readouterr().out == (
-        "report: verdict: `better` is better than `main`, by validation -> report "
-        "(learning_curves.png, confusion_matrices.png, confusion_difference.png, report.md, report.html)\n"
+    verdict = (
+        "verdict: `better` is better than `main`: 2,350 fewer misread in 10,000 (95 %: 1,027 to 3,673), by validat"
     )
+    printed = capsys.readouterr().out
+    assert " ".join(printed.split()).startswith(verdict)
+    assert printed.endswith("\nreport: report.html, report.md and 5 pictures -> report\n")
+    assert max(map(len, printed.splitlines())) <= 80
     markdown = repository.read("report/report.md")
-    assert markdown.startswith("**verdict: `better` is better than `main`, by validation**\n")
+    assert markdown.startswith(f"**{verdict}")
     assert "| `train.epochs` | 5 | 2 |" in markdown
     assert all(block in markdown for block in as_markdown(compare(load("main"), load("better"))).split("\n\n"))
     assert repository.run("git status --porcelain") == ""
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_report_goes_from_the_verdict_to_the_reasons_the_lock_tables_curves_matrices_and_images(
+    repository: Repository,
+) -> None:
+    main(["main", "better"])
+    markdown = repository.read("report/report.md")
+    starts = [
+        *("**verdict: ", "- base: ", "**`dvc.lock` of head ", "| parameter |", "| metric |"),
+        *(
+            "| the two committed models |",
+            "| class ",
+            "test images: ",
+            "### Learning curves",
+            "![loss by epoch]",
+        ),
+        *("### Confusion matrices, validation images", "![Confusion matrix of base, validation images]"),
+        *("![Difference of the confusion", "### Images that the seeds read most differently", "| validation image |"),
+    ]
+    blocks = markdown.split("\n\n")
+    places = [next(place for place, block in enumerate(blocks) if block.startswith(start)) for start in starts]
+    assert places == sorted(places)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_test_images_are_in_the_report_only_if_asked_for(repository: Repository) -> None:
+    main(["main", "better"])
+    hidden = repository.read("report/report.md") + repository.read("report/report.html")
+    main(["main", "better", "--final"])
+    assert "test.errors" not in hidden
+    assert "| `test.errors` | 11 | 11 | 0 |" in repository.read("report/report.md")
 
 
 def test_every_picture_of_the_report_is_a_small_png_beside_it_and_within_the_page(
@@ -101,6 +153,7 @@ def test_every_picture_of_the_report_is_a_small_png_beside_it_and_within_the_pag
     main(["main", "better", "--output", str(tmp_path / "there")])
     written = files(tmp_path / "there")
     names = re.findall(r"\]\((.*?)\)", written["report.md"].decode())
+    assert names == PICTURES
     assert sorted(names) == sorted(name for name in written if name.endswith(".png"))
     page = Page(written["report.html"].decode())
     embedded = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in page.sources]
@@ -115,6 +168,21 @@ def test_the_page_runs_no_script_and_loads_nothing(repository: Repository) -> No
     assert not Page(page).tags & {"script", "link", "iframe", "a"}
     assert "://" not in page
     assert "url(" not in page
+
+
+def test_pictures_side_by_side_on_a_wide_page_stack_on_a_narrow_one(repository: Repository) -> None:
+    main(["main", "better"])
+    page = repository.read("report/report.html")
+    assert len(re.findall(r"<p><img [^>]*>\s?<img [^>]*></p>", page)) == 2
+    assert '<meta name="viewport" content="width=device-width">' in page
+    style = page.split("<style>")[1].split("</style>")[0]
+    (images,) = re.findall(r"\bimg[^{]*{(.*?)}", style)  # no wider than the page, and not kept from shrinking
+    assert "max-width: 100%;" in images
+    assert not re.search(r"\b(height|min-width|float):|flex|nowrap", images)
+    width, content = int(re.findall(r"max-width: (\d+)rem", page)[0]) * 16, 2 * 16
+    for name in PICTURES:
+        pixels = struct.unpack(">I", (repository.folder / "report" / name).read_bytes()[16:20])[0]
+        assert 2 * pixels < width - content  # two of them side by side
 
 
 def test_links_and_pictures_of_elsewhere_stay_text_in_the_page() -> None:
@@ -149,54 +217,148 @@ def test_the_same_results_give_the_same_bytes_whatever_the_users_matplotlib_is_s
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_head_the_report_is_of_the_files_in_this_folder(repository: Repository) -> None:
-    repository.write(validation=set(range(20)))
+    repository.measure(*BASE, test=BASE)
     assert main(["better"]) == 0
     assert repository.read("report/report.md").startswith("**verdict: this folder is worse than `better`")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_matrices_are_of_the_split_that_decided_with_the_actual_digit_in_rows(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[np.ndarray] = []
-    monkeypatch.setattr(report, "draw_confusion_matrices", lambda *sides: drawn.extend(sides) or b"")
+    drawn: dict[str, np.ndarray] = {}
+    monkeypatch.setattr(report, "draw_confusion_matrix", lambda side, counts, _: drawn.update({side: counts}) or b"")
     repository.branch("older", validation=None, test=set(range(10)))
     repository.write(validation=None, test={3, 13, 29})  # of four images of each digit
     assert main(["older"]) == 0
-    base, head = (np.argwhere(counts).tolist() for counts in drawn)
+    base, head = (np.argwhere(drawn[side]).tolist() for side in ("base", "head"))
     assert base == sorted([digit, read] for digit in range(10) for read in (digit, (digit + 1) % 10))
     assert head == sorted([*([digit, digit] for digit in range(10)), [3, 4], [9, 0]])
-    assert drawn[1][3].tolist() == [0, 0, 0, 2, 2, 0, 0, 0, 0, 0]
+    assert drawn["head"][3].tolist() == [0, 0, 0, 2, 2, 0, 0, 0, 0, 0]
     assert "### Confusion matrices, test images" in repository.read("report/report.md")
 
 
 def test_every_picture_is_drawn_of_base_and_then_of_head(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: dict[str, tuple[Any, Any]] = {}
-    for name in ("draw_learning_curves", "draw_confusion_matrices", "draw_difference"):
-        monkeypatch.setattr(report, name, lambda base, head, name=name: drawn.update({name: (base, head)}) or b"")
+    curves: dict[str, tuple[Any, Any]] = {}
+    matrices: dict[str, Any] = {}
+    monkeypatch.setattr(report, "draw_learning_curve", lambda metric, *both: curves.update({metric: both}) or b"")
+    monkeypatch.setattr(report, "draw_confusion_matrix", lambda side, of, _: matrices.update({side: of}) or b"")
+    monkeypatch.setattr(report, "draw_difference", lambda base, head: matrices.update(before=base, after=head) or b"")
     repository.put("evaluation/history.csv", OLDER)
     repository.write(validation=set())
     assert main(["main"]) == 0
-    base, head = drawn["draw_learning_curves"]
-    assert (base["loss"], head["loss"]) == ([0.3, 0.1], [0.3])
-    for name in ("draw_confusion_matrices", "draw_difference"):
-        assert [side.trace() for side in drawn[name]] == [30, 40]  # images that are read right
+    for metric, found in (("loss", [0.3, 0.1]), ("accuracy", [0.9, 0.95])):
+        base, head = curves[metric]
+        assert (base[metric], head[metric]) == (found, found[:1])
+    read_right = {name: counts.trace() for name, counts in matrices.items()}
+    assert read_right == {"base": 29, "head": 40, "before": 29, "after": 40}
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_errors_of_both_sides_are_shaded_by_one_scale(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    scales: list[int] = []
+    monkeypatch.setattr(report, "draw_confusion_matrix", lambda *given: scales.append(given[-1]) or b"")
+    for base, head, most in ((set(), {3, 13, 23}, 3), ({3, 13, 23}, set(), 3), (set(), set(), 1)):
+        repository.branch("base", validation=base)
+        repository.write(validation=head)
+        assert main(["base"]) == 0
+        assert scales == [most, most]
+        scales.clear()
+
+
+@pytest.fixture
+def processed(repository: Repository) -> Callable[..., None]:
+    """Write data/processed with these validation images, which predictions.csv has as well."""
+
+    def save(images: int = IMAGES, shift: int = 0) -> None:
+        folder = repository.folder / "data/processed"
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "validation_images.npy", np.zeros((images, 28, 28, 1), np.float32))
+        labels = np.eye(10, dtype=np.float32)[(np.arange(images) + shift) % 10]
+        np.save(folder / "validation_labels.npy", labels)
+
+    return save
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_images_that_the_seeds_read_most_differently_are_listed_and_drawn(
+    repository: Repository, processed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processed()
+    assert main(["main", "better"]) == 0
+    markdown = repository.read("report/report.md")
+    assert (
+        "\n\n### Images that the seeds read most differently\n\n"
+        "| validation image | actual | seeds of base that misread it | of head |\n" in markdown
+    )
+    table = [line for line in markdown.splitlines() if line.endswith(" of 5 |")]
+    assert len(table) == MOST_IMAGES
+    assert table[0] == "| 1 | 1 | 5 of 5 | 0 of 5 |"
+    assert markdown.endswith(f"\n\n![The {MOST_IMAGES} images of this table](images_that_differ.png)\n")
+    assert (repository.folder / "report/images_that_differ.png").read_bytes().startswith(b"\x89PNG\r\n")
+    drawn: list[Any] = []
+
+    def draw(images: np.ndarray, captions: list[str], title: str, path: Path) -> None:
+        drawn.extend([images, captions])
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(report, "draw_digits", draw)
+    main(["main", "better"])
+    images, captions = drawn
+    assert images.shape == (MOST_IMAGES, 28, 28, 1)
+    assert captions[0] == "1: 1\n5 of 5, 0 of 5"
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("held", [None, {"images": IMAGES + 1}, {"shift": 1}, {"images": 0}])
+def test_images_that_the_folder_does_not_hold_are_listed_and_not_drawn(
+    repository: Repository, processed: Callable[..., None], held: dict[str, int] | None
+) -> None:
+    if held is not None:
+        processed(**held)
+    assert main(["main", "better"]) == 0
+    markdown = repository.read("report/report.md")
+    assert "| 1 | 1 | 5 of 5 | 0 of 5 |" in markdown
+    assert markdown.endswith("\n\nThey are not drawn: `data/processed` of this data set is not in the folder.\n")
+    assert sorted(files(repository.folder / "report")) == sorted([*PICTURES, "report.md", "report.html"])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_recipes_that_read_all_images_alike_list_none(repository: Repository) -> None:
+    assert main(["main", "main"]) == 0
+    assert "read most differently" not in repository.read("report/report.md")
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_loss_curves_of_unlike_label_smoothing_are_said_not_to_compare(
+    repository: Repository, smoothing: float
+) -> None:
+    repository.branch("smooth", validation=BASE[0], train={"label_smoothing": 0.1})
+    repository.write(validation=BASE[0], train={"label_smoothing": smoothing})
+    assert main(["smooth"]) == 0
+    note = ") \n\nDo not compare the training losses: the two recipes have different label smoothing.\n\n### Confusion"
+    assert (note.replace(" ", "", 1) in repository.read("report/report.md")) == (smoothing == 0)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_side_without_history_is_told_and_the_other_is_drawn(repository: Repository) -> None:
     (repository.folder / "evaluation/history.csv").unlink()
     assert main(["main"]) == 0
     text = repository.read("report/report.md")
     assert "No learning curve of head: it holds no `evaluation/history.csv`." in text
-    assert "(learning_curves.png)" in text
+    assert "(learning_curve_loss.png)" in text
     repository.commit("no history")
     assert main(["HEAD", "--output", "neither"]) == 0
-    assert "learning_curves.png" not in files(repository.folder / "neither")
-    assert "(learning_curves.png)" not in repository.read("neither/report.md")
+    assert not set(PICTURES[:2]) & set(files(repository.folder / "neither"))
+    assert "Learning curves" not in repository.read("neither/report.md")
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("cmd", "said"),
     [
@@ -206,14 +368,16 @@ def test_a_side_without_history_is_told_and_the_other_is_drawn(repository: Repos
     ],
 )
 def test_the_report_tells_whether_the_lock_of_head_is_true(repository: Repository, cmd: str | None, said: str) -> None:
-    if cmd is not None:
+    if cmd is None:
+        (repository.folder / "dvc.lock").unlink()
+    else:
         repository.put("dvc.lock", "schema: '2.0'\nstages:\n  train:\n    cmd: echo 1\n")
         repository.put("dvc.yaml", f"stages:\n  train:\n    cmd: {cmd}\n")
     assert main(["main"]) == 0
-    second, third = repository.read("report/report.md").split("\n\n")[1:3]
-    assert said in f"\n{second}\n{third}\n"
+    third, fourth = repository.read("report/report.md").split("\n\n")[2:4]
+    assert said in f"\n{third}\n{fourth}\n"
     if said.startswith("\n- "):
-        assert second == "**`dvc.lock` of head does not match 1 of 1 stages:**"
+        assert third == "**`dvc.lock` of head does not match 1 of 1 stages:**"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +415,7 @@ def test_a_full_disk_leaves_the_report_of_before_and_nothing_else(
     main(["main", "better"])
     capsys.readouterr()
     before = files(repository.folder / "report")
-    assert len(before) == 5
+    assert len(before) == 7
     write_bytes = Path.write_bytes
 
     def until_the_page(path: Path, content: bytes) -> int:
@@ -266,8 +430,11 @@ def test_a_full_disk_leaves_the_report_of_before_and_nothing_else(
 
 
 def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn: Callable[..., Figure]) -> None:
-    figure = drawn(pictures.draw_learning_curves, CURVES, {name: values[:1] for name, values in CURVES.items()})
-    for axes, metric in zip(figure.axes, ("loss", "accuracy"), strict=True):
+    for metric in ("loss", "accuracy"):
+        shorter = {name: values[:1] for name, values in CURVES.items()}
+        figure = drawn(pictures.draw_learning_curve, metric, CURVES, shorter)
+        (axes,) = figure.axes
+        assert axes.get_title() == metric
         found = [(to_hex(line.get_color()), line.get_linestyle(), list(line.get_ydata())) for line in axes.lines]
         assert found == [
             ("#0072b2", "--", CURVES[metric]),
@@ -276,14 +443,15 @@ def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn: Callable[
             ("#d55e00", "-", CURVES[f"validation_{metric}"][:1]),
         ]
         assert all(line.get_marker() not in ("", "None") for line in axes.lines)  # a single epoch has no line
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["base, training", "base, validation", "head, training", "head, validation"]
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == ["base, training", "base, validation", "head, training", "head, validation"]
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 5, 60])
 def test_epochs_are_whole_numbers_on_the_axis(drawn: Callable[..., Figure], epochs: int) -> None:
     history = {"loss": [0.5] * epochs, "accuracy": [0.5] * epochs}
-    for axes in drawn(pictures.draw_learning_curves, history, {}).axes:
+    for metric in history:
+        (axes,) = drawn(pictures.draw_learning_curve, metric, history, {}).axes
         low, high = axes.get_xlim()
         ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
         assert ticks
@@ -291,14 +459,14 @@ def test_epochs_are_whole_numbers_on_the_axis(drawn: Callable[..., Figure], epoc
 
 
 def test_a_history_without_validation_has_no_curve_of_it(drawn: Callable[..., Figure]) -> None:
-    figure = drawn(pictures.draw_learning_curves, {"loss": [0.3], "accuracy": [0.9]}, CURVES)
+    figure = drawn(pictures.draw_learning_curve, "loss", {"loss": [0.3], "accuracy": [0.9]}, CURVES)
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["base, training", "head, training", "head, validation"]
 
 
 def test_a_loss_of_zero_is_drawn_on_a_scale_that_has_zero(drawn: Callable[..., Figure]) -> None:
     scales = [
-        drawn(pictures.draw_learning_curves, {"loss": [loss], "accuracy": [1.0]}, {}).axes[0].get_yscale()
+        drawn(pictures.draw_learning_curve, "loss", {"loss": [loss], "accuracy": [1.0]}, {}).axes[0].get_yscale()
         for loss in (0.0, 0.1)
     ]
     assert scales == ["linear", "log"]
@@ -313,20 +481,18 @@ def matrix(errors: dict[tuple[int, int], int]) -> np.ndarray:
     return counts
 
 
-def test_errors_of_both_sides_are_shaded_by_one_scale_that_images_read_right_do_not_enter(
-    drawn: Callable[..., Figure],
-) -> None:
+def test_errors_are_shaded_by_a_scale_that_images_read_right_do_not_enter(drawn: Callable[..., Figure]) -> None:
     base, head = matrix({(4, 9): 3}), matrix({(4, 9): 1, (7, 2): 8})
-    figure = drawn(pictures.draw_confusion_matrices, base, head)
-    for axes, counts in zip(figure.axes, (base, head), strict=True):
+    for side, counts, title, white in (("base", base, "base: 3 misread", []), ("head", head, "head: 9 misread", ["8"])):
+        (axes,) = drawn(pictures.draw_confusion_matrix, side, counts, 8).axes
         (image,) = axes.images
         assert image.get_clim() == (0, 8)
         assert image.get_array().mask.diagonal().all()
         assert np.array_equal(image.get_array().filled(0), counts - np.diag(counts.diagonal()))
         printed = {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts}
         assert printed == {place: str(counts[place]) for place in zip(*np.nonzero(counts), strict=True)}
-    assert [text.get_text() for axes in figure.axes for text in axes.texts if text.get_color() == "white"] == ["8"]
-    assert [axes.get_title() for axes in figure.axes] == ["base: 3 misread", "head: 9 misread"]
+        assert [text.get_text() for text in axes.texts if text.get_color() == "white"] == white
+        assert axes.get_title() == title
 
 
 def test_the_difference_tells_errors_that_came_from_those_that_went(drawn: Callable[..., Figure]) -> None:

@@ -1,4 +1,4 @@
-"""Sources of every kind against the download stage, over real HTTP on this machine."""
+"""The download stage with mirrors of every kind, over real HTTP on this machine."""
 
 import gzip
 import socket
@@ -25,7 +25,7 @@ Reply = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """Serves files and misbehaviours by path; `requests` lists the paths that were asked for."""
+    """Serves a reply for each path; `requests` lists the requested paths."""
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply] = {}
@@ -44,7 +44,7 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
-        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up
+        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # when a client closes the connection
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def url(self, path: str) -> str:
@@ -74,7 +74,7 @@ def trickle(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"P")
 
 
-def in_circles(handler: BaseHTTPRequestHandler) -> None:
+def redirect_to_itself(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(302)
     handler.send_header("Location", handler.path)
     handler.end_headers()
@@ -88,7 +88,7 @@ def partial_content(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"PK")
 
 
-def without_end(handler: BaseHTTPRequestHandler) -> None:
+def endless_body(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()
     for _ in range(1000):
@@ -106,7 +106,7 @@ def inflating(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(INFLATING)
 
 
-def redirected_with_a_body(handler: BaseHTTPRequestHandler) -> None:
+def redirect_with_a_body(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(302)
     handler.send_header("Location", "/elsewhere.npz")
     handler.send_header("Content-Length", str(1000 * 2**16))
@@ -115,7 +115,7 @@ def redirected_with_a_body(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(bytes(2**16))
 
 
-def redirected_with_long_headers(handler: BaseHTTPRequestHandler) -> None:
+def redirect_with_long_headers(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(302)
     handler.send_header("Location", handler.path)
     for number in range(90):
@@ -123,7 +123,7 @@ def redirected_with_long_headers(handler: BaseHTTPRequestHandler) -> None:
     handler.end_headers()
 
 
-def headers_without_end(handler: BaseHTTPRequestHandler) -> None:
+def endless_headers(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"HTTP/1.0 200 OK\r\n")
     while True:
         handler.wfile.write(b"X-More: and more\r\n")
@@ -155,18 +155,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def tiny(project: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make `mnist` stand for the sixteen digits of the tests, with the mirrors given."""
+    """Put the digits of `arrays` into the catalogue as `mnist`, with these mirrors."""
 
     def use(*locations: str, sha256: str | None = None) -> None:
         data_set = DataSet("mnist", identities(arrays), tuple(Mirror(each, sha256) for each in locations))
         monkeypatch.setattr(download, "DATA_SETS", DATA_SETS | {"mnist": data_set})
 
-    use(nobody())
+    use(url_without_server())
     return use
 
 
-def nobody() -> str:
-    """A URL on this machine at which nobody listens."""
+def url_without_server() -> str:
+    """A URL on this machine at a port without a server."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{unused.getsockname()[1]}/mnist.npz"
@@ -207,19 +207,19 @@ def test_every_kind_of_source_gives_the_same_bytes(
         (stall, "Read timed out"),
         (body(b"PK", length=1000), "IncompleteRead"),
         (body(b"<html>Sign in</html>"), "not a whole npz archive: File is not a zip file"),
-        (body(bytes(200_000)), "sent more than the"),
+        (body(bytes(200_000)), "the server sent more"),
         (body(b"PK" * 1000, length=2), "not a whole npz archive"),
         (trickle, "gave up after 3 seconds"),
-        (in_circles, "Exceeded 30 redirects"),
+        (redirect_to_itself, "Exceeded 30 redirects"),
         (partial_content, "206 Partial Content"),
-        (without_end, "sent more than the"),
+        (endless_body, "the server sent more"),
         (inflating, "not a whole npz archive"),
         (not_http, "BadStatusLine"),
-        (redirected_with_a_body, "404 Not Found"),
-        (headers_without_end, "got more than 100 headers"),
+        (redirect_with_a_body, "404 Not Found"),
+        (endless_headers, "got more than 100 headers"),
     ],
 )
-def test_a_mirror_that_answers_wrongly_is_refused_and_the_old_file_stays(
+def test_a_wrong_answer_of_a_mirror_is_refused_and_the_old_file_stays(
     tiny: Callable[..., None],
     server: Server,
     monkeypatch: pytest.MonkeyPatch,
@@ -243,16 +243,16 @@ def test_a_mirror_that_answers_wrongly_is_refused_and_the_old_file_stays(
     assert [path.name for path in RAW.parent.iterdir()] == ["mnist.npz"]
 
 
-def test_headers_of_many_redirects_do_not_add_up(
+def test_redirects_with_long_headers_do_not_fill_the_memory(
     tiny: Callable[..., None], server: Server, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
 ) -> None:
-    server.replies["/mnist.npz"] = redirected_with_long_headers
+    server.replies["/mnist.npz"] = redirect_with_long_headers
     monkeypatch.setenv("DATASET_MIRROR", server.url("/mnist.npz"))
-    assert "sent headers of more than 65,536 bytes" in refusal("download", download.main)
+    assert "expected headers of at most 65,536 bytes, the server sent more" in refusal("download", download.main)
     assert len(server.requests) == 1
 
 
-def test_an_archive_in_order_with_other_digits_is_refused(
+def test_a_valid_archive_with_other_digits_is_refused(
     tiny: Callable[..., None],
     project: Path,
     arrays: Arrays,
@@ -266,7 +266,7 @@ def test_an_archive_in_order_with_other_digits_is_refused(
     assert not RAW.exists()
 
 
-def test_an_archive_with_another_count_is_refused(
+def test_an_archive_with_another_number_of_images_is_refused(
     tiny: Callable[..., None],
     project: Path,
     arrays: Arrays,
@@ -276,7 +276,7 @@ def test_an_archive_with_another_count_is_refused(
     arrays["x_test"] = arrays["x_test"][:7]
     npz(project, arrays)
     monkeypatch.setenv("DATASET_MIRROR", "source.npz")
-    assert "x_test of mnist must be (8, 28, 28), found (7, 28, 28)" in refusal("download", download.main)
+    assert "x_test of mnist must have the shape (8, 28, 28), found (7, 28, 28)" in refusal("download", download.main)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_an_archive_with_another_count_is_refused(
         ("/dev/zero", "/dev/zero: a mirror must be a regular file or a folder"),
     ],
 )
-def test_a_named_mirror_that_cannot_be_right_is_refused(
+def test_a_wrong_name_of_a_mirror_is_refused(
     tiny: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     refusal: Callable[..., str],
@@ -301,7 +301,7 @@ def test_a_named_mirror_that_cannot_be_right_is_refused(
     assert message in refusal("download", download.main)
 
 
-def test_an_archive_with_another_hash_than_published_gives_way_to_the_next_mirror(
+def test_after_an_archive_with_a_wrong_hash_the_next_mirror_is_used(
     tiny: Callable[..., None],
     server: Server,
     project: Path,
@@ -312,7 +312,7 @@ def test_an_archive_with_another_hash_than_published_gives_way_to_the_next_mirro
     for path in write_idx(project / "idx", arrays).iterdir():
         server.replies[f"/idx/{path.name}"] = body(path.read_bytes())
     tiny(server.url("/mnist.npz"), sha256="0" * 64)
-    with pytest.raises(ValueError, match="answered wrongly"):
+    with pytest.raises(ValueError, match="answered with an error or wrong data"):
         download.main()
     download.DATA_SETS["mnist"] = DataSet(
         "mnist", identities(arrays), (Mirror(server.url("/mnist.npz"), "0" * 64), Mirror(server.url("/idx/")))
@@ -324,7 +324,7 @@ def test_an_archive_with_another_hash_than_published_gives_way_to_the_next_mirro
     assert f"from {server.url('/idx/')}" in printed.out
 
 
-def test_a_failing_server_is_asked_again(
+def test_a_request_that_fails_is_sent_again(
     tiny: Callable[..., None],
     server: Server,
     project: Path,
@@ -334,40 +334,40 @@ def test_a_failing_server_is_asked_again(
     monkeypatch.setattr(mirrors, "RETRIES", 1)
     content = npz(project, arrays)
 
-    def second_time_lucky(handler: BaseHTTPRequestHandler) -> None:
+    def fail_once(handler: BaseHTTPRequestHandler) -> None:
         (body(content) if server.requests.count("/mnist.npz") > 1 else status(503))(handler)
 
-    server.replies["/mnist.npz"] = second_time_lucky
+    server.replies["/mnist.npz"] = fail_once
     tiny(server.url("/mnist.npz"))
     download.main()
     assert server.requests == ["/mnist.npz", "/mnist.npz"]
     assert RAW.exists()
 
 
-def test_with_no_network_the_embedded_digits_stand_in_and_it_says_so(
+def test_without_a_network_the_embedded_digits_are_used_with_a_warning(
     tiny: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     download.main()
     MNIST_5K.check(read_npz(RAW, MNIST_5K.size), "the fallback")
     assert SOURCE.read_text() == '{\n  "dataset": "mnist-5k",\n  "requested": "mnist"\n}\n'
     warning = capsys.readouterr().err
-    assert "download: warning: mnist-5k stands in for mnist, which no mirror served" in warning
+    assert "download: warning: mnist-5k is used instead of mnist, which no mirror served" in warning
     assert "run `dvc repro --force download` once online, or set DATASET_MIRROR" in warning
 
 
-def test_wrong_bytes_never_lead_to_the_fallback(
+def test_the_fallback_is_not_used_after_wrong_data(
     tiny: Callable[..., None], server: Server, refusal: Callable[..., str]
 ) -> None:
     server.replies["/mnist.npz"] = body(b"<html>Sign in</html>")
-    tiny(nobody(), server.url("/mnist.npz"))
+    tiny(url_without_server(), server.url("/mnist.npz"))
     line = refusal("download", download.main)
     assert "no mirror served mnist" in line
     assert "does not answer" in line
-    assert "answered wrongly" in line
+    assert "answered with an error or wrong data" in line
     assert not RAW.exists()
 
 
-def test_without_a_fallback_no_network_stops_the_stage(
+def test_without_a_network_and_a_fallback_the_stage_stops(
     tiny: Callable[..., None], project: Path, refusal: Callable[..., str]
 ) -> None:
     (project / "params.yaml").write_text("download: {dataset: mnist, fallback: null}")
@@ -376,7 +376,7 @@ def test_without_a_fallback_no_network_stops_the_stage(
     )
 
 
-def test_a_named_mirror_that_does_not_answer_gives_way_with_a_warning(
+def test_if_a_named_mirror_does_not_answer_the_others_are_tried_with_a_warning(
     tiny: Callable[..., None],
     server: Server,
     project: Path,
@@ -386,13 +386,15 @@ def test_a_named_mirror_that_does_not_answer_gives_way_with_a_warning(
 ) -> None:
     server.replies["/mnist.npz"] = body(npz(project, arrays))
     tiny(server.url("/mnist.npz"))
-    monkeypatch.setenv("DATASET_MIRROR", nobody())
+    monkeypatch.setenv("DATASET_MIRROR", url_without_server())
     download.main()
     assert "does not answer; trying the mirrors of mnist" in capsys.readouterr().err
     assert RAW.exists()
 
 
-def test_where_packets_vanish_the_search_gives_up(tiny: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_look_up_without_an_answer_ends_with_an_error(
+    tiny: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     forever = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: forever.wait(30))
     monkeypatch.setattr(mirrors, "SEARCH_SECONDS", 0.2)
@@ -426,12 +428,12 @@ def test_a_url_is_shown_without_its_user_password_and_query(text: str, shown: st
         stall,
         trickle,
         not_http,
-        in_circles,
+        redirect_to_itself,
         partial_content,
         body(b"PK", length=1000),
         body(bytes(200_000)),
         body(b"not an archive"),
-        headers_without_end,
+        endless_headers,
         malformed_headers,
     ],
 )
@@ -450,13 +452,13 @@ def test_no_secret_of_a_mirror_is_shown(
     with pytest.raises(SystemExit):
         command.run("download", download.main)
     monkeypatch.delenv("DATASET_MIRROR")
-    tiny(location, nobody().replace("://", "://user:s3cr3t@") + "?s3cr3t")
+    tiny(location, url_without_server().replace("://", "://user:s3cr3t@") + "?s3cr3t")
     with pytest.raises(SystemExit):
         command.run("download", download.main)
     assert server.requests
-    told = "".join(capfd.readouterr())
-    assert "mirror" in told
-    assert "s3cr3t" not in told
+    printed = "".join(capfd.readouterr())
+    assert "mirror" in printed
+    assert "s3cr3t" not in printed
 
 
 @pytest.mark.parametrize(
@@ -469,7 +471,7 @@ def test_no_secret_of_an_invalid_location_is_shown(
     assert "s3cr3t" not in refusal("download", download.main)
 
 
-def test_a_mirror_with_a_password_and_a_token_is_fetched_and_neither_is_kept(
+def test_a_password_and_a_token_are_used_but_not_stored(
     tiny: Callable[..., None],
     server: Server,
     project: Path,
@@ -484,14 +486,14 @@ def test_a_mirror_with_a_password_and_a_token_is_fetched_and_neither_is_kept(
         monkeypatch.setenv("DATASET_MIRROR", server.url(path).replace("://", "://user:s3cr3t@"))
         RAW.unlink(missing_ok=True)
         download.main()
-        told = capfd.readouterr()
-        assert told.err == ""
-        assert f"{path.split('?')[0]}?***" in told.out
-        assert "s3cr3t" not in told.out
+        printed = capfd.readouterr()
+        assert printed.err == ""
+        assert f"{path.split('?')[0]}?***" in printed.out
+        assert "s3cr3t" not in printed.out
         assert all(b"s3cr3t" not in kept.read_bytes() for kept in RAW.parent.iterdir())
 
 
-def test_a_server_that_is_slow_to_answer_is_waited_for(
+def test_the_stage_waits_for_a_slow_server(
     tiny: Callable[..., None],
     server: Server,
     project: Path,
@@ -514,7 +516,7 @@ def test_a_server_that_is_slow_to_answer_is_waited_for(
     assert '"dataset": "mnist"' in SOURCE.read_text()
 
 
-def test_a_server_too_slow_to_answer_is_never_stood_in_for(
+def test_the_fallback_is_not_used_for_a_server_that_is_too_slow(
     tiny: Callable[..., None], server: Server, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
 ) -> None:
     server.replies["/mnist.npz"] = stall
@@ -526,24 +528,24 @@ def test_a_server_too_slow_to_answer_is_never_stood_in_for(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_behind_a_proxy_it_is_the_proxy_that_must_take_a_connection(
+def test_behind_a_proxy_only_the_proxy_must_accept_a_connection(
     tiny: Callable[..., None], server: Server, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.delenv("NO_PROXY")
-    monkeypatch.setenv(f"{scheme}_proxy", nobody().removesuffix("/mnist.npz"))
+    monkeypatch.setenv(f"{scheme}_proxy", url_without_server().removesuffix("/mnist.npz"))
     with pytest.raises(ConnectionError, match="does not answer"):
         mirrors.fetch(Mirror(f"{scheme}://nowhere.invalid/mnist.npz"), 0, Path("unused"))
     monkeypatch.setenv(f"{scheme}_proxy", server.url("").replace("://", "://user:s3cr3t@"))
     with pytest.raises(OSError, match=r"404|405|501|does not answer") as refused:
         mirrors.fetch(Mirror(f"{scheme}://nowhere.invalid/mnist.npz"), 0, Path("unused"))
-    assert isinstance(refused.value, ConnectionError) == (scheme == "https")  # it leads to nobody
+    assert isinstance(refused.value, ConnectionError) == (scheme == "https")  # an https request ends at the proxy
     assert "s3cr3t" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("host", "port"), [("http://a.invalid", 80), ("https://a.invalid", 443), ("https://a.invalid:8443", 8443)]
 )
-def test_a_server_is_looked_for_at_the_port_of_its_url_or_of_the_scheme(
+def test_the_port_is_that_of_the_url_or_the_default_of_its_scheme(
     monkeypatch: pytest.MonkeyPatch, host: str, port: int
 ) -> None:
     tried = []
@@ -559,21 +561,21 @@ def test_a_server_is_looked_for_at_the_port_of_its_url_or_of_the_scheme(
     assert tried == [("a.invalid", port)]
 
 
-def test_all_mirrors_together_are_given_less_than_a_minute() -> None:
+def test_the_search_over_all_mirrors_takes_less_than_a_minute() -> None:
     assert (1 + max(len(each.mirrors) for each in DATA_SETS.values())) * mirrors.SEARCH_SECONDS < 60
 
 
-def test_the_verified_file_of_an_earlier_run_needs_no_network(
+def test_a_verified_file_of_an_earlier_run_is_used_without_a_network(
     tiny: Callable[..., None], arrays: Arrays, capsys: pytest.CaptureFixture[str]
 ) -> None:
     RAW.parent.mkdir(parents=True)
     save_npz(RAW, arrays)
     download.main()
-    assert "from the file already there" in capsys.readouterr().out
+    assert "from the file of an earlier run" in capsys.readouterr().out
     np.testing.assert_array_equal(read_npz(RAW, 10**6)["x_train"], arrays["x_train"])
 
 
-def test_embedded_digits_come_with_equal_counts() -> None:
+def test_the_embedded_data_set_has_equally_many_images_of_each_digit() -> None:
     labels = download.load_embedded(MNIST_5K)
     assert np.bincount(labels["y_train"]).tolist() == [400] * 10
     assert np.bincount(labels["y_test"]).tolist() == [100] * 10

@@ -21,7 +21,7 @@ from stages import evaluate, train
 
 @pytest.fixture
 def model(project: Path, keras: ModuleType) -> None:
-    """An untrained small network, sixty random test images, thirty to validate, and no training arrays."""
+    """A small untrained network, 60 random test images, 30 for validation, and no training arrays."""
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
     splits.PROCESSED.mkdir(parents=True)
@@ -34,7 +34,7 @@ def model(project: Path, keras: ModuleType) -> None:
     keras_file.save(architecture.build([4], 3, [8]), evaluate.MODEL)
 
 
-def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
+def test_the_metrics_equal_those_of_keras(model: None, keras: ModuleType) -> None:
     evaluate.main()
     network = keras.models.load_model(evaluate.MODEL)
     network.compile(loss="categorical_crossentropy", metrics=["accuracy"])
@@ -49,7 +49,7 @@ def test_the_metrics_are_kerass_own(model: None, keras: ModuleType) -> None:
         }
 
 
-def test_without_validation_images_there_are_no_metrics_of_them(model: None) -> None:
+def test_without_validation_images_there_are_only_test_metrics(model: None) -> None:
     np.save(splits.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
     np.save(splits.labels_path("validation"), np.zeros((0, 10), np.float32))
     evaluate.main()
@@ -74,22 +74,22 @@ def test_predictions_and_the_per_digit_table_agree_with_the_metrics(model: None)
     assert sum(int(digit["errors"]) for digit in digits) == metrics["errors"]
 
 
-def test_evaluating_twice_gives_the_same_bytes_pictures_too(model: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluating_twice_gives_the_same_bytes(model: None, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_DIGIT]
     pictures = [evaluate.CONFUSION_MATRIX, evaluate.MISCLASSIFIED]
     evaluate.main()
     first = [path.read_bytes() for path in outputs + pictures]
     import matplotlib
 
-    monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)  # as a user's matplotlibrc may say
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)  # as in a user's matplotlibrc
     evaluate.main()
     assert [path.read_bytes() for path in outputs + pictures] == first
     assert all(path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 100_000 for path in pictures)
-    assert not any(b"Software" in path.read_bytes() for path in pictures)  # it would name Matplotlib's version
-    assert not any(b"\r" in path.read_bytes() for path in outputs)  # on no platform
+    assert not any(b"Software" in path.read_bytes() for path in pictures)  # it names Matplotlib's version
+    assert not any(b"\r" in path.read_bytes() for path in outputs)  # the same on Windows
 
 
-def test_the_pictures_show_the_errors_by_actual_and_predicted_digit_and_the_misread_images(
+def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(
     model: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Figure] = []
@@ -109,7 +109,7 @@ def test_the_pictures_show_the_errors_by_actual_and_predicted_digit_and_the_misr
         place: str(count) for place, count in counts.items()
     }
     shades = axes.images[0].get_array()
-    assert shades.mask.diagonal().all()  # which would drown the errors
+    assert shades.mask.diagonal().all()  # its counts would hide the errors
     assert {place: shades[place] for place in zip(*np.nonzero(shades.filled(0)), strict=True)} == {
         (actual, predicted): count for (actual, predicted), count in counts.items() if actual != predicted
     }
@@ -121,11 +121,11 @@ def test_the_pictures_show_the_errors_by_actual_and_predicted_digit_and_the_misr
     images = splits.load("test")[0]
     confidences = []
     for each in grid.axes:
-        said = re.fullmatch(r"(\d) read as (\d)\nconfidence (\d\.\d{3})", each.get_title())
-        assert said
-        confidences.append(float(said[3]))
+        caption = re.fullmatch(r"(\d) read as (\d)\nconfidence (\d\.\d{3})", each.get_title())
+        assert caption
+        confidences.append(float(caption[3]))
         assert any(
-            (row["actual"], row["predicted"]) == (said[1], said[2])
+            (row["actual"], row["predicted"]) == (caption[1], caption[2])
             and np.array_equal(each.images[0].get_array(), images[int(row["image"])][..., 0])
             for row in wrong
         )
@@ -133,15 +133,15 @@ def test_the_pictures_show_the_errors_by_actual_and_predicted_digit_and_the_misr
     assert confidences == sorted((float(f"{float(row['confidence']):.3f}") for row in wrong), reverse=True)[:25]
 
 
-def test_a_stand_in_data_set_is_told_again(model: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_warning_about_the_fallback_is_repeated(model: None, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate.main()
     assert capsys.readouterr().err == ""
     Source("mnist-5k", "mnist").save(SOURCE)
     evaluate.main()
-    assert "evaluate: warning: mnist-5k stands in for mnist" in capsys.readouterr().err
+    assert "evaluate: warning: mnist-5k is used instead of mnist" in capsys.readouterr().err
 
 
-def test_a_model_that_predicts_no_numbers_is_refused_and_old_metrics_stay(
+def test_a_model_that_predicts_nan_is_refused_and_the_old_metrics_stay(
     model: None, keras: ModuleType, refusal: Callable[..., str]
 ) -> None:
     evaluate.main()
@@ -153,7 +153,7 @@ def test_a_model_that_predicts_no_numbers_is_refused_and_old_metrics_stay(
     assert evaluate.METRICS.read_bytes() == before
 
 
-def test_a_file_that_is_no_model_is_refused_in_one_line(model: None, refusal: Callable[..., str]) -> None:
+def test_a_file_that_is_not_a_model_is_refused_in_one_line(model: None, refusal: Callable[..., str]) -> None:
     evaluate.MODEL.write_bytes(b"not a model")
     assert "models/model.keras" in refusal("evaluate", evaluate.main)
 
@@ -173,7 +173,7 @@ def with_code(path: Path) -> None:
     keras.Sequential([keras.Input((28, 28, 1)), *layers]).save(path)
 
 
-def of_another_input(path: Path) -> None:
+def with_another_input_shape(path: Path) -> None:
     import keras
 
     keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
@@ -193,14 +193,14 @@ def without_softmax(path: Path) -> None:
     keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
 
 
-def of_a_sum_above_one(path: Path) -> None:
+def with_a_sum_above_one(path: Path) -> None:
     import keras
 
     layers = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax"), keras.layers.Rescaling(1.05)]
     keras.Sequential([keras.Input((28, 28, 1)), *layers]).save(path)
 
 
-def flipped(path: Path) -> None:
+def with_a_flipped_byte(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
@@ -212,16 +212,19 @@ def flipped(path: Path) -> None:
         (Path.unlink, "missing, or not a whole .keras file"),
         (lambda path: path.write_bytes(b""), "missing, or not a whole .keras file"),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "missing, or not a whole .keras file"),
-        (flipped, "not a model that can be loaded: Bad CRC-32"),
+        (with_a_flipped_byte, "not a model that can be loaded: Bad CRC-32"),
         (without_config, "not a model that can be loaded"),
         (with_code, "not a model that can be loaded: Requested the deserialization of a `Lambda` layer"),
-        (of_another_input, "expected a network from (None, 28, 28, 1) to (None, 10), found one from (None, 32, 32, 3)"),
-        (with_two_outputs, "to [(None, 10), (None, 10)]"),
+        (
+            with_another_input_shape,
+            "expected input shape (None, 28, 28, 1) and output shape (None, 10), found input shape (None, 32, 32, 3)",
+        ),
+        (with_two_outputs, "output shape [(None, 10), (None, 10)]"),
         (without_softmax, "predicts ten numbers that are not probabilities"),
-        (of_a_sum_above_one, "predicts ten numbers that are not probabilities"),
+        (with_a_sum_above_one, "predicts ten numbers that are not probabilities"),
     ],
 )
-def test_a_damaged_or_foreign_model_is_refused_in_one_line_and_old_outputs_stay(
+def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(
     model: None, refusal: Callable[..., str], damage: Callable[[Path], None], message: str
 ) -> None:
     outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_DIGIT]
@@ -232,7 +235,7 @@ def test_a_damaged_or_foreign_model_is_refused_in_one_line_and_old_outputs_stay(
     line = refusal("evaluate", evaluate.main)
     assert line.startswith("evaluate: models/model.keras: ")
     assert message in line
-    assert line.endswith("`dvc repro --force train` makes it anew")
+    assert line.endswith("run `dvc repro --force train` to create it again")
     assert [path.read_text() for path in outputs] == ["the old file"] * 3
 
 
@@ -252,14 +255,14 @@ WHOLE = saved(np.zeros((3, 28, 28, 1), np.float32))
         WHOLE[:5],
         WHOLE[:60],
         WHOLE[:-1],
-        b"hello, this is no array",
+        b"hello, this is not an array",
         WHOLE[:10] + b"(" * 118 + WHOLE[128:],
         WHOLE.replace(b"(3, ", b"(-3,"),
         saved(np.array([{}])),
         saved(np.zeros((3, 5), np.float32)),
         saved(np.zeros((3, 28, 28, 1))),
         saved(np.zeros((0, 28, 28, 1), np.float32)),
-        WHOLE,  # and sixty labels
+        WHOLE,  # with 60 labels
     ],
     ids=range(12),
 )
@@ -273,7 +276,7 @@ def test_a_damaged_array_is_refused_in_one_line(
     path.write_bytes(content)
     line = refusal("stage", stage.main)
     assert line.startswith(f"stage: {path}: ")
-    assert line.endswith("`dvc repro --force preprocess` makes it anew")
+    assert line.endswith("run `dvc repro --force preprocess` to create it again")
 
 
 @pytest.mark.parametrize(
@@ -288,7 +291,7 @@ def test_a_damaged_array_is_refused_in_one_line(
     ],
 )
 @pytest.mark.parametrize("stage", [evaluate, train])
-def test_a_damaged_record_of_the_data_set_is_refused_in_one_line(
+def test_a_malformed_record_of_the_data_set_is_refused_in_one_line(
     model: None, refusal: Callable[..., str], text: str, stage: ModuleType
 ) -> None:
     for kind in (splits.images_path, splits.labels_path):
@@ -296,10 +299,10 @@ def test_a_damaged_record_of_the_data_set_is_refused_in_one_line(
     SOURCE.write_text(text)
     line = refusal("stage", stage.main)
     assert line.startswith("stage: data/raw/dataset.json: expected the keys dataset and requested")
-    assert line.endswith("`dvc repro --force download` makes it anew")
+    assert line.endswith("run `dvc repro --force download` to create it again")
 
 
-def test_a_perfect_model_leaves_an_empty_grid(tmp_path: Path) -> None:
+def test_without_errors_the_picture_of_misread_images_is_empty(tmp_path: Path) -> None:
     actual = np.arange(10)
     worst = evaluate.most_confidently_wrong(actual, actual, np.ones(10), 25)
     assert len(worst) == 0
@@ -307,14 +310,14 @@ def test_a_perfect_model_leaves_an_empty_grid(tmp_path: Path) -> None:
     assert (tmp_path / "none.png").exists()
 
 
-def test_the_most_confident_mistakes_come_first() -> None:
+def test_the_most_confident_errors_are_first() -> None:
     actual = np.array([0, 0, 0, 0])
     predicted = np.array([1, 0, 2, 3])
     confidence = np.array([0.5, 0.99, 0.9, 0.5])
     assert evaluate.most_confidently_wrong(actual, predicted, confidence, 2).tolist() == [2, 0]
 
 
-def test_the_table_of_digits_is_right_on_a_worked_example() -> None:
+def test_the_table_of_digits_of_an_example_computed_by_hand() -> None:
     actual, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
     rows = list(evaluate.per_digit(actual, predicted))
     assert rows[0] == (0, 3, 1, 1.0, pytest.approx(2 / 3), pytest.approx(0.8))

@@ -1,6 +1,6 @@
-"""Anything at all as an archive or as params.yaml: what is not right is refused cleanly, and memory stays bounded.
+"""Random archives and params.yaml: each is read or refused with a message, within a limit of memory.
 
-HOSTILE_EXAMPLES sets how many of each are made; `make hostile` sets more than `make test` has the time for.
+HOSTILE_EXAMPLES sets the number of examples of each test; `make hostile` sets more than `make test`.
 """
 
 import gzip
@@ -28,8 +28,8 @@ from stages import download, train
 from tests.classifier.data.test_formats import npy
 from tests.conftest import PARAMS
 
-CAP = 100_000  # bytes of arrays, as the stage would take them from the catalogue
-# The zip as sent, its members, the arrays, and what inflating and parsing need besides.
+CAP = 100_000  # bytes of arrays, which the stage has from the catalogue
+# For the zip, its members, the arrays, inflating and parsing.
 MEMORY = 4 * CAP + 2_000_000
 
 EXAMPLES = settings(
@@ -84,14 +84,14 @@ def npy_with(header: str, body: bytes) -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(encoded)) + encoded + body
 
 
-# Hypothesis keeps what it draws, so it draws how to make a file, not the file.
-Recipe = Callable[[], bytes]
+# Hypothesis stores what it draws, so it draws a function that creates the file.
+CreateFile = Callable[[], bytes]
 HUGE = bytes(3_000_000)
 
 
 @st.composite
-def archives(draw: Callable[[Any], Any]) -> Recipe:
-    """An npz archive with members swapped, missing, doubled, with other headers, hugely inflating, damaged."""
+def archives(draw: Callable[[Any], Any]) -> CreateFile:
+    """An npz archive with members swapped, missing, doubled, with wrong headers, very large, or damaged."""
     contents = {f"{name}.npy": npy(ARRAYS[name]) for name in MEMBERS}
     for name in draw(st.lists(st.sampled_from(list(contents)), max_size=2)):
         contents[name] = draw(
@@ -108,33 +108,33 @@ def archives(draw: Callable[[Any], Any]) -> Recipe:
     method = draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]))
     steps = draw(damage)
 
-    def make() -> bytes:
+    def create() -> bytes:
         sent = io.BytesIO()
         with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(sent, "w", method) as archive:
             for name in names:
                 archive.writestr(name, contents.get(name, b""))
         return damaged(sent.getvalue(), steps)
 
-    return make
+    return create
 
 
 @st.composite
-def idx_files(draw: Callable[[Any], Any]) -> Recipe:
-    """An IDX file with any header, any or hugely inflating contents, zipped or not, damaged."""
+def idx_files(draw: Callable[[Any], Any]) -> CreateFile:
+    """An IDX file with any header, any content, also very large, zipped or not, or damaged."""
     magic = draw(st.sampled_from([0x803, 0x801, 0x80D, 0x8FF, 0]) | st.integers(0, 2**32 - 1))
     sizes = draw(st.lists(st.integers(0, 2**32 - 1) | st.sampled_from([16, 28]), max_size=4))
     body = draw(st.binary(max_size=300) | st.sampled_from([ARRAYS["x_train"].tobytes(), HUGE]))
     zipped, steps = draw(st.booleans()), draw(damage)
 
-    def make() -> bytes:
+    def create() -> bytes:
         content = struct.pack(f">{1 + len(sizes)}I", magic, *sizes) + body
         return damaged(gzip.compress(content) if zipped else content, steps)
 
-    return make
+    return create
 
 
 def read_or_refuse(read: Callable[[], Arrays]) -> None:
-    """`read` returns the four uint8 arrays or raises a refusal, within MEMORY."""
+    """Check that `read` returns the four uint8 arrays or raises an error with a message, within MEMORY."""
     tracemalloc.start()
     try:
         arrays = read()
@@ -151,7 +151,7 @@ def read_or_refuse(read: Callable[[], Arrays]) -> None:
 
 @EXAMPLES
 @given(content=archives())
-def test_any_archive_is_read_or_refused(content: Recipe) -> None:
+def test_any_archive_is_read_or_refused(content: CreateFile) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.npz"
         path.write_bytes(content())
@@ -161,7 +161,7 @@ def test_any_archive_is_read_or_refused(content: Recipe) -> None:
 
 @EXAMPLES
 @given(contents=st.fixed_dictionaries({name: idx_files() for name in MEMBERS}))
-def test_any_folder_of_idx_files_is_read_or_refused(contents: dict[str, Recipe]) -> None:
+def test_any_folder_of_idx_files_is_read_or_refused(contents: dict[str, CreateFile]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, content in contents.items():
             (Path(folder) / IDX_FILES[name]).write_bytes(content())
@@ -191,7 +191,7 @@ def dumped(tree: Any) -> str:
     | st.text(max_size=200)
     | st.text(st.sampled_from("train:{}[]&*!|>-?# \n\t'\"01e.%@`"), max_size=80)
 )
-def test_any_params_yaml_is_taken_or_refused(document: str) -> None:
+def test_any_params_yaml_is_read_or_refused(document: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         path.write_bytes(document.encode("utf-8", "surrogatepass"))
@@ -219,7 +219,7 @@ def test_any_params_yaml_is_taken_or_refused(document: str) -> None:
         "train: 0x",
     ],
 )
-def test_a_document_that_parsers_stumble_over_is_refused(tmp_path: Path, document: str) -> None:
+def test_a_document_that_is_hard_to_parse_is_refused(tmp_path: Path, document: str) -> None:
     (tmp_path / "params.yaml").write_text(document)
     with pytest.raises(ValueError, match=r"params\.yaml"):
         parameters.load("train", train.Parameters, tmp_path / "params.yaml")
@@ -238,7 +238,7 @@ TWOS = "".join(f"a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}}}\n" for i in range(1,
         "train: &again {filters: [*again]}",
     ],
 )
-def test_aliases_that_stand_for_more_than_memory_holds_are_refused(tmp_path: Path, document: str) -> None:
+def test_aliases_that_expand_beyond_the_limit_are_refused(tmp_path: Path, document: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(document)
     tracemalloc.start()
@@ -250,7 +250,7 @@ def test_aliases_that_stand_for_more_than_memory_holds_are_refused(tmp_path: Pat
         tracemalloc.stop()
 
 
-def test_aliases_of_ordinary_size_are_taken(tmp_path: Path) -> None:
+def test_small_aliases_are_read(tmp_path: Path) -> None:
     text = PARAMS.read_text()
     (tmp_path / "params.yaml").write_text(
         re.sub("dense_units: .*", "dense_units: *filters", text).replace("[32", "&filters [32")
@@ -260,7 +260,7 @@ def test_aliases_of_ordinary_size_are_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["params.yaml", "/dev/zero"])
-def test_a_file_larger_than_any_params_yaml_is_not_read_whole(tmp_path: Path, path: str) -> None:
+def test_a_params_yaml_beyond_the_limit_is_refused(tmp_path: Path, path: str) -> None:
     (tmp_path / "params.yaml").write_text("#" * 300_000)
     with pytest.raises(ValueError, match="expected a file of at most 262,144 bytes, found more"):
         parameters.load("train", train.Parameters, tmp_path / path)

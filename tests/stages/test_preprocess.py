@@ -22,7 +22,7 @@ def save_raw(project: Path) -> Callable[[Arrays], None]:
     return lambda arrays: save_npz(RAW, arrays)
 
 
-def test_the_processed_arrays_keep_their_contract(save_raw: Callable[[Arrays], None], arrays: Arrays) -> None:
+def test_the_processed_arrays_have_the_documented_form(save_raw: Callable[[Arrays], None], arrays: Arrays) -> None:
     save_raw(arrays)
     preprocess.main()
     for split in ("train", "test"):
@@ -57,14 +57,14 @@ def test_the_same_raw_file_gives_the_same_bytes(save_raw: Callable[[Arrays], Non
     ("name", "array", "message"),
     [
         ("y_test", np.full(8, 10, np.uint8), "y_test must be digits 0 to 9, found 10 at row 0"),
-        ("y_test", np.zeros(7, np.uint8), "y_test must be one label for each of 8 images, found the shape (7,)"),
-        ("y_train", np.zeros((16, 1), np.uint8), "y_train must be one label for each of 16 images"),
+        ("y_test", np.zeros(7, np.uint8), "y_test must have 8 labels, one for each image, found the shape (7,)"),
+        ("y_train", np.zeros((16, 1), np.uint8), "y_train must have 16 labels, one for each image"),
         ("x_train", np.zeros((16, 784), np.uint8), "x_train must have the shape (n, 28, 28), found (16, 784)"),
-        ("x_test", np.zeros((0, 28, 28), np.uint8), "y_test must be one label for each of 0 images"),
+        ("x_test", np.zeros((0, 28, 28), np.uint8), "y_test must have 0 labels, one for each image"),
         ("x_test", np.zeros((8, 28, 28), np.float32), "x_test.npy must be uint8, found float32"),
     ],
 )
-def test_a_raw_file_that_breaks_its_contract_is_refused_and_good_outputs_stay(
+def test_a_wrong_raw_file_is_refused_and_the_old_outputs_stay(
     save_raw: Callable[[Arrays], None],
     arrays: Arrays,
     refusal: Callable[..., str],
@@ -78,7 +78,7 @@ def test_a_raw_file_that_breaks_its_contract_is_refused_and_good_outputs_stay(
     save_raw(arrays | {name: array})
     line = refusal("preprocess", preprocess.main)
     assert message in line
-    assert line.endswith("`dvc repro --force download` makes it anew")
+    assert line.endswith("run `dvc repro --force download` to create it again")
     assert splits.images_path("test").read_bytes() == before
 
 
@@ -91,13 +91,13 @@ def test_each_digit_keeps_its_share_in_validation() -> None:
     assert np.bincount(LABELS[held_out]).tolist() == [20, 10, 10, 10, 10, 10, 10, 10, 5, 5]
 
 
-def test_the_choice_of_validation_images_follows_its_seed() -> None:
+def test_the_seed_decides_which_images_are_held_out() -> None:
     first, again, other = (preprocess.hold_out(LABELS, 100, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
-def test_no_image_is_in_two_splits_and_none_is_lost(
+def test_each_training_image_is_in_exactly_one_split(
     save_raw: Callable[[Arrays], None], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     random = np.random.default_rng(0)
@@ -132,7 +132,7 @@ def test_the_seed_of_params_yaml_chooses_the_validation_images(
     assert chosen[0] != chosen[1]
 
 
-def test_a_small_data_set_gives_a_quarter_at_most_and_says_so(
+def test_at_most_a_quarter_is_held_out_with_a_warning(
     save_raw: Callable[[Arrays], None], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = np.zeros((len(LABELS), 28, 28), np.uint8)
@@ -140,18 +140,18 @@ def test_a_small_data_set_gives_a_quarter_at_most_and_says_so(
     write_parameters(project, validation_images=5000)
     preprocess.main()
     assert len(splits.load("validation")[0]) == 250
-    assert "validation_images is 5,000, but a quarter of 1,000 training images" in capsys.readouterr().err
+    assert "but at most a quarter of the 1,000 training images can be held out, so 250" in capsys.readouterr().err
 
 
-def test_too_few_validation_images_to_have_each_digit_are_refused(
+def test_fewer_validation_images_than_digits_are_refused(
     save_raw: Callable[[Arrays], None], project: Path, arrays: Arrays, refusal: Callable[..., str]
 ) -> None:
     save_raw(arrays)
     write_parameters(project, validation_images=3)
-    assert "preprocess.validation_images cannot be 3 here" in refusal("preprocess", preprocess.main)
+    assert "preprocess.validation_images cannot be 3 for these images" in refusal("preprocess", preprocess.main)
 
 
-def test_a_raw_file_with_a_member_too_many_is_refused(
+def test_a_raw_file_with_an_unexpected_member_is_refused(
     save_raw: Callable[[Arrays], None], arrays: Arrays, refusal: Callable[..., str]
 ) -> None:
     write_npz(RAW, members(arrays) | {"x_validation.npy": npy(arrays["x_test"])})

@@ -37,8 +37,7 @@ RECIPE = {
     "seed": 0,
 }
 
-
-# Of each parameter a value that RECIPE does not have.
+# For each parameter, another value than in RECIPE.
 OTHER: dict[str, Any] = {
     "filters": [5],
     "kernel_size": 2,
@@ -59,7 +58,7 @@ OTHER: dict[str, Any] = {
 
 
 def write_arrays(folder: Path) -> None:
-    """Forty random images to train, twenty to validate, and their source; a stage that opens test arrays fails."""
+    """Write 40 random training images, 20 for validation, and the record of the data set; there are no test arrays."""
     random = np.random.default_rng(0)
     (folder / splits.PROCESSED).mkdir(parents=True)
     for split, count in (("train", 40), ("validation", 20)):
@@ -72,14 +71,14 @@ def write_arrays(folder: Path) -> None:
 
 @pytest.fixture
 def processed(project: Path) -> None:
-    """Those arrays and the recipe above, in the current directory."""
+    """The arrays of `write_arrays` and RECIPE in the current folder."""
     write_arrays(project)
     write_recipe()
 
 
 @pytest.fixture(scope="module")
 def run_of_module(tmp_path_factory: pytest.TempPathFactory, keras: ModuleType) -> tuple[Path, str]:
-    """A folder in which the recipe above was trained, and what that printed."""
+    """A folder with the model of RECIPE, and the output of the training."""
     folder = tmp_path_factory.mktemp("trained")
     write_arrays(folder)
     printed = io.StringIO()
@@ -92,7 +91,7 @@ def run_of_module(tmp_path_factory: pytest.TempPathFactory, keras: ModuleType) -
 
 @pytest.fixture
 def trained(project: Path, run_of_module: tuple[Path, str]) -> str:
-    """A copy of that folder, as the current directory; what the run printed."""
+    """The output of the training; the current folder is a copy of the one with the model."""
     folder, printed = run_of_module
     shutil.copytree(folder, project, dirs_exist_ok=True)
     return printed
@@ -100,7 +99,7 @@ def trained(project: Path, run_of_module: tuple[Path, str]) -> str:
 
 @pytest.fixture
 def new_session(keras: ModuleType) -> Iterator[None]:
-    """A stage is a process of its own, where names start anew and the precision is that of its recipe."""
+    """Reset the names of layers before the test, and the precision after it: each stage is a new process."""
     keras.utils.clear_session()
     yield
     keras.config.set_dtype_policy("float32")
@@ -120,7 +119,7 @@ def outputs() -> dict[str, bytes]:
 
 
 def weights() -> list[np.ndarray]:
-    """Those of the trained network, without its optimizer's state."""
+    """The weights of the trained network, without the state of its optimizer."""
     import keras
 
     loaded: list[np.ndarray] = keras.models.load_model(train.MODEL, compile=False).get_weights()
@@ -136,18 +135,18 @@ def test_the_same_parameters_give_the_same_bytes(trained: str, new_session: None
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(train.Parameters)])
 def test_each_parameter_of_train_changes_the_model(trained: str, new_session: None, name: str) -> None:
     first = weights()
-    without_validation()  # as the test below says, the weights are the same, and training them is cheaper
+    without_validation()  # training is faster without them, with the same weights
     write_recipe(**{name: OTHER[name]})
     train.main()
     other = weights()
     assert len(other) != len(first) or not all(map(np.array_equal, other, first))
 
 
-@pytest.mark.parametrize("identical", [False, True], ids=["order", "changes"])
-def test_the_seed_decides_the_first_weights_and_the_order_and_the_changes_of_the_images(
+@pytest.mark.parametrize("identical", [False, True], ids=["order", "augmentation"])
+def test_the_seed_decides_the_first_weights_the_order_of_the_images_and_their_augmentation(
     processed: None, new_session: None, monkeypatch: pytest.MonkeyPatch, identical: bool
 ) -> None:
-    if identical:  # their order does not show, so that what differs is how they were moved
+    if identical:  # their order makes no difference, only their augmentation
         image = np.random.default_rng(0).random((1, 28, 28, 1), np.float32)
         np.save(splits.images_path("train"), np.repeat(image, 40, axis=0))
     started = []
@@ -165,18 +164,18 @@ def test_the_seed_decides_the_first_weights_and_the_order_and_the_changes_of_the
         assert not np.array_equal(first, other)
 
 
-def test_a_last_batch_of_fewer_images_is_a_step_of_the_schedule_as_well(
+def test_a_smaller_last_batch_counts_as_a_step_of_the_schedule(
     processed: None, new_session: None, keras: ModuleType
 ) -> None:
     write_recipe(batch_size=16, epochs=5, warmup=0.2)
     train.main()
     optimizer = keras.models.load_model(train.MODEL).optimizer
     schedule = optimizer.get_config()["learning_rate"]["config"]
-    assert int(optimizer.iterations) == 5 * 3  # forty images make three batches
+    assert int(optimizer.iterations) == 5 * 3  # 40 images are 3 batches
     assert (schedule["warmup_steps"], schedule["decay_steps"]) == (3, 12)
 
 
-def test_the_history_has_a_row_an_epoch_and_each_is_told(trained: str) -> None:
+def test_each_epoch_has_a_row_in_the_history_and_a_printed_line(trained: str) -> None:
     rows = list(csv.DictReader(train.HISTORY.open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert 0 <= float(rows[1]["accuracy"]) <= 1
@@ -186,7 +185,7 @@ def test_the_history_has_a_row_an_epoch_and_each_is_told(trained: str) -> None:
     assert re.search(r"train: 2 epochs on 40 images of mnist-5k in float32, \d+\.\d s -> models/model.keras", trained)
 
 
-def test_without_validation_images_training_goes_on_and_learns_the_same(trained: str, new_session: None) -> None:
+def test_training_without_validation_images_gives_the_same_model(trained: str, new_session: None) -> None:
     first = train.MODEL.read_bytes()
     without_validation()
     train.main()
@@ -196,7 +195,7 @@ def test_without_validation_images_training_goes_on_and_learns_the_same(trained:
     assert all(float(row["accuracy"]) >= 0 and float(row["loss"]) > 0 for row in rows)
 
 
-def test_nothing_is_learnt_from_the_validation_images(trained: str, new_session: None) -> None:
+def test_the_validation_images_do_not_change_the_model(trained: str, new_session: None) -> None:
     first = outputs()
     np.save(splits.images_path("validation"), np.ones((20, 28, 28, 1), np.float32))
     train.main()
@@ -204,7 +203,7 @@ def test_nothing_is_learnt_from_the_validation_images(trained: str, new_session:
     assert train.HISTORY.read_bytes() != first[str(train.HISTORY)]
 
 
-def test_provenance_names_the_data_and_what_the_weights_depend_on(trained: str, keras: ModuleType) -> None:
+def test_provenance_has_the_data_set_and_the_environment(trained: str, keras: ModuleType) -> None:
     provenance = json.loads(train.PROVENANCE.read_text())
     assert provenance["dataset"] == "mnist-5k"
     assert provenance["images"] == {"train": 40, "validation": 20}
@@ -214,9 +213,7 @@ def test_provenance_names_the_data_and_what_the_weights_depend_on(trained: str, 
     assert provenance["precision"] == "float32"
 
 
-def test_a_loss_that_is_no_number_stops_training_and_good_outputs_stay(
-    trained: str, refusal: Callable[..., str]
-) -> None:
+def test_a_loss_of_nan_stops_training_and_the_old_outputs_stay(trained: str, refusal: Callable[..., str]) -> None:
     first = outputs()
     write_recipe(learning_rate=1e30, schedule="constant")
     assert "the loss is nan after epoch" in refusal("train", train.main)
@@ -229,7 +226,7 @@ def test_a_learning_rate_beyond_float32_is_refused_in_one_line(
     processed: None, keras: ModuleType, refusal: Callable[..., str], learning_rate: float
 ) -> None:
     write_recipe(learning_rate=learning_rate, epochs=1)
-    assert "the loss is nan after epoch 1; try a lower train.learning_rate" in refusal("train", train.main)
+    assert "the loss is nan after epoch 1; lower train.learning_rate" in refusal("train", train.main)
 
 
 @pytest.mark.parametrize(
@@ -243,11 +240,11 @@ def test_a_learning_rate_beyond_float32_is_refused_in_one_line(
     ],
     ids=["dense", "beyond float64", "filters", "kernels", "batch"],
 )
-def test_what_memory_does_not_suffice_for_is_refused_before_work_starts(
+def test_a_step_that_needs_too_much_memory_is_refused_before_training(
     processed: None, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(train, "memory", lambda: 2**30)
-    monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("work started"))
+    monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("training started"))
     write_recipe(**changed)
     line = refusal("train", train.main)
     assert re.match(
@@ -256,12 +253,12 @@ def test_what_memory_does_not_suffice_for_is_refused_before_work_starts(
     assert line.endswith("; lower train.batch_size, train.filters, train.dense_units or train.kernel_size")
 
 
-def test_a_batch_larger_than_the_training_images_needs_no_more_memory_than_they(processed: None) -> None:
+def test_a_batch_larger_than_the_training_images_needs_no_more_memory_than_all_of_them(processed: None) -> None:
     recipe = train.Parameters(**RECIPE | {"batch_size": 10**20})
     train.check_memory(recipe, images=40, available=2**30)
 
 
-def test_a_step_may_take_half_of_the_memory() -> None:
+def test_a_step_may_need_half_of_the_memory() -> None:
     recipe = train.Parameters(**RECIPE)
     weights, outputs = architecture.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
     needed = 4 * (4 * weights + 2 * outputs * recipe.batch_size)
@@ -270,7 +267,7 @@ def test_a_step_may_take_half_of_the_memory() -> None:
         train.check_memory(recipe, images=40, available=2 * needed - 2)
 
 
-def test_the_limit_of_a_container_counts_as_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_memory_limit_of_a_container_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     machine = train.memory()
     assert machine > 0
     limits = [tmp_path / "unlimited", tmp_path / "limited", tmp_path / "absent"]
@@ -281,7 +278,7 @@ def test_the_limit_of_a_container_counts_as_memory(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError"])
-def test_memory_that_runs_out_names_what_to_lower_and_good_outputs_stay(
+def test_when_memory_runs_out_the_message_names_the_parameters_to_lower_and_the_old_outputs_stay(
     trained: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     import tensorflow as tf
@@ -295,9 +292,7 @@ def test_memory_that_runs_out_names_what_to_lower_and_good_outputs_stay(
     assert outputs() == first
 
 
-def test_the_most_convolutions_the_largest_kernel_and_the_largest_changes_train(
-    processed: None, keras: ModuleType
-) -> None:
+def test_the_largest_allowed_values_of_the_parameters_can_be_trained(processed: None, keras: ModuleType) -> None:
     edge = {"filters": [1] * 4, "kernel_size": 28, "shift": 13.999, "rotation": 179.999, "zoom": 0.999}
     write_recipe(**edge, batch_normalization=True, epochs=1)
     train.main()
@@ -310,10 +305,14 @@ def test_the_most_convolutions_the_largest_kernel_and_the_largest_changes_train(
         (np.zeros((2, 28, 28), np.float32), np.zeros((2, 10), np.float32), "expected float32 (n, 28, 28, 1)"),
         (np.zeros((2, 28, 28, 1)), np.zeros((2, 10), np.float32), "expected float32 (n, 28, 28, 1), found float64"),
         (np.zeros((2, 28, 28, 1), np.float32), np.zeros((3, 10), np.float32), "2 train images but 3 labels"),
-        (np.zeros((0, 28, 28, 1), np.float32), np.zeros((0, 10), np.float32), "train_images.npy: holds no images"),
+        (
+            np.zeros((0, 28, 28, 1), np.float32),
+            np.zeros((0, 10), np.float32),
+            "expected at least one image, found none",
+        ),
     ],
 )
-def test_processed_arrays_of_another_form_are_refused(
+def test_processed_arrays_of_another_shape_or_type_are_refused(
     processed: None, refusal: Callable[..., str], images: np.ndarray, labels: np.ndarray, message: str
 ) -> None:
     np.save(splits.images_path("train"), images)
@@ -321,6 +320,6 @@ def test_processed_arrays_of_another_form_are_refused(
     assert message in refusal("train", train.main)
 
 
-def test_a_source_of_another_form_is_refused(processed: None, refusal: Callable[..., str]) -> None:
+def test_a_record_of_the_data_set_with_other_keys_is_refused(processed: None, refusal: Callable[..., str]) -> None:
     SOURCE.write_text('{"name": "mnist"}')
     assert "data/raw/dataset.json: expected the keys dataset and requested" in refusal("train", train.main)

@@ -15,7 +15,7 @@ Changed = Callable[..., np.ndarray]
 
 @pytest.fixture
 def changed(keras: ModuleType) -> Changed:
-    """Change copies of an image with a single dark pixel, and return them as (copies, 28, 28)."""
+    """Augment copies of an image with one non-zero pixel, and return them as (copies, 28, 28)."""
 
     def run(copies: int, row: int, column: int, seed: int = 0, **limits: float) -> np.ndarray:
         images = np.zeros((copies, 28, 28, 1), np.float32)
@@ -28,52 +28,50 @@ def changed(keras: ModuleType) -> Changed:
 
 
 def extent(images: np.ndarray) -> tuple[list[int], list[int]]:
-    """The first and the last row, and column, in which any of these images is not white."""
+    """The first and the last row, and column, in which any of these images has a non-zero pixel."""
     rows, columns = (np.flatnonzero(images.any(axis=axes)) for axes in ((0, 2), (0, 1)))
     return [rows.min(), rows.max()], [columns.min(), columns.max()]
 
 
-def test_without_limits_there_is_nothing_to_change(keras: ModuleType) -> None:
+def test_without_limits_there_is_no_augmentation(keras: ModuleType) -> None:
     assert augmentation.build(shift=0, rotation=0, zoom=0, seed=0) is None
 
 
-def test_an_image_is_moved_by_at_most_the_limit_along_either_axis(changed: Changed) -> None:
+def test_images_are_shifted_by_at_most_the_limit_along_each_axis(changed: Changed) -> None:
     assert extent(changed(500, 10, 20, shift=2)) == ([8, 12], [18, 22])
 
 
-def test_an_image_is_turned_around_its_middle_by_at_most_the_limit(changed: Changed) -> None:
-    # By 90 degrees a pixel 9.5 right of the middle comes to be as far above it or below it, never to its left.
+def test_images_are_rotated_around_the_centre_by_at_most_the_limit(changed: Changed) -> None:
+    # A pixel 9.5 right of the centre can get at most 9.5 above or below it, and never to its left.
     assert extent(changed(500, 14, 23, rotation=90)) == ([4, 24], [13, 24])
 
 
-def test_an_image_is_zoomed_around_its_middle_by_at_most_the_limit_along_either_axis(changed: Changed) -> None:
-    # Half the size again makes 6.5 pixels from the middle 4.3, half the size less makes them 13.
+def test_images_are_zoomed_around_the_centre_by_at_most_the_limit_along_each_axis(changed: Changed) -> None:
+    # A pixel 6.5 from the centre gets to 6.5 / 1.5 = 4.3 or 6.5 / 0.5 = 13 from it.
     assert extent(changed(500, 7, 20, zoom=0.5)) == ([0, 9], [18, 27])
 
 
 @pytest.mark.parametrize("limits", [{"shift": 5}, {"rotation": 45}, {"zoom": 0.5}])
-def test_what_moves_in_from_outside_the_image_is_paper(changed: Changed, limits: dict[str, float]) -> None:
+def test_pixels_from_outside_the_image_are_background(changed: Changed, limits: dict[str, float]) -> None:
     assert not changed(50, 14, 14, **limits)[:, 0, 0].any()
 
 
 @pytest.mark.parametrize("limits", [{"shift": 5}, {"rotation": 45}, {"zoom": 0.5}])
-def test_every_image_is_changed_otherwise_and_alike_for_the_same_seed(
-    changed: Changed, limits: dict[str, float]
-) -> None:
+def test_each_image_is_changed_differently_and_the_seed_decides_how(changed: Changed, limits: dict[str, float]) -> None:
     first, second = images = changed(2, 10, 18, seed=3, **limits)
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(changed(2, 10, 18, seed=3, **limits), images)
     assert not np.array_equal(changed(2, 10, 18, seed=4, **limits), images)
 
 
-def test_the_two_axes_are_moved_and_zoomed_apart() -> None:
+def test_shift_and_zoom_are_drawn_for_each_axis() -> None:
     moved = augmentation.draw(np.random.default_rng(0), 50, shift=2, rotation=0, zoom=0)
     zoomed = augmentation.draw(np.random.default_rng(0), 50, shift=0, rotation=0, zoom=0.5)
     assert abs(np.corrcoef(moved[:, 2], moved[:, 5])[0, 1]) < 0.5
     assert abs(np.corrcoef(zoomed[:, 0], zoomed[:, 4])[0, 1]) < 0.5
 
 
-def test_the_changes_come_from_other_random_numbers_than_the_order(
+def test_augmentation_and_order_of_images_use_different_random_numbers(
     changed: Changed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states = []
@@ -86,10 +84,10 @@ def test_the_changes_come_from_other_random_numbers_than_the_order(
     monkeypatch.setattr(augmentation, "draw", note)
     changed(1, 10, 18, seed=3, shift=2)
     assert len(states) == 1
-    assert states[0] != np.random.default_rng(3).bit_generator.state  # that of classifier/data/batches.py
+    assert states[0] != np.random.default_rng(3).bit_generator.state  # as in classifier/data/batches.py
 
 
-def test_no_file_is_written_to_change_images(
+def test_augmentation_writes_no_file(
     project: Path, tmp_path: Path, keras: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     splits.PROCESSED.mkdir(parents=True)
@@ -105,7 +103,7 @@ def test_no_file_is_written_to_change_images(
     assert [*kept, *temporary.iterdir()] == []
 
 
-def test_batches_are_changed_anew_in_every_epoch_and_keep_their_labels(project: Path, keras: ModuleType) -> None:
+def test_images_are_changed_differently_in_each_epoch_and_keep_their_labels(project: Path, keras: ModuleType) -> None:
     random = np.random.default_rng(0)
     original, labels = random.random((5, 28, 28, 1), np.float32), random.random((5, 10), np.float32)
     splits.PROCESSED.mkdir(parents=True)
@@ -113,13 +111,13 @@ def test_batches_are_changed_anew_in_every_epoch_and_keep_their_labels(project: 
     np.save(splits.labels_path("train"), labels)
 
     def epochs() -> list[np.ndarray]:
-        seen = batches.load("train", len(original), change=augmentation.build(2, 0, 0, seed=0))
-        told = []
+        dataset = batches.load("train", len(original), change=augmentation.build(2, 0, 0, seed=0))
+        seen = []
         for _ in range(2):
-            for images, kept in seen:
+            for images, kept in dataset:
                 np.testing.assert_array_equal(kept, labels)
-                told.append(np.asarray(images))
-        return told
+                seen.append(np.asarray(images))
+        return seen
 
     first, second = epochs()
     assert first.shape == second.shape == original.shape

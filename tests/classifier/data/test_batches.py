@@ -11,7 +11,7 @@ from classifier.data import batches, splits
 
 @pytest.fixture
 def numbered(project: Path) -> None:
-    """Twenty-five images to train, each filled with its own number, and labels that tell it too."""
+    """25 training images; each pixel of an image, and each entry of its label, is the number of the image."""
     splits.PROCESSED.mkdir(parents=True)
     numbers = np.arange(25, dtype=np.float32)
     np.save(splits.images_path("train"), np.broadcast_to(numbers[:, None, None, None], (25, 28, 28, 1)))
@@ -19,7 +19,7 @@ def numbered(project: Path) -> None:
 
 
 def epoch(of: Iterable[tuple[Any, Any]]) -> list[int]:
-    """The numbers of an epoch's images, in the order in which training sees them."""
+    """The numbers of the images of an epoch, in the order of training."""
     seen = []
     for images, labels in of:
         assert images.dtype == labels.dtype == np.float32
@@ -29,18 +29,18 @@ def epoch(of: Iterable[tuple[Any, Any]]) -> list[int]:
     return seen
 
 
-def test_without_a_seed_images_come_in_the_order_of_the_file(numbered: None, keras: ModuleType) -> None:
+def test_without_a_seed_the_order_of_images_is_that_of_the_file(numbered: None, keras: ModuleType) -> None:
     of = batches.load("train", 10)
     assert len(of) == 3
     assert [len(images) for images, _ in of] == [10, 10, 5]
     assert epoch(of) == epoch(of) == list(range(25))
 
 
-def test_the_tuner_that_may_sleep_at_the_end_of_an_epoch_is_off(numbered: None, keras: ModuleType) -> None:
+def test_the_tuner_of_tensorflow_is_off(numbered: None, keras: ModuleType) -> None:
     assert batches.load("train", 10).options().autotune.enabled is False
 
 
-def test_with_a_seed_every_epoch_has_every_image_once_in_an_order_of_its_own(numbered: None, keras: ModuleType) -> None:
+def test_with_a_seed_each_epoch_has_every_image_once_in_a_new_order(numbered: None, keras: ModuleType) -> None:
     of = batches.load("train", 10, seed=3)
     first, second = epoch(of), epoch(of)
     assert sorted(first) == sorted(second) == list(range(25))
@@ -50,19 +50,21 @@ def test_with_a_seed_every_epoch_has_every_image_once_in_an_order_of_its_own(num
     assert epoch(batches.load("train", 10, seed=4)) != first
 
 
-def test_training_takes_each_epochs_order_however_far_ahead_keras_reads(numbered: None, keras: ModuleType) -> None:
+def test_training_sees_each_image_once_in_each_epoch_though_keras_reads_ahead(
+    numbered: None, keras: ModuleType
+) -> None:
     import tensorflow as tf
 
     orders = []
     for _ in range(2):
         seen: list[int] = []
 
-        class Told(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        class Record(keras.layers.Layer):  # type: ignore[misc, name-defined]
             def call(self, images: object, seen: list[int] = seen) -> object:
                 tf.py_function(lambda batch: seen.extend(batch[:, 0, 0, 0].numpy().astype(int).tolist()), [images], [])
                 return images
 
-        network = keras.Sequential([keras.Input((28, 28, 1)), Told(), keras.layers.Flatten(), keras.layers.Dense(10)])
+        network = keras.Sequential([keras.Input((28, 28, 1)), Record(), keras.layers.Flatten(), keras.layers.Dense(10)])
         network.compile(loss="mse", steps_per_execution=2)
         network.fit(batches.load("train", 10, seed=3), epochs=3, shuffle=False, verbose=0)
         orders.append(seen)

@@ -55,12 +55,12 @@ def test_an_archive_written_by_numpy_is_read_back(tmp_path: Path, arrays: Arrays
     assert_same(read_npz(tmp_path / "a.npz", CAP), arrays)
 
 
-def test_column_major_members_hold_the_same_images(tmp_path: Path, arrays: Arrays) -> None:
+def test_members_in_fortran_order_have_the_same_images(tmp_path: Path, arrays: Arrays) -> None:
     np.savez(tmp_path / "a.npz", **{name: np.asfortranarray(array) for name, array in arrays.items()})
     assert_same(read_npz(tmp_path / "a.npz", CAP), arrays)
 
 
-def test_the_bytes_written_depend_on_the_arrays_alone(tmp_path: Path, arrays: Arrays) -> None:
+def test_equal_arrays_give_equal_bytes(tmp_path: Path, arrays: Arrays) -> None:
     save_npz(tmp_path / "a.npz", arrays)
     save_npz(tmp_path / "b.npz", {name: np.asfortranarray(arrays[name]) for name in reversed(MEMBERS)})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -72,7 +72,7 @@ def test_idx_files_are_read_with_and_without_gzip(tmp_path: Path, arrays: Arrays
     assert_same(read_idx(write_idx(tmp_path, arrays, zipped), CAP), arrays)
 
 
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_text("<!DOCTYPE html><title>Sign in to the network</title>")
     with pytest.raises(ValueError, match="not a whole npz archive: File is not a zip file"):
         read_npz(tmp_path / "a.npz", CAP)
@@ -100,12 +100,12 @@ def test_a_missing_member_is_named(tmp_path: Path, arrays: Arrays) -> None:
         read_npz(write_npz(tmp_path / "a.npz", members(arrays)), CAP)
 
 
-def test_a_member_too_many_is_named(tmp_path: Path, arrays: Arrays) -> None:
+def test_an_unexpected_member_is_named(tmp_path: Path, arrays: Arrays) -> None:
     with pytest.raises(ValueError, match=r"found extra\.npy, x_test\.npy"):
         read_npz(write_npz(tmp_path / "a.npz", members(arrays) | {"extra.npy": b""}), CAP)
 
 
-def test_pickled_objects_are_refused_unread(tmp_path: Path, arrays: Arrays) -> None:
+def test_pickled_objects_are_refused_and_not_loaded(tmp_path: Path, arrays: Arrays) -> None:
     hostile = members(arrays) | {"y_test.npy": npy(np.array([{}], dtype=object), allow_pickle=True)}
     with pytest.raises(ValueError, match=r"y_test\.npy must be uint8, found object"):
         read_npz(write_npz(tmp_path / "a.npz", hostile), CAP)
@@ -117,12 +117,12 @@ def test_another_dtype_is_refused(tmp_path: Path, arrays: Arrays) -> None:
         read_npz(write_npz(tmp_path / "a.npz", wrong), CAP)
 
 
-def test_a_member_that_is_no_npy_file_is_refused(tmp_path: Path, arrays: Arrays) -> None:
+def test_a_member_that_is_not_an_npy_file_is_refused(tmp_path: Path, arrays: Arrays) -> None:
     with pytest.raises(ValueError, match=r"y_train\.npy has no readable npy header"):
         read_npz(write_npz(tmp_path / "a.npz", members(arrays) | {"y_train.npy": b"hello"}), CAP)
 
 
-def test_a_header_that_claims_a_trillion_elements_is_refused_before_memory_is_taken(
+def test_a_header_that_claims_a_trillion_elements_is_refused_before_memory_is_allocated(
     tmp_path: Path, arrays: Arrays
 ) -> None:
     header = io.BytesIO()
@@ -133,21 +133,23 @@ def test_a_header_that_claims_a_trillion_elements_is_refused_before_memory_is_ta
         read_npz(write_npz(tmp_path / "a.npz", hostile), CAP)
 
 
-def test_more_bytes_than_the_cap_are_refused_before_they_are_unpacked(tmp_path: Path, arrays: Arrays) -> None:
+def test_members_larger_than_the_cap_are_refused_before_they_are_unpacked(tmp_path: Path, arrays: Arrays) -> None:
     bomb = members(arrays) | {"x_train.npy": npy(np.zeros((10_000, 28, 28), np.uint8))}
     with pytest.raises(ValueError, match="bytes unpacked, expected at most 100,000"):
         read_npz(write_npz(tmp_path / "a.npz", bomb), CAP)
 
 
-def test_the_cap_is_for_all_idx_files_together(tmp_path: Path, arrays: Arrays) -> None:
+def test_the_cap_applies_to_all_idx_files_together(tmp_path: Path, arrays: Arrays) -> None:
     folder = write_idx(tmp_path / "idx", arrays)
     size = sum(array.nbytes for array in arrays.values())
-    assert read_idx(folder, size + 200).keys() == arrays.keys()  # with room for the headers
+    assert read_idx(folder, size + 200).keys() == arrays.keys()  # 200 for the headers
     with pytest.raises(ValueError, match=r"t10k-.*\.gz: .* expected at most"):
         read_idx(folder, size)
 
 
-def test_a_member_that_inflates_to_more_than_it_claims_is_refused_within_bounds(tmp_path: Path, arrays: Arrays) -> None:
+def test_a_member_that_inflates_to_more_than_it_claims_is_refused_with_little_memory(
+    tmp_path: Path, arrays: Arrays
+) -> None:
     bomb = members(arrays) | {"y_test.npy": npy(np.zeros(8, np.uint8)) + bytes(50_000_000)}
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in bomb.items():
@@ -177,12 +179,12 @@ def test_a_long_list_of_members_is_refused_before_it_is_read(tmp_path: Path) -> 
         tracemalloc.stop()
 
 
-def test_a_file_larger_than_the_cap_is_refused_unread(tmp_path: Path, arrays: Arrays) -> None:
+def test_a_file_larger_than_the_cap_is_refused_before_it_is_read(tmp_path: Path, arrays: Arrays) -> None:
     path = write_npz(tmp_path / "a.npz", members(arrays))
     idx = write_idx(tmp_path / "idx", arrays) / IDX_FILES["y_test"]
     for large in (path, idx):
         with large.open("ab") as file:
-            file.truncate(2**40)  # a hole, of which the disk keeps nothing
+            file.truncate(2**40)  # a sparse file, which needs no disk space
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=r"a\.npz: has 1,099,511,627,776 bytes, expected at most 100,000"):
@@ -194,7 +196,7 @@ def test_a_file_larger_than_the_cap_is_refused_unread(tmp_path: Path, arrays: Ar
         tracemalloc.stop()
 
 
-def test_what_is_no_regular_file_is_refused_unopened(tmp_path: Path, arrays: Arrays) -> None:
+def test_a_fifo_or_device_is_refused_before_it_is_opened(tmp_path: Path, arrays: Arrays) -> None:
     os.mkfifo(tmp_path / "fifo.npz")
     for path in (tmp_path / "fifo.npz", Path("/dev/zero")):
         with pytest.raises(ValueError, match=f"{path}: expected a regular file"):
@@ -230,7 +232,7 @@ def test_a_missing_idx_file_is_named(tmp_path: Path, arrays: Arrays) -> None:
             struct.pack(">I3I", 0x803, 10**4, 10**4, 10**4),
             r"claims the shape \(10000, 10000, 10000\), but 0 bytes follow",
         ),
-        (gzip.compress(bytes(10**6), mtime=0), "holds more than the 100,000 bytes expected at most"),
+        (gzip.compress(bytes(10**6), mtime=0), "expected at most 100,000 bytes unpacked, found more"),
         (gzip.compress(bytes(1000), mtime=0)[:-9], "not a whole gzip file"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from classifier.files.whole_file import whole_file
 
 
-def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_if_the_block_fails_only_the_old_file_remains(tmp_path: Path) -> None:
     target = tmp_path / "output"
     target.write_text("old")
 
@@ -21,7 +21,7 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert target.read_text() == "old"
 
 
-def test_the_bytes_are_on_the_disk_before_the_file_has_its_name(
+def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, synced = tmp_path / "output", []
@@ -35,15 +35,15 @@ def test_the_bytes_are_on_the_disk_before_the_file_has_its_name(
     assert synced == [(3, False)]
 
 
-def test_what_a_killed_run_left_behind_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / ".partial-output").write_text("left behind by a run that was killed")
+def test_the_temporary_file_of_a_killed_run_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / ".partial-output").write_text("written by a run that was killed")
     with whole_file(tmp_path / "output") as path:
         path.write_text("new")
     assert [each.name for each in tmp_path.iterdir()] == ["output"]
     assert (tmp_path / "output").read_text() == "new"
 
 
-def test_a_second_name_of_the_old_file_keeps_its_bytes(tmp_path: Path) -> None:
+def test_a_hard_link_to_the_old_file_keeps_the_old_bytes(tmp_path: Path) -> None:
     target, cached = tmp_path / "output", tmp_path / "cached"
     target.write_text("old")
     cached.hardlink_to(target)

@@ -10,7 +10,7 @@ from classifier.model import architecture
 NOTEBOOK = ([32, 64, 64], 3, [128, 64])
 
 
-def test_each_layer_has_the_notebooks_count_of_parameters(keras: ModuleType) -> None:
+def test_each_layer_has_as_many_parameters_as_in_the_notebook(keras: ModuleType) -> None:
     network = architecture.build(*NOTEBOOK)
     assert {layer.name: layer.count_params() for layer in network.layers if layer.count_params()} == {
         "conv_1": 3 * 3 * 1 * 32 + 32,
@@ -25,7 +25,7 @@ def test_each_layer_has_the_notebooks_count_of_parameters(keras: ModuleType) -> 
 
 
 @pytest.mark.parametrize("normalized", [False, True])
-def test_the_layers_are_these_in_this_order(keras: ModuleType, normalized: bool) -> None:
+def test_the_layers_have_the_expected_order_and_settings(keras: ModuleType, normalized: bool) -> None:
     conv = {"strides": (1, 1), "padding": "same", "activation": "linear", "use_bias": not normalized}
     pool = {"pool_size": (2, 2), "strides": (2, 2), "padding": "valid"}
     norm = {"momentum": 0.9, "epsilon": 0.001, "center": True, "scale": True}
@@ -52,20 +52,20 @@ def test_the_layers_are_these_in_this_order(keras: ModuleType, normalized: bool)
         assert {key: config[key] for key in settings} == settings, name
 
 
-def test_the_size_of_a_network_is_known_before_it_is_built(keras: ModuleType) -> None:
+def test_the_size_equals_that_of_the_built_network(keras: ModuleType) -> None:
     recipe = ([5, 3, 2, 4], 2, [7, 6])
     network = architecture.build(*recipe)
-    put_out = [layer.output for layer in network.layers if layer.name.split("_")[0] not in ("relu", "flatten")]
-    assert architecture.size(*recipe) == (network.count_params(), sum(math.prod(each.shape[1:]) for each in put_out))
+    outputs = [layer.output for layer in network.layers if layer.name.split("_")[0] not in ("relu", "flatten")]
+    assert architecture.size(*recipe) == (network.count_params(), sum(math.prod(each.shape[1:]) for each in outputs))
 
 
-def test_a_prediction_is_a_probability_for_each_digit(keras: ModuleType) -> None:
+def test_a_prediction_has_ten_probabilities_with_the_sum_1(keras: ModuleType) -> None:
     probabilities = architecture.build([4], 3, [8]).predict(np.zeros((2, 28, 28, 1), np.float32), verbose=0)
     assert probabilities.shape == (2, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_batch_normalization_takes_the_place_of_a_convolutions_biases(keras: ModuleType) -> None:
+def test_batch_normalization_replaces_the_biases_of_a_convolution(keras: ModuleType) -> None:
     network = architecture.build([4], 3, [8], batch_normalization=True)
     assert network.get_layer("conv_1").count_params() == 3 * 3 * 4
     assert network.get_layer("norm_1").count_params() == 4 * 4

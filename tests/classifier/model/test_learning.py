@@ -11,12 +11,12 @@ from tests.conftest import REPOSITORY
 
 
 def rates(schedule: str, peak: float, warmup: float, steps: int) -> list[float]:
-    """The learning rate at each of `steps`."""
+    """The learning rate at each step."""
     rate = learning.rate(schedule, peak, warmup, steps)
     return [float(np.asarray(rate(step))) if callable(rate) else rate for step in range(steps)]
 
 
-def test_a_cosine_climbs_to_the_peak_and_falls_to_nothing(keras: ModuleType) -> None:
+def test_the_cosine_schedule_rises_to_the_peak_and_falls_to_0(keras: ModuleType) -> None:
     seen = rates("cosine", peak=0.004, warmup=0.2, steps=100)
     assert seen[0] == 0
     assert seen[10] == pytest.approx(0.002)
@@ -26,16 +26,16 @@ def test_a_cosine_climbs_to_the_peak_and_falls_to_nothing(keras: ModuleType) -> 
     assert seen[20:] == sorted(seen[20:], reverse=True)
 
 
-def test_without_a_climb_a_cosine_begins_at_the_peak(keras: ModuleType) -> None:
+def test_without_warmup_the_cosine_schedule_begins_at_the_peak(keras: ModuleType) -> None:
     assert rates("cosine", peak=0.004, warmup=0, steps=10)[0] == pytest.approx(0.004)
     assert rates("cosine", peak=0.004, warmup=0.9, steps=1) == [pytest.approx(0.004)]
 
 
-def test_a_constant_rate_stays(keras: ModuleType) -> None:
+def test_a_constant_rate_does_not_change(keras: ModuleType) -> None:
     assert rates("constant", peak=0.004, warmup=0.2, steps=3) == [0.004] * 3
 
 
-def test_a_smoothed_label_leaves_a_share_to_all_digits(keras: ModuleType) -> None:
+def test_label_smoothing_gives_each_digit_a_share_of_the_label(keras: ModuleType) -> None:
     network = architecture.build([1], 3, [1])
     learning.prepare(network, 0.001, label_smoothing=0.1)
     label, probabilities = np.eye(10, dtype=np.float32)[:1], np.full((1, 10), 0.1, np.float32)
@@ -44,7 +44,7 @@ def test_a_smoothed_label_leaves_a_share_to_all_digits(keras: ModuleType) -> Non
     assert float(network.loss(label, probabilities)) == pytest.approx(-np.dot(smoothed, np.log(probabilities[0])))
 
 
-def test_the_notebooks_recipe_has_its_optimizer_loss_and_parameters(project: Path, keras: ModuleType) -> None:
+def test_the_notebook_recipe_has_the_optimizer_loss_and_size_of_the_notebook(project: Path, keras: ModuleType) -> None:
     recipe = parameters.load("train", train.Parameters, REPOSITORY / "recipes/notebook.yaml")
     network = architecture.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
     rate = learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps=3000)

@@ -29,20 +29,18 @@ ZEN_4 = {"sse4_1", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx
         ("avx512_core_vnni", [], False),
         ("avx2_vnni_2", [], False),
         ("none", [], False),
-        ("sve", [], False),  # of ARM, where TensorFlow's kernels for bfloat16 are not known to be fast
+        ("sve", [], False),  # ARM: it is unknown whether TensorFlow's kernels for bfloat16 are fast
         ("avx2", [(8, 0)], True),
         ("avx512_core_bf16", [(7, 5)], False),
         ("avx512_core_bf16", [(9, 0), (7, 5)], False),
     ],
 )
-def test_bfloat16_is_taken_only_where_what_computes_has_it(
-    cpu: str, gpus: list[tuple[int, int]], expected: bool
-) -> None:
+def test_bfloat16_is_used_only_if_the_hardware_has_it(cpu: str, gpus: list[tuple[int, int]], expected: bool) -> None:
     assert runtime.has_bfloat16(cpu, gpus) is expected
 
 
 @pytest.mark.parametrize(("hardware", "expected"), [(ZEN_4, "mixed_bfloat16"), ({"avx2"}, "float32")])
-def test_auto_becomes_the_precision_that_this_machine_is_fast_at(
+def test_auto_is_bfloat16_only_if_the_hardware_has_it(
     keras: ModuleType, monkeypatch: pytest.MonkeyPatch, hardware: set[str], expected: str
 ) -> None:
     monkeypatch.setattr(runtime, "instruction_sets", lambda: hardware)
@@ -54,7 +52,7 @@ def test_auto_becomes_the_precision_that_this_machine_is_fast_at(
         runtime.start(seed=0)
 
 
-def test_there_is_one_thread_a_processor_and_kernels_are_deterministic(keras: ModuleType) -> None:
+def test_there_is_one_thread_for_each_processor_and_kernels_are_deterministic(keras: ModuleType) -> None:
     import tensorflow as tf
     from tensorflow.python.framework import config
 
@@ -64,11 +62,11 @@ def test_there_is_one_thread_a_processor_and_kernels_are_deterministic(keras: Mo
     assert config.is_op_determinism_enabled()
 
 
-def test_what_imports_print_is_withheld_unless_they_fail(capfd: pytest.CaptureFixture[str]) -> None:
-    with runtime._chatter_withheld():
+def test_output_of_imports_is_held_back_unless_they_fail(capfd: pytest.CaptureFixture[str]) -> None:
+    with runtime._hold_back_stderr():
         os.write(2, b"no GPU was found\n")
     assert capfd.readouterr().err == ""
-    with contextlib.suppress(ImportError), runtime._chatter_withheld():
+    with contextlib.suppress(ImportError), runtime._hold_back_stderr():
         os.write(2, b"libcuda.so is damaged\n")
         raise ImportError
     assert capfd.readouterr().err == "libcuda.so is damaged\n"
@@ -91,11 +89,11 @@ def test_what_imports_print_is_withheld_unless_they_fail(capfd: pytest.CaptureFi
         ({"fp", "asimd", "sve"}, "sve"),
     ],
 )
-def test_the_level_is_the_highest_that_the_processor_has_all_of(flags: set[str], expected: str) -> None:
+def test_the_level_is_the_highest_whose_instruction_sets_the_processor_has(flags: set[str], expected: str) -> None:
     assert runtime.level(flags) == expected
 
 
-def test_the_record_changes_with_the_kernels_and_not_with_instruction_sets_that_no_kernel_uses(
+def test_the_record_of_the_environment_has_the_level_and_not_the_instruction_sets(
     keras: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def described(flags: set[str]) -> dict[str, Any]:
@@ -108,8 +106,8 @@ def test_the_record_changes_with_the_kernels_and_not_with_instruction_sets_that_
     assert described(ZEN_4 - {"avx512_bf16"}) != zen_4
 
 
-# What oneDNN says of itself, and the level; from the strings of TensorFlow 2.21's shared library.
-SAID = {
+# What oneDNN prints, and the level; from the strings of TensorFlow 2.21's shared library.
+PRINTED = {
     "Intel 64": "none",
     "Intel SSE4.1": "sse41",
     "Intel AVX": "avx",
@@ -129,7 +127,7 @@ SAID = {
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What SCRIPT prints where the user's environment and keras.json say otherwise."""
+    """The output of SCRIPT when the environment and keras.json of the user have other settings."""
     home = tmp_path_factory.mktemp("home")
     (home / ".keras").mkdir()
     (home / ".keras/keras.json").write_text(json.dumps(KERAS_JSON))
@@ -160,7 +158,7 @@ OTHER_SETTINGS = {
 
 
 @pytest.mark.slow
-def test_keras_starts_with_its_own_defaults_whatever_the_user_has_set(started: str) -> None:
+def test_keras_starts_with_its_defaults_whatever_the_settings_of_the_user(started: str) -> None:
     found = json.loads(next(line for line in started.splitlines() if line.startswith("{")))
     assert found == {
         "floatx": "float32",
@@ -174,15 +172,15 @@ def test_keras_starts_with_its_own_defaults_whatever_the_user_has_set(started: s
 
 
 @pytest.mark.slow
-def test_the_level_is_what_onednn_itself_reports(started: str) -> None:
-    said = re.search(r"onednn_verbose,.*cpu,isa:(.*)", started)
+def test_the_level_is_that_which_onednn_reports(started: str) -> None:
+    found = re.search(r"onednn_verbose,.*cpu,isa:(.*)", started)
     if platform.machine() != "x86_64":
-        pytest.skip("the names that oneDNN has for other processors are not known here")
-    assert said
-    assert SAID[said[1].strip()] == runtime.level(runtime.instruction_sets())
+        pytest.skip("PRINTED has only the names of x86 processors")
+    assert found
+    assert PRINTED[found[1].strip()] == runtime.level(runtime.instruction_sets())
 
 
-# What Keras and NumPy read besides, with the reason why it may stay.
+# Variables that Keras and NumPy read and that may stay, with the reason.
 HARMLESS = {
     "PYCHARM_HOSTED": "how the progress bar is drawn",
     "NPY_PROMOTION_STATE": "ignored since NumPy 2.2, with a warning",
@@ -201,11 +199,11 @@ def test_each_variable_that_the_installed_package_reads_is_removed_refused_or_ha
     assert found.origin is not None
     names = set(variables_read(Path(found.origin).parent))
     assert len(names) > 2
-    open_ones = {each for each in names if not each.startswith(runtime.REMOVED) or each in runtime.KEPT}
-    assert open_ones - {*command.REFUSED, *runtime.KEPT} <= set(HARMLESS)
+    remaining = {each for each in names if not each.startswith(runtime.REMOVED) or each in runtime.KEPT}
+    assert remaining - {*command.REFUSED, *runtime.KEPT} <= set(HARMLESS)
 
 
-def test_a_variable_is_found_however_it_is_read(tmp_path: Path) -> None:
+def test_each_way_to_read_a_variable_is_found(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text(
         "import os\n"
         "os.environ['A'], os.environ.get('B'), os.getenv('C', '0'), 'D' in os.environ, os.environ.pop('E')\n"
@@ -217,9 +215,9 @@ def test_a_variable_is_found_however_it_is_read(tmp_path: Path) -> None:
 
 
 def variables_read(folder: Path) -> Iterator[str]:
-    """Yield each environment variable that a package's modules read, or the file and the expression that names it.
+    """Yield each environment variable that the modules of a package read, or the file and the expression of its name.
 
-    Left out are tests, and what builds other packages.
+    Tests and modules that build other packages are left out.
     """
     for path in folder.rglob("*.py"):
         relative = path.relative_to(folder.parent)
@@ -242,10 +240,10 @@ def variables_read(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_training_imports_no_package_that_only_keras_asks_for(started: str) -> None:
-    told = [line for line in started.splitlines() if line.startswith("imported:")]
-    # Once started, whoever wants one imports it as ever.
-    assert told == ["imported: False False", "imported: True"]
+def test_training_does_not_import_packages_that_only_keras_asks_for(started: str) -> None:
+    lines = [line for line in started.splitlines() if line.startswith("imported:")]
+    # After the start, other code can import them.
+    assert lines == ["imported: False False", "imported: True"]
 
 
 SCRIPT = """

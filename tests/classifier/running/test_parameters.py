@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,20 @@ RECIPES = [PARAMS, REPOSITORY / "params.yaml", *sorted((REPOSITORY / "recipes").
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
-def test_every_recipe_has_each_parameter_of_each_stage_in_its_order(recipe: Path) -> None:
+def test_each_recipe_has_the_parameters_of_each_stage_in_order(recipe: Path) -> None:
     keys = {section: list(values) for section, values in YAML(typ="safe").load(recipe.read_text()).items()}
     assert keys == {name: [field.name for field in dataclasses.fields(kind)] for name, kind in STAGES.items()}
     for name, kind in STAGES.items():
         assert parameters.load(name, kind, recipe)
 
 
-def test_the_notebooks_recipe_has_the_notebooks_parameters() -> None:
+def test_all_recipes_have_the_same_comments() -> None:
+    comments = {tuple(re.findall(r"(?m)^  (\w+): .* # (.*)$", path.read_text())) for path in RECIPES if path != PARAMS}
+    assert len(comments) == 1
+    assert len(comments.pop()) == sum(len(dataclasses.fields(kind)) for kind in STAGES.values())
+
+
+def test_the_notebook_recipe_has_the_parameters_of_the_notebook() -> None:
     recipe = REPOSITORY / "recipes/notebook.yaml"
     assert parameters.load("train", train.Parameters, recipe) == train.Parameters(
         filters=(32, 64, 64),
@@ -72,7 +79,7 @@ def test_the_notebooks_recipe_has_the_notebooks_parameters() -> None:
 
 
 @pytest.mark.parametrize("text", ["1e-5", "1e-05", "1.0E-05", "0.001", "1", "on", "0o17", "017", "1_000", "0x1F", "~"])
-def test_a_value_means_to_a_stage_what_it_means_to_dvc(project: Path, text: str) -> None:
+def test_a_stage_reads_the_same_value_as_dvc(project: Path, text: str) -> None:
     Repo.init(no_scm=True).close()
     write_train(project, learning_rate=text, seed=text)
     seen = dvc.api.params_show()["train"]["learning_rate"]
@@ -81,11 +88,11 @@ def test_a_value_means_to_a_stage_what_it_means_to_dvc(project: Path, text: str)
 
 
 def assert_same_reading(key: str, seen: Any, acceptable: Callable[[Any], bool]) -> None:
-    everything_else_good = {"learning_rate": 0.5, "seed": 0}
+    good_values = {"learning_rate": 0.5, "seed": 0}
     document = Path("params.yaml").read_text().splitlines()
     lines = [
-        f"  {name}: {everything_else_good[name]}"
-        if (name := line.strip().split(":")[0]) in everything_else_good and name != key
+        f"  {name}: {good_values[name]}"
+        if (name := line.strip().split(":")[0]) in good_values and name != key
         else line
         for line in document
     ]
@@ -100,7 +107,7 @@ def assert_same_reading(key: str, seen: Any, acceptable: Callable[[Any], bool]) 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"batch_sise": "100"}, "train.batch_sise is not a known key; known are: filters, kernel_size, dense_units"),
+        ({"batch_sise": "100"}, "train.batch_sise is not a known key; known keys: filters, kernel_size, dense_units"),
         ({"epochs": None}, "train.epochs is missing; it must be a whole number from 1 to 10000"),
         ({"epochs": "five"}, "train.epochs must be a whole number from 1 to 10000, got 'five'"),
         ({"epochs": "-1"}, "train.epochs must be a whole number from 1 to 10000, got -1"),
@@ -131,7 +138,7 @@ def assert_same_reading(key: str, seen: Any, acceptable: Callable[[Any], bool]) 
         ({"seed": "-1"}, "train.seed must be a whole number from 0 to 4294967295, got -1"),
     ],
 )
-def test_a_bad_training_parameter_is_refused_in_one_line(
+def test_a_wrong_training_parameter_is_refused_in_one_line(
     project: Path, refusal: Callable[..., str], changed: dict[str, str | None], message: str
 ) -> None:
     write_train(project, **changed)
@@ -143,8 +150,8 @@ def test_a_bad_training_parameter_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("", "params.yaml must hold sections of keys, got null"),
-        ("- 1", "params.yaml must hold sections of keys, got [1]"),
+        ("", "params.yaml must have sections of keys, got null"),
+        ("- 1", "params.yaml must have sections of keys, got [1]"),
         ("download: {}", "params.yaml: section train is missing"),
         ("train: 5", "params.yaml: train must be a section of keys, got 5"),
         ("train: {epochs: 1", "params.yaml is not valid YAML: while parsing a flow mapping"),
@@ -152,7 +159,7 @@ def test_a_bad_training_parameter_is_refused_in_one_line(
         ("a: \x00", "params.yaml is not valid YAML"),
     ],
 )
-def test_a_document_of_another_form_is_refused_in_one_line(
+def test_a_document_without_the_sections_is_refused_in_one_line(
     project: Path, refusal: Callable[..., str], document: str, message: str
 ) -> None:
     (project / "params.yaml").write_text(document)
@@ -161,7 +168,7 @@ def test_a_document_of_another_form_is_refused_in_one_line(
 
 def test_a_missing_file_is_refused_in_one_line(project: Path, refusal: Callable[..., str]) -> None:
     (project / "params.yaml").unlink()
-    assert "params.yaml is missing; the pipeline runs in the folder that holds it" in refusal("train", train.main)
+    assert "params.yaml is missing; run the pipeline in the folder that contains it" in refusal("train", train.main)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""params.yaml as a stage reads it, with PyYAML, and as DVC reads it, with ruamel.yaml: never two different values."""
+"""A stage, with PyYAML, and DVC, with ruamel.yaml, read the same values from params.yaml."""
 
 import io
 from datetime import UTC, date, datetime
@@ -20,7 +20,7 @@ UNREAD = object()
 
 
 def read_as_dvc(content: bytes) -> Any:
-    """The value, or UNREAD where DVC refuses it or ends with the error of a number or date without a value."""
+    """The value, or UNREAD if DVC refuses it or fails at a number or date without a value."""
     text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()  # as DVC opens the file
     try:
         return parse_yaml(text, "params.yaml")
@@ -30,13 +30,13 @@ def read_as_dvc(content: bytes) -> Any:
 
 def read(content: bytes) -> Any:
     try:
-        return yaml_values.parse(content) or {}  # as DVC, for which an empty document is {}
+        return yaml_values.parse(content) or {}  # DVC reads an empty document as {}
     except (yaml.YAMLError, ValueError):
         return UNREAD
 
 
 def exact(value: Any) -> str:
-    """A text that differs for 1, 1.0, '1' and true, and for 0.0 and -0.0."""
+    """A text that distinguishes 1, 1.0, '1' and true, and 0.0 and -0.0."""
     return "unread" if value is UNREAD else str(yaml.safe_dump(value, sort_keys=False))
 
 
@@ -167,13 +167,13 @@ def test_no_document_is_read_with_another_value_than_dvc_reads(document: str) ->
         ("{<<: {x: 1}, y: 1, y: 2}", "found duplicate key 'y'"),
         ("!!omap [x: 1]", "could not determine a constructor for the tag 'tag:yaml.org,2002:omap'"),
         ("train: !!bool yes", "found 'yes' with the tag tag:yaml.org,2002:bool"),
-        ("train: 2020-01-01T01:02:03.1234567", "found more than 6 digits of a second's fraction"),
+        ("train: 2020-01-01T01:02:03.1234567", "found more than 6 decimals of a second"),
         ("{x: 1, x: 2}", "found duplicate key 'x'"),
         ("train: !!float _", "found '_' with the tag tag:yaml.org,2002:float"),
         ("train: !!timestamp x", "found 'x' with the tag tag:yaml.org,2002:timestamp"),
     ],
 )
-def test_what_dvc_would_read_differently_is_refused(tmp_path: Path, document: str, message: str) -> None:
+def test_a_document_that_dvc_might_read_differently_is_refused(tmp_path: Path, document: str, message: str) -> None:
     (tmp_path / "params.yaml").write_bytes(document.encode())
     with pytest.raises(ValueError, match=r"params\.yaml is not valid YAML: ") as refused:
         parameters.load("train", train.Parameters, tmp_path / "params.yaml")
@@ -187,12 +187,12 @@ sections = st.dictionaries(keys, scalars | st.lists(scalars, max_size=3) | st.di
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(sections)
-def test_a_recipe_written_for_a_run_is_read_back_with_its_values(document: dict[str, Any]) -> None:
+def test_a_recipe_that_noise_writes_is_read_with_the_same_values(document: dict[str, Any]) -> None:
     content = dump(document).encode()
     assert exact(read(content)) == exact(document) == exact(read_as_dvc(content))
 
 
-def test_numbers_of_a_recipe_and_texts_that_look_like_some_are_written_apart() -> None:
+def test_numbers_and_texts_that_look_like_numbers_stay_different_in_a_written_recipe() -> None:
     document = {
         "train": {"learning_rate": 1e-05, "a": "1e-05", "b": "0o17", "c": "on", "d": 1e20, "e": "x" * 200 + " y"}
     }

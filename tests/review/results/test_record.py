@@ -8,13 +8,15 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 import pytest
 
 from review.report import check_lock
+from review.results.predictions import Predictions
 from review.results.record import Record, contradiction, elsewhere, keep, parse_record, parse_records, stale
 from review.results.trained import Trained, recipe_of
 from review.verify import main
-from tests.review.repository import OLD, TRAINING, Repository, lock, model, noise, record
+from tests.review.repository import IMAGES, OLD, TRAINING, Repository, lock, model, noise, record
 
 CHANGED = TRAINING | {"stages/train.py": "c" * 32}
 HERE = {"kernels": "avx2", "threads": 2}
@@ -25,6 +27,12 @@ def a_record(**changes: Any) -> Record:
     return parse_record(record(0.75, 0.8, **({"environment": HERE} | changes)), "recipe 1")
 
 
+def predicted(*misread: int, images: int = IMAGES) -> Predictions:
+    """The predictions of a model that misreads these images."""
+    actual = np.arange(images) % 10
+    return Predictions(np.arange(images), actual, np.where(np.isin(np.arange(images), misread), 9 - actual, actual))
+
+
 SIDE = Trained(
     dataset="mnist",
     parameters={"download.dataset": "mnist", "train.epochs": 5, "train.filters": [32, 64], "train.seed": 0},
@@ -32,14 +40,35 @@ SIDE = Trained(
     training=TRAINING,
     model=model(0),
     metrics={"validation.accuracy": 0.75, "validation.loss": 0.1},
+    predictions={"validation": predicted(*range(10))},
 )
 
 
-def test_mean_and_deviation_are_computed_from_the_values_whatever_else_the_file_says() -> None:
-    found = a_record(mean=0.1, standard_deviation=0.7, splits={}).spread("validation")
+def test_accuracy_and_deviation_are_computed_from_the_misread_images_whatever_else_the_file_says() -> None:
+    found = a_record(mean=0.1, standard_deviation=0.7, splits={}).readings("validation")
     assert found is not None
-    assert (found.mean, found.standard_deviation, found.n) == (mean([0.75, 0.8]), stdev([0.75, 0.8]), 2)
-    assert a_record().spread("test") is None
+    assert (found.accuracy, found.deviation) == (pytest.approx(mean([0.75, 0.8])), pytest.approx(stdev([0.75, 0.8])))
+    assert (found.seeds, found.images, found.errors.tolist()) == (2, IMAGES, [10, 8])
+    assert found.counts.tolist() == [2] * 8 + [1] * 2 + [0] * 30
+    assert a_record().readings("test") is None
+
+
+def test_a_single_seed_is_a_record_and_has_no_deviation() -> None:
+    found = parse_record(record(0.75), "recipe 1").readings("validation")
+    assert found is not None
+    assert (found.seeds, found.accuracy, found.deviation) == (1, 0.75, None)
+
+
+def test_a_run_is_found_by_its_seed() -> None:
+    found = a_record().run(1)
+    assert found is not None
+    assert (found.model, found.loss, found.misread["validation"].tolist()) == (
+        model(1),
+        {"validation": 0.1},
+        list(range(8)),
+    )
+    assert a_record().run(2) is None
+    assert a_record().run(None) is None
 
 
 def test_a_recipe_is_all_parameters_but_the_seed_of_training_and_the_source_of_the_data() -> None:
@@ -57,7 +86,8 @@ def test_a_record_does_not_hold_at_another_value_of_any_parameter_of_the_recipe(
 @pytest.mark.parametrize("key", ["train.seed", "download.dataset", "download.fallback"])
 def test_a_record_holds_at_another_value_of_what_is_no_part_of_the_recipe(key: str) -> None:
     seed = 1 if key == "train.seed" else 0
-    side = replace(SIDE, parameters=SIDE.parameters | {key: 1}, model=model(seed), metrics={})
+    misread = {"validation": predicted(*range(8 if seed else 10))}
+    side = replace(SIDE, parameters=SIDE.parameters | {key: 1}, model=model(seed), predictions=misread)
     assert stale(a_record(), side) is None
 
 
@@ -90,9 +120,29 @@ STANDS: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
     ({"dataset": "mnist-5k"}, {}, "it was measured on `mnist-5k`"),
     (
         {},
-        {"metrics": {"validation.accuracy": 0.76}},
-        "it says validation accuracy 0.75 of the model of which metrics.json says 0.76",
+        {"metrics": {"validation.loss": 0.2}},
+        "it says validation loss 0.1 of the model of which metrics.json says 0.2",
     ),
+    (
+        {},
+        {"predictions": {"validation": predicted(*range(9), 12)}},
+        "it says that other validation images are misread than predictions.csv says of the same model",
+    ),
+    (
+        {},
+        {"predictions": {"validation": predicted(*range(10), images=50)}},
+        "it says 40 validation images, of which predictions.csv has 50",
+    ),
+    # the number of images is the data's, on whichever machine
+    (
+        {"environment": {"kernels": "avx512_core"}},
+        {"predictions": {"validation": predicted(*range(10), images=50)}},
+        "it says 40 validation images, of which predictions.csv has 50",
+    ),
+    # what one of the two does not tell contradicts nothing
+    ({}, {"metrics": {}, "predictions": {"test": predicted(1)}}, None),
+    # what a seed that was not committed misreads cannot be checked
+    ({}, {"parameters": SIDE.parameters | {"train.seed": 1}, "model": model(1), "predictions": {}}, None),
 ]
 
 
@@ -103,10 +153,17 @@ def test_a_record_holds_where_the_same_files_or_the_same_model_tell_so(
     assert stale(a_record(**measured), replace(SIDE, **side)) == reason
 
 
-def test_a_record_of_the_older_form_is_read_and_holds_for_nothing() -> None:
-    (old,) = parse_records(noise(OLD))
+ACCURACIES = {key: value for key, value in record().items() if key not in ("images", "looks")} | {
+    "seeds": [{"seed": seed, "model": model(seed), "validation": {"accuracy": 0.75, "loss": 0.1}} for seed in (0, 1)]
+}
+
+
+@pytest.mark.parametrize("older", [OLD, ACCURACIES])
+def test_a_record_of_an_older_form_is_read_and_holds_for_nothing(older: dict[str, Any]) -> None:
+    (old,) = parse_records(noise(older))
     assert stale(old, SIDE) == "it was measured in an older form"
     assert contradiction(old, SIDE) is None
+    assert old.readings("validation") is None
 
 
 def test_many_files_are_named_in_part() -> None:
@@ -124,11 +181,20 @@ def test_another_environment_is_told_by_its_keys() -> None:
 def seeds(**changes: Any) -> dict[str, Any]:
     """A record whose second seed is changed."""
     first, second = record(0.75, 0.8)["seeds"]
-    return record(seeds=[first, second | changes])
+    return record(0.75, 0.8, seeds=[first, second | changes])
 
 
-def values(accuracy: Any = 0.8, loss: Any = 0.1) -> dict[str, Any]:
-    return seeds(validation={"accuracy": accuracy, "loss": loss})
+def values(misread: Any = (), loss: Any = 0.1) -> dict[str, Any]:
+    return seeds(validation={"loss": loss, "misread": misread})
+
+
+def splits(images: dict[str, Any]) -> dict[str, Any]:
+    return record(0.5, 0.6) | {"images": images}
+
+
+NUMBERS = "expected misread images from 0 to 39, ascending, got "
+KEYS = "recipe 1: expected the keys environment, training, images, looks and seeds"
+LOSS = "expected a loss of at least 0 of each seed and split, got "
 
 
 @pytest.mark.parametrize(
@@ -146,27 +212,70 @@ def values(accuracy: Any = 0.8, loss: Any = 0.1) -> dict[str, Any]:
         ({"recipes": [record(0.5, 0.6, dataset="")]}, "recipe 1: expected printable names, got "),
         ({"recipes": [record(0.5, 0.6, parameters={"\n": 1})]}, "recipe 1: expected printable names, got "),
         ({"recipes": [record(0.5, 0.6, environment={"\n": 1})]}, "recipe 1: expected printable names, got "),
-        ({"recipes": [record(0.5, 0.6, environment=[])]}, "expected the keys environment, training and seeds"),
+        ({"recipes": [record(0.5, 0.6, environment=[])]}, KEYS),
+        ({"recipes": [record(0.5, 0.6, looks=None)]}, KEYS),
+        ({"recipes": [record(0.5, 0.6) | {"images": None}]}, KEYS),
         ({"recipes": [record(0.5, 0.6, training={})]}, "expected an MD5 of each file in training, got {}"),
         ({"recipes": [record(0.5, 0.6, training={"a": "b"})]}, "expected an MD5 of each file in training, got 'b'"),
-        ({"recipes": [record()]}, "expected at least 2 seeds, each once, got []"),
-        ({"recipes": [record(0.5)]}, "expected at least 2 seeds, each once, got [0]"),
-        ({"recipes": [seeds(seed=0)]}, "expected at least 2 seeds, each once, got [0, 0]"),
+        ({"recipes": [record(0.5, 0.6, training={"\n": "a" * 32})]}, "recipe 1: expected printable names, got "),
+        *(
+            ({"recipes": [splits(images)]}, "expected the splits validation and test in images, got {")
+            for images in ({}, {"train": 40}, {"validation": 40, "train": 40})
+        ),
+        *(
+            ({"recipes": [splits({"validation": count})]}, f"expected numbers of images, got {got}")
+            for count, got in (
+                (0, "0"),
+                (-1, "-1"),
+                (True, "True"),
+                (4e1, "40.0"),
+                ("40", "'40'"),
+                (10**9 + 1, "10000"),
+            )
+        ),
+        ({"recipes": [record(looks=[0])]}, "expected at least 1 seed, each once, got []"),
+        ({"recipes": [seeds(seed=0)]}, "expected at least 1 seed, each once, got [0, 0]"),
+        *(
+            ({"recipes": [record(0.5, 0.6, looks=looks)]}, "expected looks, rising numbers of seeds up to 2, got [")
+            for looks in (
+                [],
+                [1],
+                [3],
+                [2, 3],
+                [2, 1],
+                [2, 2],
+                [0, 2],
+                [-1, 2],
+                [True, 2],
+                [1.0, 2],
+                ["1", 2],
+                [10**400],
+            )
+        ),
         ({"recipes": [seeds(seed=True)]}, "expected a seed from 0 to 4294967295, got True"),
         ({"recipes": [seeds(seed=-1)]}, "expected a seed from 0 to 4294967295, got -1"),
         ({"recipes": [seeds(seed=2**32)]}, "expected a seed from 0 to 4294967295, got 4294967296"),
         ({"recipes": [seeds(seed="1")]}, "expected a seed from 0 to 4294967295, got '1'"),
         ({"recipes": [seeds(model="f")]}, "expected the MD5 of a model, got 'f'"),
         ({"recipes": [record(seeds=[1, 2])]}, "expected the keys seed and model of each seed"),
-        ({"recipes": [seeds(test={"accuracy": 1, "loss": 0})]}, "expected the same splits of each seed, got "),
-        ({"recipes": [seeds(validation=None)]}, "expected accuracy from 0 to 1 of each seed and split, got None"),
-        ({"recipes": [values(accuracy=1.5)]}, "expected accuracy from 0 to 1 of each seed and split, got 1.5"),
-        ({"recipes": [values(accuracy=-0.5)]}, "expected accuracy from 0 to 1 of each seed and split, got -0.5"),
-        ({"recipes": [values(accuracy=True)]}, "expected accuracy from 0 to 1 of each seed and split, got True"),
-        ({"recipes": [values(accuracy=float("nan"))]}, "expected accuracy from 0 to 1 of each seed and split, got nan"),
-        ({"recipes": [values(accuracy=10**400)]}, "expected accuracy from 0 to 1 of each seed and split, got 1000"),
-        ({"recipes": [values(loss=10**400)]}, "expected loss from 0 to 1.79769e+308 of each seed and split, got 1000"),
-        ({"recipes": [values(loss=float("inf"))]}, "expected loss from 0 to 1.79769e+308 of each seed and split, got "),
+        ({"recipes": [seeds(test={"loss": 0, "misread": []})]}, "expected the same splits of each seed, got "),
+        ({"recipes": [seeds(validation=None)]}, f"{LOSS}None"),
+        ({"recipes": [seeds(validation={"loss": 1})]}, f"{NUMBERS}None"),
+        *(
+            ({"recipes": [values(loss=loss)]}, f"{LOSS}{got}")
+            for loss, got in (
+                *((-0.5, "-0.5"), (True, "True"), (float("nan"), "nan"), (float("inf"), "inf"), ("0", "'0'")),
+                (10**400, "1000"),
+            )
+        ),
+        *(
+            ({"recipes": [values(misread)]}, f"{NUMBERS}{got}")
+            for misread, got in (
+                *(([40], "[40]"), ([-1], "[-1]"), ([2, 1], "[2, 1]"), ([1, 1], "[1, 1]"), ([True], "[True]")),
+                *(([1.0], "[1.0]"), ([0.5], "[0.5]"), (["1"], "['1']"), ([[1]], "[[1]]"), ([None], "[None]")),
+                *(({"1": 1}, "{'1': 1}"), (7, "7"), ([10**400], "[1000"), (list(range(41)), "[0, 1, 2,")),
+            )
+        ),
     ],
 )
 def test_a_file_of_another_form_is_refused_in_one_short_line(document: Any, message: str) -> None:
@@ -174,6 +283,19 @@ def test_a_file_of_another_form_is_refused_in_one_short_line(document: Any, mess
         parse_records(json.dumps(document))
     assert message in str(refused.value)
     assert len(str(refused.value)) < 500
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "[", "9" * 5_000, "[" * 100_000, '{"recipes": [' * 50_000])
+def test_what_is_no_json_raises_what_the_readers_expect(text: str) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        parse_records(text)
+
+
+def test_every_number_of_a_split_may_be_misread_and_none() -> None:
+    found = parse_record(record(set(range(IMAGES)), set()), "recipe 1").readings("validation")
+    assert found is not None
+    assert (found.errors.tolist(), found.accuracy) == ([IMAGES, 0], 0.5)
 
 
 def test_a_record_replaces_that_of_its_recipe_and_no_other(tmp_path: Path) -> None:
@@ -189,6 +311,35 @@ def test_a_record_replaces_that_of_its_recipe_and_no_other(tmp_path: Path) -> No
     ]
 
 
+def test_a_list_of_numbers_is_on_one_line_of_the_file_and_the_same_record_gives_the_same_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "seed_noise.json"
+    keep(record(0.75, {3, 7, 39}, looks=[1, 2]), path)
+    text = path.read_text()
+    lines = [line.strip() for line in text.splitlines()]
+    for line in (
+        '"train.filters": [32, 64]',
+        '"looks": [1, 2],',
+        '"misread": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]',
+        '"misread": [3, 7, 39]',
+    ):
+        assert line in lines
+    keep(record(0.75, {3, 7, 39}, looks=[1, 2]), path)
+    assert path.read_text() == text
+
+
+def test_lists_of_other_things_and_text_that_looks_like_a_list_stay_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "seed_noise.json"
+    odd = {
+        "train.a": ["x", 1],
+        "train.b": [None],
+        "train.c": "[\n  1,\n  2\n]",
+        "train.d": [1e-05, -2.5],
+        "train.e": [],
+    }
+    keep(record(0.7, parameters=odd), path)
+    assert json.loads(path.read_text())["recipes"] == [record(0.7, parameters=odd)]
+
+
 def test_a_record_is_not_added_to_a_file_of_another_form(tmp_path: Path) -> None:
     path = tmp_path / "seed_noise.json"
     path.write_text("[")
@@ -196,8 +347,8 @@ def test_a_record_is_not_added_to_a_file_of_another_form(tmp_path: Path) -> None
         keep(record(0.7, 0.8), path)
     assert path.read_text() == "["
     path.unlink()
-    with pytest.raises(ValueError, match=r"the record: expected at least 2 seeds"):
-        keep(record(0.7), path)
+    with pytest.raises(ValueError, match=r"the record: expected at least 1 seed"):
+        keep(record(), path)
     assert not path.exists()
 
 
@@ -216,6 +367,7 @@ def verify(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Verify
     )
     repository.put("dvc.lock", lock(training=training))
     repository.write(seed=0, validation=set(range(10)), environment=HERE)
+    repository.put("metrics.json", json.dumps({"validation": {"accuracy": 0.75, "loss": 0.1}}))
 
     def run(changes: dict[str, Any]) -> tuple[int, list[str]]:
         measured = record(0.75, 0.8, environment=HERE, training=training) | changes
@@ -237,6 +389,9 @@ def verify(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Verify
         {},
         {"training": {"stages/train.py": "0" * 32}},
         {"environment": {"kernels": "avx512_core"}, "seeds": record(0.1, 0.8)["seeds"]},
+        {"seeds": record(0.75, 0.1)["seeds"]},  # a seed that is not committed
+        {"seeds": record(0.75)["seeds"], "looks": [1]},
+        OLD,
         {"parameters": {"train.epochs": 7}, "seeds": record(0.1, 0.8)["seeds"]},
         {"dataset": "mnist-5k", "seeds": record(0.1, 0.8)["seeds"]},
     ],
@@ -247,20 +402,25 @@ def test_noise_of_the_same_or_of_another_recipe_code_or_machine_is_not_called_fa
     assert verify(changes) == (0, ["verify: train: matches", "verify: dvc.lock of this folder matches all 1 stages"])
 
 
-def other_model(accuracy: float) -> list[dict[str, Any]]:
-    first, second = record(accuracy, 0.8)["seeds"]
-    return [first | {"model": "f" * 32}, second]
+OTHER_MODEL = [each | {"model": "f" * 32} for each in record(0.75)["seeds"]] + record(0.75, 0.8)["seeds"][1:]
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         (
-            {"seeds": record(0.7, 0.8)["seeds"]},
-            "it says validation accuracy 0.7 of the model of which metrics.json says 0.75",
+            {"seeds": record(set(range(1, 11)), 0.8)["seeds"]},
+            "it says that other validation images are misread than predictions.csv says of the same model",
         ),
-        ({"seeds": other_model(0.75)}, "its seed 0 gave another model from the same files"),
-        ({"seeds": record(0.75)["seeds"]}, "recipe 1: expected at least 2 seeds, each once, got [0]"),
+        ({"images": {"validation": 50}}, "it says 50 validation images, of which predictions.csv has 40"),
+        (
+            {"seeds": record(0.75, 0.8, loss=0.2)["seeds"]},
+            "it says validation loss 0.2 of the model of which metrics.json says 0.1",
+        ),
+        ({"seeds": OTHER_MODEL}, "its seed 0 gave another model from the same files"),
+        ({"seeds": []}, "recipe 1: expected at least 1 seed, each once, got []"),
+        ({"looks": [1]}, "recipe 1: expected looks, rising numbers of seeds up to 2, got [1]"),
+        ({"images": {"validation": 9}}, "recipe 1: expected misread images from 0 to 8, ascending, got [0, 1, 2, "),
         ({"dataset": "mnist\n\nverify: true"}, "recipe 1: expected printable names, got 'mnist\\n\\nverify: true'"),
     ],
 )
@@ -269,7 +429,24 @@ def test_noise_that_cannot_be_true_is_one_line_of_verify_and_in_the_report(
 ) -> None:
     status, lines = verify(changes)
     assert status == 1
-    assert lines[1] == f"verify: seed noise: evaluation/seed_noise.json: {reason}"
+    assert len(lines) == 3
+    assert lines[1].startswith(f"verify: seed noise: evaluation/seed_noise.json: {reason}")
     told = check_lock(None)
     assert "`dvc.lock` of head matches" in told
-    assert f"**The measured noise of head is not valid:**\n\n- `evaluation/seed_noise.json: {reason}`" in told
+    assert f"**The measured noise of head is not valid:**\n\n- `evaluation/seed_noise.json: {reason}" in told
+
+
+def test_a_file_of_100_mb_is_refused_in_one_line(
+    verify: Verify, repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify({})[0] == 0
+    file = Path("evaluation/seed_noise.json")
+    for size, revision in ((2 * 2**20, ["HEAD"]), (100 * 2**20, [])):  # to commit 100 MB takes seconds
+        with file.open("wb") as empty:
+            empty.truncate(size)
+        if revision:
+            repository.commit("Large")
+        capsys.readouterr()
+        assert main(revision) == 1
+        (told,) = [line for line in capsys.readouterr().out.splitlines() if "seed noise" in line]
+        assert "evaluation/seed_noise.json: expected a file of at most 1,048,576 bytes, found " in told

@@ -10,6 +10,7 @@ from markdown_it.token import Token
 
 from classifier.running.command import run
 from review import compare, noise, report, verify
+from review.results.trained import leaves
 from review.wording.escaping import LONGEST, markdown, quote
 from stages import train
 from tests.review.repository import Change, Repository, put, record, write
@@ -36,15 +37,16 @@ def hostile(repository: Repository) -> Repository:
         "cmd": text,
         "deps": [{"path": visible, "md5": "0" * 32}],
         "params": {"params.yaml": {f"train.{hidden}": text}},
+        "outs": [{"path": visible, "md5": "0" * 32}],
     }
     repository.put("dvc.lock", json.dumps({"schema": "2.0", "stages": {"train": stage, visible: {"cmd": "x"}}}))
     repository.put(
         "dvc.yaml", json.dumps({"stages": {"train": {"cmd": visible.replace("$", ""), "deps": [f"{visible}.py"]}}})
     )
-    kept = record(
-        0.5, 0.6, dataset=visible, parameters={visible: text}, environment={visible: 1}, training={visible: "0" * 32}
-    )
-    repository.put("evaluation/seed_noise.json", noise_of(kept))
+    names: dict[str, Any] = {"environment": {visible: 1}, "training": {visible: "1" * 32}}
+    kept = record(0.5, 0.6, dataset=visible, parameters={visible: text}, **names)
+    stale = record(0.5, 0.6, parameters=dict(leaves({"train": parameters})), **names)
+    repository.put("evaluation/seed_noise.json", noise_of(kept, stale))
     repository.run("git checkout -q -b filled")
     repository.commit("filled")
     repository.run('git update-ref refs/heads/"$NAME" HEAD && git checkout -q main', NAME=BRANCH)
@@ -68,18 +70,18 @@ def check_markdown(text: str) -> None:
         *("table", "thead", "tbody", "tr", "th", "td"),
     }
     headings = [tokens[i + 1].content for i, token in enumerate(tokens) if token.type == "heading_open"]
-    assert all(heading.startswith(("Learning curves", "Confusion matrices")) for heading in headings)
+    assert all(heading.startswith(("Learning curves", "Confusion matrices", "Images that")) for heading in headings)
     rows: list[int] = []
     for token in tokens:
         if token.type == "tr_open":
             rows.append(0)
         rows[-1:] = [rows[-1] + (token.type in ("td_open", "th_open"))] if rows else []
-    assert set(rows) <= {3, 4}
+    assert set(rows) <= {2, 3, 4}
     check_lines(text)
 
 
 def report_pictures() -> set[str]:
-    return {report.CURVES, report.MATRICES, report.DIFFERENCE}
+    return {*report.CURVES.values(), *report.MATRICES.values(), report.DIFFERENCE, report.IMAGES}
 
 
 def check_lines(text: str) -> None:
@@ -91,12 +93,13 @@ def check_lines(text: str) -> None:
 def test_text_of_a_branch_is_only_text_in_markdown_and_in_the_terminal(
     hostile: Repository, capsys: pytest.CaptureFixture[str], sides: list[str]
 ) -> None:
-    assert compare.main([*sides, "--markdown"]) == 0
+    assert compare.main([*sides, "--markdown", "--final"]) == 0
     check_markdown(capsys.readouterr().out)
-    assert compare.main(sides) == 0
+    assert compare.main([*sides, "--final"]) == 0
     text = capsys.readouterr().out
     check_lines(text)
-    assert [line for line in text.splitlines() if line.startswith(("verdict", "# ", "- "))] == text.splitlines()[-1:]
+    assert "; its measurement is stale: it was measured with other files: `EVIL\\x60" in " ".join(text.split())
+    assert [line for line in text.splitlines() if line.startswith(("verdict", "# ", "- "))] == text.splitlines()[:1]
     assert compare.main([*sides, "--json"]) == 0
     printed = capsys.readouterr().out
     assert printed.isascii()
@@ -157,7 +160,7 @@ def test_noise_prints_the_last_line_of_a_stage_without_what_a_terminal_obeys(
     def fail(*_: object) -> None:
         raise OSError(PAYLOAD)
 
-    monkeypatch.setattr(noise, "_dataset", fail)
+    monkeypatch.setattr(noise, "load_recipe", fail)
     assert noise.main([]) == 1
     check_lines(capsys.readouterr().err)
 

@@ -1,0 +1,86 @@
+"""Train seeds of two recipes until it is decided whether one is better, looking at fixed numbers of seeds.
+
+Looking after each seed, and stopping as soon as the difference seems shown, is wrong too often. The plan has a few
+looks, each at a level of its own, so that the error over all of them stays below 5 % (bench/verdict.md). The runs are
+those of review.noise: measured seeds are not trained again, and after an interruption the same command goes on.
+"""
+
+import argparse
+import sys
+
+from classifier.files.paths import NOISE, PARAMS
+from review.command import command
+from review.rendering.documents import wrap
+from review.rendering.findings import conclude
+from review.results.difference import Comparison, compare, measured
+from review.results.revision import load
+from review.statistics.plan import PLAN
+from review.training.recipe import Recipe, load_recipe
+from review.training.runs import measure, seconds_a_seed
+from review.wording.notation import limits, p_value
+
+
+@command("decide", refused=2)
+def main(arguments: list[str] | None = None) -> int:
+    """Train, print a line a look and the verdict; return 0, or 1 if HEAD is worse, or 2 if nothing can be decided."""
+    parser = argparse.ArgumentParser(
+        prog="python -m review.decide",
+        description=(__doc__ or "").splitlines()[0],
+        epilog="exit status: 0; 1 if HEAD is worse; 2 if the two cannot be compared or a training fails",
+    )
+    parser.add_argument("base", help="a commit, branch or tag")
+    parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
+    options = parser.parse_args(arguments)
+    base, head = load(options.base), load(options.head)
+    comparison = compare(base, head)  # refuses what cannot be compared, before anything is trained
+    recipes = [load_recipe(PARAMS, revision=revision) for revision in (options.base, options.head)]
+    known = [len(record.runs) if record else 0 for record in measured(base, head)]
+    try:
+        for look, (seeds, alpha) in enumerate(PLAN, start=1):
+            if (seeds < min(known) and look < len(PLAN)) or comparison.one_recipe:
+                continue
+            start = f"decide: look {look} of {len(PLAN)}: "
+            print(wrap(f"{start}{seeds} seeds each{_cost(recipes, seeds, known)}"), flush=True)
+            records = (measure(recipes[0], range(seeds)), measure(recipes[1], range(seeds)))
+            known = [len(record.runs) for record in records]
+            comparison = compare(base, head, records=records, alpha=alpha)
+            print(wrap(f"{start}{_found(comparison, alpha)}"), flush=True)
+            if comparison.verdict != "undecided":
+                break
+    except KeyboardInterrupt:
+        print("decide: interrupted; the runs that ended are kept, and the same command goes on", file=sys.stderr)
+        return 130
+    print(wrap(conclude(comparison)))
+    if options.head is None and not comparison.one_recipe:
+        print(f"decide: the seeds of this folder are in {NOISE}: commit it with the results", file=sys.stderr)
+    return 1 if comparison.verdict == "worse" else 0
+
+
+def _found(comparison: Comparison, alpha: float) -> str:
+    found = comparison.splits[comparison.decided_by].estimate
+    if found is None:
+        raise ValueError("expected seeds of both recipes")
+    change = f"{found.difference:+.4f} (95 %: {limits(*found.interval())}), {p_value(found.p)}"
+    return f"{change}; {comparison.verdict} at p < {alpha:g}"
+
+
+def _cost(recipes: list[Recipe], seeds: int, known: list[int]) -> str:
+    """Say how long the missing trainings take, if one took place here."""
+    missing = [max(0, seeds - count) for count in known]
+    seconds = [seconds_a_seed(recipe) for recipe in recipes]
+    measured_here = [each for each in seconds if each is not None]
+    if not sum(missing):
+        return ""
+    trainings = f", {_many(sum(missing), 'training')}"
+    if not measured_here:
+        return trainings
+    total = sum(count * (each or measured_here[0]) for count, each in zip(missing, seconds, strict=True))
+    return f"{trainings}, about {_many(max(1, round(total / 60)), 'minute')}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count > 1)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

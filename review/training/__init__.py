@@ -1,0 +1,1 @@
+"""Train recipes with several seeds, beside the pipeline and its outputs."""
