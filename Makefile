@@ -5,6 +5,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
 # A command with the name python3.N may not be a working Python, so the version of each candidate is checked.
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -43,7 +44,7 @@ $(VENV)/installed: requirements.txt $(REBUILD)
 	@if [ -z "$(REBUILD)" ] && [ "$$(git hash-object requirements.txt)" = "$$(cat $@ 2>/dev/null)" ]; then touch $@; else \
 		echo "setup: installing the locked packages into $(VENV) with $(PYTHON)" && \
 		rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt && \
+		$(INSTALL) requirements.txt && \
 		git hash-object requirements.txt > $@; fi
 
 .PHONY: rebuild
@@ -96,6 +97,15 @@ test: repository setup  ## run ruff, mypy and all tests; needs no network
 	mypy
 	python -m pytest --numprocesses=2 --dist=worksteal
 
+.PHONY: remotes
+remotes: setup  ## install what DVC needs to share data over SSH, S3 and WebDAV (docs/sharing.md)
+	@$(INSTALL) requirements-remotes.txt
+
+.PHONY: servers
+servers: repository remotes  ## share data through real servers of SSH, S3 and WebDAV; one that is not installed is skipped
+	@$(INSTALL) requirements-servers.txt
+	python -m pytest -m servers tests/remotes
+
 .PHONY: faults
 faults: repository setup  ## test killed runs and damaged files with many more cases than `make test`
 	FAULT_RUNS=32 python -m pytest --numprocesses=2 --dist=worksteal tests/test_faults.py tests/test_integrity.py
@@ -113,5 +123,8 @@ bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=.
 	python -m bench.run --recipe recipes/notebook.yaml --recipe recipes/quick.yaml
 
 .PHONY: lock
-lock: setup  ## update requirements.txt to the newest versions that pyproject.toml allows
-	uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes --no-header --quiet --output-file requirements.txt
+lock: LOCK := uv pip compile --universal --upgrade --generate-hashes --no-header --quiet
+lock: setup  ## update the three requirements*.txt to the newest versions that pyproject.toml allows
+	$(LOCK) pyproject.toml --group dev --output-file requirements.txt
+	$(LOCK) --group remotes --constraint requirements.txt --output-file requirements-remotes.txt
+	$(LOCK) --group servers --constraint requirements.txt --constraint requirements-remotes.txt --output-file requirements-servers.txt

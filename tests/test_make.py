@@ -27,19 +27,22 @@ PACKAGE = {
 INSTALLING = "setup: installing"
 
 
+def write_lock(path: Path, package: str, files: dict[str, str]) -> None:
+    """A wheel of these files, and a lock of it that is met without a network."""
+    (path.parent / "wheels").mkdir(parents=True, exist_ok=True)
+    wheel = path.parent / f"wheels/{package}-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        record = "".join(f"{name},sha256={digest(text)},{len(text)}\n" for name, text in files.items())
+        for name, text in {**files, f"{package}-1.dist-info/RECORD": record}.items():
+            archive.writestr(name, text)
+    checksum = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    path.write_text(f"--no-index\n--find-links wheels\n{package}==1 --hash=sha256:{checksum}\n")
+
+
 def write_checkout(folder: Path) -> Clone:
     """Write this Makefile, and a requirements.txt that needs no network, into a folder."""
-    (folder / "wheels").mkdir(parents=True)
-    wheel = folder / "wheels/small-1-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        record = "".join(f"{name},sha256={digest(text)},{len(text)}\n" for name, text in PACKAGE.items())
-        for name, text in {**PACKAGE, "small-1.dist-info/RECORD": record}.items():
-            archive.writestr(name, text)
+    write_lock(folder / "requirements.txt", "small", PACKAGE)
     shutil.copy2(REPOSITORY / "Makefile", folder)
-    locked = (
-        f"--no-index\n--find-links wheels\nsmall==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
-    )
-    (folder / "requirements.txt").write_text(locked)
     (folder / ".gitignore").write_text("/.venv\n")
     checkout = Clone(folder)
     checkout.environment["GIT_CEILING_DIRECTORIES"] = str(folder.parent)
@@ -88,6 +91,20 @@ def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_not
         )
         assert f" from {environment}/lib/" in here.run(".venv/bin/pip --version")
     assert built_once.run(".venv/bin/dvc repro") == f"{built_once.folder / '.venv'} repro\n"
+
+
+@pytest.mark.slow
+def test_the_packages_for_remotes_join_the_environment_which_is_not_built_anew(
+    built_once: Clone, tmp_path: Path
+) -> None:
+    checkout = copy(built_once, tmp_path / "checkout")
+    files = {name.replace("small", "remote"): text for name, text in PACKAGE.items() if "entry_points" not in name}
+    files["remote-1.dist-info/METADATA"] = "Metadata-Version: 2.1\nName: remote\nVersion: 1\n"
+    write_lock(checkout.folder / "requirements-remotes.txt", "remote", files)
+    assert INSTALLING not in checkout.run("make setup")
+    assert checkout.attempt(".venv/bin/python -c 'import remote'").returncode != 0
+    assert INSTALLING not in checkout.run("make remotes && make setup")
+    checkout.run(".venv/bin/python -c 'import remote, small'")
 
 
 @pytest.mark.slow
