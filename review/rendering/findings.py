@@ -89,7 +89,8 @@ def _source(comparison: Comparison, side: Results, record: Record | None) -> str
         return f"; seeds from another machine ({listed(map(quote, keys))})" if keys else ""
     kept = [*side.noise, *comparison.base.noise] if side is comparison.head else side.noise
     own = next((each for each in kept if is_of(each, side)), None)
-    return f"; its measurement is stale: {stale(own, side)}" if own else ""
+    why = (stale(own, side) or "`dvc.lock` of head has other commands or another evaluation") if own else ""
+    return f"; its measurement is stale: {why}" if own else ""
 
 
 def _what_would_settle(split: Split) -> str:

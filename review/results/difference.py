@@ -103,7 +103,7 @@ def compare(
         paired = pair(one_split.actual, one_split.predicted, other_split.predicted)
         known = of_base.seeds > 1 or of_head.seeds > 1
         splits[split] = Split(paired, of_base, of_head, estimate(of_base, of_head) if known else None)
-    one_recipe = _one_recipe(base, head, records)
+    one_recipe = _one_recipe(base, head, records[0])
     return Comparison(base, head, splits, records, one_recipe, _recipes(base, head), margin, alpha)
 
 
@@ -111,15 +111,20 @@ def measured(base: Results, head: Results) -> Records:
     """Return the record that holds for each side.
 
     Base is judged by its own file alone, so a branch cannot change the measurement of base. Head is judged by base's
-    file too, unless its own has all that base's has and more seeds.
+    file too, unless its own has all that base's has and more seeds. If head has base's parameters, but other commands
+    or another evaluation, a record must hold the very run that head committed.
     """
 
     def of(side: Results, records: list[Record]) -> Record | None:
         return next((record for record in records if stale(record, side) is None), None)
 
     known, own = of(head, base.noise), of(head, head.noise)
-    if known and own and len(own.runs) > len(known.runs) and all(_same(run, own.run(run.seed)) for run in known.runs):
-        known = own
+    if known and unlike(base.steps, head.steps):  # head may have inherited base's file
+        known, own = (record if record and _holds(record, head) else None for record in (known, own))
+    if known and own and len(own.runs) > len(known.runs):
+        runs = {run.seed: run for run in own.runs}
+        if all(run.seed in runs and _same(run, runs[run.seed]) for run in known.runs):
+            known = own
     return of(base, base.noise), known or own
 
 
@@ -160,19 +165,37 @@ def metrics(comparison: Comparison) -> dict[str, dict[str, float]]:
     return every
 
 
-def _one_recipe(base: Results, head: Results, records: Records) -> bool:
-    """Whether both sides are runs of one recipe: the same parameters but the seed, and the same training."""
+def _one_recipe(base: Results, head: Results, record: Record | None) -> bool:
+    """Whether both sides are runs of one recipe, according to their dvc.lock and the `record` that base has of itself.
+
+    They have the same parameters but the seed, and either the same files and commands, or head's model and its
+    predictions are those of base or of a seed in the record.
+    """
     if unlike(recipe_of(base.parameters), recipe_of(head.parameters)):
         return False
-    of_base, of_head = records
-    if of_base and of_head:
-        return any(_same(run, of_head.run(run.seed)) for run in of_base.runs)
-    same_files = bool(base.training) and not unlike(base.training, head.training)
-    return same_files or (base.model is not None and base.model == head.model)
+    if base.training and not unlike(base.training, head.training) and not unlike(base.steps, head.steps):
+        return True
+    alike = base.predictions.keys() == head.predictions.keys() and all(
+        np.array_equal(found.predicted, head.predictions[split].predicted) for split, found in base.predictions.items()
+    )
+    return (base.model is not None and base.model == head.model and alike) or (
+        record is not None and _holds(record, head)
+    )
 
 
-def _same(one: Run, other: Run | None) -> bool:
-    return other is not None and one.model == other.model
+def _holds(record: Record, side: Results) -> bool:
+    """Whether a record holds the committed run of a side: its seed, its model, and what that misreads."""
+    run = record.run(side.parameters.get("train.seed"))
+    return (run is not None and run.model == side.model) and all(
+        np.array_equal(numbers, side.predictions[split].misread())
+        for split, numbers in run.misread.items()
+        if split in side.predictions
+    )
+
+
+def _same(one: Run, other: Run) -> bool:
+    read = one.misread.items()
+    return one.model == other.model and all(np.array_equal(each, other.misread.get(split)) for split, each in read)
 
 
 def _recipes(base: Results, head: Results) -> int:

@@ -79,13 +79,14 @@ def load_trained(repo: Repo, revision: str | None) -> tuple[Trained, int]:
     """Read what the repository, opened at `revision`, holds of its model, and how many images trained it."""
     predictions = _read(repo, revision, PREDICTIONS, parse_predictions, most=MOST_PREDICTIONS)
     dataset, train_images, environment = _read(repo, revision, PROVENANCE, parse_provenance)
-    unknown: tuple[dict[str, str], str | None] = ({}, None)
-    training, model = _read(repo, revision, LOCK, parse_lock, missing=unknown, most=MOST_BYTES)
+    unknown: tuple[dict[str, str], dict[str, str], str | None] = ({}, {}, None)
+    training, steps, model = _read(repo, revision, LOCK, parse_lock, missing=unknown, most=MOST_BYTES)
     trained = Trained(
         dataset=dataset,
         parameters=_read(repo, revision, PARAMS, parse_parameters, missing={}, most=MOST_BYTES),
         environment=environment,
         training=training,
+        steps=steps,
         model=model,
         metrics=_read(repo, revision, METRICS, parse_metrics, missing={}),
         predictions=predictions,

@@ -18,13 +18,15 @@ MOST_KEY = 200  # characters of a dotted key
 class Trained:
     """The training behind a model, the model's MD5 in dvc.lock, its metrics, and its predictions by split.
 
-    `training` is empty and `model` is None if dvc.lock has no stage train.
+    `training` has the MD5 of each file that the stage train read, according to dvc.lock; `steps` has those of evaluate,
+    without the model, and the commands of both. They are empty and `model` is None if dvc.lock has no stage train.
     """
 
     dataset: str
     parameters: dict[str, Any]
     environment: dict[str, Any]
     training: dict[str, str]
+    steps: dict[str, str]
     model: str | None
     metrics: dict[str, float]
     predictions: dict[str, Predictions]
@@ -64,17 +66,21 @@ def parse_provenance(text: str) -> tuple[str, int, dict[str, Any]]:
     raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
 
 
-def parse_lock(text: str) -> tuple[dict[str, str], str | None]:
-    """Return the MD5 of each file that the stage train read, and of the model it wrote; None where it was not run."""
+def parse_lock(text: str) -> tuple[dict[str, str], dict[str, str], str | None]:
+    """Return `training`, `steps` and `model` of a `Trained`."""
 
     def md5s(files: Any) -> dict[str, str]:
         found = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
         return {str(each.get("path")): str(each.get("md5")) for each in found}
 
     match parse(text.encode()):
-        case {"stages": {"train": {"deps": deps, "outs": outs}}}:
-            return md5s(deps), md5s(outs).get(str(MODEL))
-    return {}, None
+        case {"stages": {"train": {"deps": deps, "outs": outs, **train}, **others}}:
+            evaluate = others.get("evaluate")
+            entry = evaluate if isinstance(evaluate, dict) else {}
+            steps = {"train": str(train.get("cmd")), "evaluate": str(entry.get("cmd")), **md5s(entry.get("deps"))}
+            steps.pop(str(MODEL), None)
+            return md5s(deps), steps, md5s(outs).get(str(MODEL))
+    return {}, {}, None
 
 
 def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -90,11 +90,20 @@ def model(seed: int) -> str:
     return f"{seed:032x}"
 
 
-def lock(md5: str = model(0), training: Mapping[str, str] = TRAINING) -> str:
-    """A dvc.lock that names this model, and what trained it."""
-    deps = [{"path": path, "md5": each} for path, each in training.items()]
-    train = {"cmd": "echo 1", "deps": deps, "outs": [{"path": "models/model.keras", "md5": md5}]}
-    return json.dumps({"schema": "2.0", "stages": {"train": train}})
+def lock(
+    md5: str = model(0),
+    training: Mapping[str, str] = TRAINING,
+    command: str = "echo 1",
+    evaluation: Mapping[str, str] = NONE,
+) -> str:
+    """A dvc.lock that names this model, what trained it, and what evaluated it."""
+
+    def deps(files: Mapping[str, str]) -> list[dict[str, str]]:
+        return [{"path": path, "md5": each} for path, each in files.items()]
+
+    train = {"cmd": command, "deps": deps(training), "outs": [{"path": "models/model.keras", "md5": md5}]}
+    evaluate = {"evaluate": {"cmd": "echo 2", "deps": deps({**evaluation, "models/model.keras": md5})}}
+    return json.dumps({"schema": "2.0", "stages": {"train": train} | (evaluate if evaluation else {})})
 
 
 def record(

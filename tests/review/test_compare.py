@@ -311,6 +311,70 @@ def test_a_comment_in_the_code_makes_no_other_recipe_and_another_model_does(
     assert "over 1 seed; its measurement is stale: it was measured with other files: `stages/train.py`\n" in text
 
 
+def _worse(repository: Repository, **changes: Any) -> None:
+    """Results of main's parameters with another model of seed 0, which misreads 20 images, and this dvc.lock."""
+    repository.write(validation=misread(20)[0], seed=0)
+    repository.put("dvc.lock", lock(**{"md5": "f" * 32} | changes))
+
+
+def test_models_of_base_in_heads_record_make_no_run_of_bases_recipe(measured: Repository, compare: Compare) -> None:
+    changed = TRAINING | {"stages/train.py": "c" * 32}
+    elsewhere = {"kernels": "avx2"}
+    for name, own, environment in (("seed-0", ["f" * 32], {}), ("elsewhere", [], elsewhere)):
+
+        def change(own: list[str] = own, environment: dict[str, Any] = environment) -> None:
+            copied = record(*misread(20), training=changed, environment=environment)
+            for run, md5 in zip(copied["seeds"], own, strict=False):
+                run["model"] = md5
+            _worse(measured, training=changed)
+            measured.put("evaluation/seed_noise.json", noise(copied))
+
+        measured.on(name, change)
+        status, text = compare("main", name, "--fail-if", "worse")
+        assert text.startswith(f"verdict: `{name}` is worse than `main`: ")
+        assert status == 1
+
+
+def test_the_model_of_base_with_other_predictions_is_no_run_of_bases_recipe(
+    measured: Repository, compare: Compare
+) -> None:
+    measured.on("forged", lambda: _worse(measured, md5=model(0), training={"stages/train.py": "c" * 32}))
+    assert compare("main", "forged")[1].startswith("verdict: undecided between `forged` and `main`: ")
+    measured.on("evaluation", lambda: _worse(measured, md5=model(0), evaluation={"stages/evaluate.py": "c" * 32}))
+    assert compare("main", "evaluation")[1].startswith("verdict: undecided between `evaluation` and `main`: ")
+
+
+@pytest.mark.parametrize("changes", [{"command": "echo 3"}, {"evaluation": {"stages/evaluate.py": "c" * 32}}])
+def test_another_command_or_evaluation_makes_another_recipe_whatever_the_seed(
+    measured: Repository, compare: Compare, changes: dict[str, Any]
+) -> None:
+    def change() -> None:
+        _worse(measured, **changes)
+        measured.write(validation=misread(20)[0], seed=7)
+
+    measured.on("other", change)
+    _, text = compare("main", "other")
+    assert text.startswith("verdict: undecided between `other` and `main`: ")
+    why = "its measurement is stale: `dvc.lock` of head has other commands or another evaluation"
+    assert re.search(rf"\nhead: `other` \(\w+\): accuracy 0\.4750 over 1 seed; {why}\n", text)
+
+
+def test_heads_record_replaces_bases_of_the_same_recipe_only_with_the_same_readings(
+    repository: Repository, compare: Compare
+) -> None:
+    known = record(*misread(8)[:3], epochs=8)
+    repository.measure(*BASE, others=[known])
+    repository.commit("base measured both")
+
+    def change() -> None:
+        repository.write(validation=misread(8)[0], epochs=8, seed=0)
+        repository.keep(record(misread(8)[0], *misread(1)[1:], epochs=8))
+
+    repository.on("cooked", change)
+    found = json.loads(compare("main", "cooked", "--json")[1])["splits"]["validation"]["head"]
+    assert (found["seeds"], found["accuracy"]) == (3, 1 - mean(map(len, misread(8)[:3])) / IMAGES)
+
+
 @pytest.mark.parametrize(
     "seeds",
     [

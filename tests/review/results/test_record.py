@@ -38,6 +38,7 @@ SIDE = Trained(
     parameters={"download.dataset": "mnist", "train.epochs": 5, "train.filters": [32, 64], "train.seed": 0},
     environment=HERE,
     training=TRAINING,
+    steps={},
     model=model(0),
     metrics={"validation.accuracy": 0.75, "validation.loss": 0.1},
     predictions={"validation": predicted(*range(10))},

@@ -89,14 +89,21 @@ def test_a_history_of_another_form_is_refused_with_the_line(text: str, message: 
     assert message in str(refused.value)
 
 
-def test_the_lock_names_the_model_and_what_trained_it() -> None:
+def test_the_lock_names_the_model_and_what_trained_and_evaluated_it() -> None:
     train = {
         "deps": [{"path": "stages/train.py", "md5": "a"}],
         "outs": [{"path": "models/model.keras", "md5": "b"}],
     }
-    assert parse_lock(json.dumps({"stages": {"train": train}})) == ({"stages/train.py": "a"}, "b")
+    deps = [{"path": "stages/evaluate.py", "md5": "c"}, {"path": "models/model.keras", "md5": "b"}]
+    stages = {"train": {"cmd": "train", **train}, "evaluate": {"cmd": "evaluate", "deps": deps}}
+    assert parse_lock(json.dumps({"stages": stages})) == (
+        {"stages/train.py": "a"},
+        {"train": "train", "evaluate": "evaluate", "stages/evaluate.py": "c"},
+        "b",
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", "stages: {train: 1}", "stages: {train: {deps: 1, outs: [2, {}]}}"])
 def test_a_lock_without_the_stage_train_names_no_model(text: str) -> None:
-    assert parse_lock(text) == ({}, None)
+    training, _, model = parse_lock(text)
+    assert (training, model) == ({}, None)
