@@ -8,15 +8,17 @@ those of review.noise: measured seeds are not trained again, and after an interr
 import argparse
 import sys
 
-from classifier.files.paths import NOISE, PARAMS
+from classifier.files.paths import NOISE, PARAMS, RAW
 from review.command import command
 from review.rendering.documents import wrap
 from review.rendering.findings import conclude
 from review.results.difference import Comparison, compare, measured
+from review.results.record import stale
 from review.results.revision import load
 from review.statistics.plan import PLAN
 from review.training.recipe import Recipe, load_recipe
 from review.training.runs import measure, seconds_a_seed
+from review.wording.escaping import unquote
 from review.wording.notation import limits, p_value
 
 
@@ -34,6 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
     base, head = load(options.base), load(options.head)
     comparison = compare(base, head)  # refuses what cannot be compared, before anything is trained
     recipes = [load_recipe(PARAMS, revision=revision) for revision in (options.base, options.head)]
+    for recipe in recipes:
+        if recipe.dataset != base.dataset:
+            held = f"{RAW.parent} holds {recipe.dataset}"
+            raise ValueError(f"{held}, the results are of {base.dataset}: `dvc repro download` first")
     known = [len(record.runs) if record else 0 for record in measured(base, head)]
     try:
         for look, (seeds, alpha) in enumerate(PLAN, start=1):
@@ -43,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(wrap(f"{start}{seeds} seeds each{_cost(recipes, seeds, known)}"), flush=True)
             records = (measure(recipes[0], range(seeds)), measure(recipes[1], range(seeds)))
             known = [len(record.runs) for record in records]
+            for side, record in zip((base, head), records, strict=True):
+                if side.training and (why := stale(record, side)):
+                    raise ValueError(f"the runs do not match the results of {side.name}: {unquote(why)}")
             comparison = compare(base, head, records=records, alpha=alpha)
             print(wrap(f"{start}{_found(comparison, alpha)}"), flush=True)
             if comparison.verdict != "undecided":

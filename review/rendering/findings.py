@@ -66,9 +66,10 @@ def reasons(comparison: Comparison) -> Iterator[str]:
         elif comparison.verdict == "undecided":
             yield _what_would_settle(split)
         if comparison.recipes > 1:
+            level = PROVISIONAL_ALPHA if found.provisional else comparison.alpha
             yield (
-                f"{comparison.recipes} recipes were judged against base on these images: better takes "
-                f"p < {comparison.alpha / comparison.recipes:.2g}"
+                f"{comparison.recipes:,} recipes were judged against base on these images: better takes "
+                f"p < {level / comparison.recipes:.2g}"
             )
         looks = records[1].looks if records[1] else ()
         if len(looks) > 1:
@@ -96,7 +97,8 @@ def _source(comparison: Comparison, side: Results, record: Record | None) -> str
 def _what_would_settle(split: Split) -> str:
     found = split.estimate
     assert found
-    more = next(count for count in (5, 10, 20, 40, 80, 10**9) if count > max(split.base.seeds, split.head.seeds))
+    most = max(split.base.seeds, split.head.seeds)
+    more = next((count for count in (5, 10, 20, 40) if count > most), 2 * most)
     low, high = found.interval()
     width = found.half_width(more)
     least = f"no number of seeds gets below ±{found.least_half_width:.4f} with these {split.paired.images:,} images"

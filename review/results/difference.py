@@ -194,8 +194,9 @@ def _holds(record: Record, side: Results) -> bool:
 
 
 def _same(one: Run, other: Run) -> bool:
-    read = one.misread.items()
-    return one.model == other.model and all(np.array_equal(each, other.misread.get(split)) for split, each in read)
+    """Whether two runs have the same model, which misreads the same images of all splits that both have."""
+    splits = one.misread.keys() & other.misread.keys()
+    return one.model == other.model and all(np.array_equal(one.misread[each], other.misread[each]) for each in splits)
 
 
 def _recipes(base: Results, head: Results) -> int:

@@ -189,7 +189,10 @@ def _md5(repo: Repo, path: str) -> str | None:
     full = repo.fs.join(repo.root_dir, path)
     if not repo.fs.isfile(full):
         return None
-    check_object(repo, full, MOST_IN_GIT)
+    try:
+        check_object(repo, full, MOST_IN_GIT)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     digest = hashlib.md5(usedforsecurity=False)
     with repo.fs.open(full, "rb") as file:
         while block := file.read(2**20):

@@ -126,10 +126,8 @@ def contradiction(record: Record, side: Trained) -> str | None:
         alike = not unlike(record.training, side.training)
         return f"its seed {run.seed} gave another model from the same files" if alike else None
     for split, loss in run.loss.items():
-        found = side.metrics.get(f"{split}.loss", loss)
-        if found != loss:
-            told, measured = shorten(repr(loss)), shorten(repr(found))
-            return f"it says {split} loss {told} of the model of which metrics.json says {measured}"
+        if side.metrics.get(f"{split}.loss", loss) != loss:  # without the numbers: test images may be hidden
+            return f"it says another {split} loss of the same model than metrics.json"
         if split in side.predictions and not np.array_equal(run.misread[split], side.predictions[split].misread()):
             return f"it says that other {split} images are misread than predictions.csv says of the same model"
     return None

@@ -149,7 +149,7 @@ def check_object(repo: Repo, full: str, most: int) -> None:
     """Refuse a file of a revision with more than `most` bytes, because Git objects are read whole."""
     sha = repo.fs.info(full).get("sha")
     if sha and (size := repo.scm.pygit2.repo.odb.read_header(sha)[1]) > most:
-        raise ValueError(f"{full.lstrip('/')}: expected a file of at most {most:,} bytes, found {size:,}")
+        raise ValueError(f"expected a file of at most {most:,} bytes, found {size:,}")
 
 
 def parse_history(text: str) -> dict[str, list[float]]:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from dvc.dependency.param import ParamsDependency
 
 from classifier.files.paths import PARAMS, RAW, SOURCE
 from classifier.running.yaml_values import MOST_BYTES, Loader, parse
-from review.results.lock import load_stages
+from review.results.lock import load_lock, load_stages
 from review.results.revision import open_repo
 from review.results.trained import leaves, recipe_of
 
@@ -97,6 +98,8 @@ def _check_out(revision: str) -> Path:
 def _inputs(revision: str | None) -> list[str]:
     """The files that the stage train reads, according to dvc.yaml."""
     with open_repo(revision) as repo:
+        with suppress(FileNotFoundError):
+            load_lock(repo)  # DVC would refuse one that is cut off without a way out
         stage = next((stage for stage in load_stages(repo) if stage.name == "train"), None)
         if stage is None:
             raise ValueError("dvc.yaml has no stage train")

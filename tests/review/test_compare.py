@@ -192,6 +192,7 @@ def test_what_is_undecided_says_what_would_settle_it(repository: Repository, com
     for base, head, line in (
         ([one, two], [half, half | {0, 12}], "5 seeds each would narrow it to about ±0."),
         ([one] * 5, [half] * 5, "10 seeds each would hardly narrow it; "),
+        ([one] * 41, [half] * 5, "82 seeds each would hardly narrow it; "),
     ):
         repository.measure(*base)
         repository.commit("base")
@@ -223,6 +224,15 @@ def test_one_run_of_a_recipe_is_provisional_and_moves_no_gate(measured: Reposito
         found = json.loads(text)["splits"]["validation"]["recipes"]
         assert 0.0005 < found["p"] < 0.05
         assert found["provisional"] is True
+
+
+def test_the_level_of_many_recipes_is_that_of_a_provisional_verdict(repository: Repository, compare: Compare) -> None:
+    repository.measure(*BASE, others=[record(*BASE, epochs=9)])
+    repository.commit("two recipes")
+    repository.branch("once", validation=set(range(4)), epochs=8)
+    assert (
+        "\n2 recipes were judged against base on these images: better takes p < 5e-07\n" in compare("main", "once")[1]
+    )
 
 
 def test_one_run_far_from_all_seeds_of_the_other_recipe_decides(measured: Repository, compare: Compare) -> None:

@@ -30,9 +30,10 @@ class Trainings:
         self.seconds: dict[str | None, float] = {}
         self.asked: list[tuple[str | None, int]] = []
         self.failure: BaseException | None = None
+        self.dataset = "mnist"
 
     def load_recipe(self, _: Any, revision: str | None) -> SimpleNamespace:
-        return SimpleNamespace(revision=revision)
+        return SimpleNamespace(revision=revision, dataset=self.dataset)
 
     def measure(self, recipe: SimpleNamespace, seeds: range) -> Record:
         if self.failure:
@@ -126,6 +127,32 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
     assert trainings.asked == []
 
 
+def test_results_of_another_data_set_than_that_in_data_raw_are_refused_before_anything_is_trained(
+    trainings: Trainings, refusal: Callable[..., str]
+) -> None:
+    trainings.dataset = "digits"
+    assert refusal("main", "head") == "data/raw holds digits, the results are of mnist: `dvc repro download` first"
+    assert trainings.asked == []
+
+
+def test_runs_that_do_not_match_the_committed_results_give_no_verdict(
+    repository: Repository, trainings: Trainings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainings.seeds = {"main": misread(10), "head": misread(1)}
+    other = {"data/processed/train_images.npy": "e" * 32}
+
+    def retrained() -> None:
+        repository.write(epochs=8, seed=0)
+        repository.keep(md5="f" * 32, training=other)
+
+    repository.on("head", retrained)
+    assert main(["main", "head"]) == 2
+    printed = capsys.readouterr()
+    assert "verdict" not in printed.out
+    why = "it was measured with other files: data/processed/train_images.npy, stages/train.py"
+    assert printed.err == f"decide: the runs do not match the results of `head`: {why}\n"
+
+
 def test_two_runs_of_one_recipe_take_no_training(repository: Repository, trainings: Trainings, run: Run) -> None:
     repository.measure({0}, {1})
     repository.commit("measured")
@@ -174,11 +201,10 @@ def test_looks_that_were_taken_before_are_not_repeated(repository: Repository, t
 def test_recipes_with_more_seeds_than_the_plan_has_are_looked_at_once(
     repository: Repository, trainings: Trainings, run: Run
 ) -> None:
-    twelve = [*misread(10), {1}, {2}]
     trainings.seeds = {"main": misread(10), "head": misread(11)}
-    repository.measure(*twelve)
+    repository.measure(*misread(10), {1}, {2})
     repository.commit("twelve seeds")
-    repository.on("head", lambda: repository.measure(*twelve, epochs=8))
+    repository.on("head", lambda: repository.measure(*misread(11), {1}, {2}, epochs=8))
     _, lines = run("main", "head")
     assert lines[0] == "decide: look 3 of 3: 10 seeds each"
     assert trainings.asked == [("main", 10), ("head", 10)]

@@ -94,6 +94,7 @@ def test_a_file_that_would_fill_memory_is_refused_in_one_line_at_a_revision_and_
         assert printed.out == ""
         assert re.fullmatch(rf"{command}: {re.escape(path)}.*\n", printed.err), printed.err
         assert message in printed.err
+        assert printed.err.count(path) == 1
 
 
 def test_a_record_of_a_billion_images_takes_no_memory(

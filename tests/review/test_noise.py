@@ -247,6 +247,26 @@ def test_committed_results_that_dvc_lock_does_not_match_are_no_run(
     assert trained(measure("--seeds", "2")) == [0, 1]
 
 
+def test_a_lock_that_is_cut_off_is_refused_before_anything_is_trained(
+    ran: Project, capsys: pytest.CaptureFixture[str], measure: Measure
+) -> None:
+    text = ran.read("dvc.lock")
+    (ran.folder / "dvc.lock").write_text(text[: text.index("md5:") + 2])
+    assert main([]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("noise: dvc.lock is not a whole lock file, ")
+    assert printed.err.count("\n") == 1
+
+
+def test_another_evaluation_of_the_same_models_reads_every_seed_again(ran: Project, measure: Measure) -> None:
+    measure("--seeds", "2")
+    ran.replace("stages/evaluate.py", '{"validation": {seed}', '{"validation": {seed + 1}')
+    ran.run("dvc repro -q")
+    assert trained(measure("--seeds", "2")) == [0]
+    assert [run["validation"]["misread"] for run in ran.records()[1]["seeds"]] == [[1], [2]]
+
+
 def test_committed_results_of_another_environment_do_not_replace_the_runs_of_this_one(
     stand_in: Project, measure: Measure
 ) -> None:
