@@ -27,7 +27,7 @@ from review.results.lock import check
 from review.results.predictions import Predictions, parse_predictions
 from review.results.record import Record, contradiction, find, keep, listed, parse_file, parse_record, unlike
 from review.results.revision import MOST, load_trained, open_repo, read
-from review.results.trained import parse_provenance, recipe_of
+from review.results.trained import parse_metrics, parse_provenance, recipe_of
 from review.training.recipe import ROOMS, RUNS, Recipe, dump
 from review.wording.escaping import quote
 
@@ -145,10 +145,12 @@ def _run_seed(folder: Path, recipe: Recipe, seed: int, training: Mapping[str, st
     for stage in ("train", "evaluate"):
         _run(folder, stage, recipe.seeded(seed))
     seconds = time.monotonic() - start
-    measured = json.loads((folder / METRICS).read_text())
+    metrics = parse_metrics((folder / METRICS).read_text())
     _, _, environment = parse_provenance((folder / PROVENANCE).read_text())
     predictions = parse_predictions((folder / PREDICTIONS).read_text())
-    losses = {split: measured[split]["loss"] for split in predictions}
+    if lacking := [f"{split}.loss" for split in predictions if f"{split}.loss" not in metrics]:
+        raise ValueError(f"{METRICS} has no {lacking[0]}: the code of this recipe is too old to be measured")
+    losses = {split: metrics[f"{split}.loss"] for split in predictions}
     return _as_run(seed, digest(folder / MODEL), losses, predictions, environment, training) | {"seconds": seconds}
 
 
