@@ -15,7 +15,6 @@ from review.statistics.plan import PLAN
 from review.statistics.recipes import ALPHA, Estimate, Readings, estimate
 from review.statistics.verdict import Verdict, judge
 
-MOST_SEEDS = 10
 PAIRS = ((2, 2), (3, 3), (5, 5), (10, 10), (10, 5), (5, 10), (5, 1), (10, 1))  # seeds of base, of head
 TIMES = 4  # as much noise a single run of head may have as base, as a standard deviation
 NOISY = 0.0014  # tau: the standard deviation of accuracy of a recipe with much noise, as the notebook's

@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     print(wrap(conclude(comparison)))
     if options.head is None and not comparison.one_recipe:
-        print(f"decide: the seeds of this folder are in {NOISE}: commit it with the results", file=sys.stderr)
+        print(f"decide: commit {NOISE}, which has the seeds of this folder", file=sys.stderr)
     return 1 if comparison.verdict == "worse" else 0
 
 

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     for split in SPLITS:
         if readings := measured.readings(split):
-            print(f"noise: {split} accuracy {spread(readings)} -> {NOISE}")
+            print(f"noise: {split} {spread(readings)} -> {NOISE}")
     return 0
 
 

@@ -236,7 +236,7 @@ def test_the_seeds_of_this_folder_are_to_be_committed(
     assert main(["main"]) == 0
     printed = capsys.readouterr()
     assert "verdict: this folder is better than `main`: " in printed.out
-    expected = "decide: the seeds of this folder are in evaluation/seed_noise.json: commit it with the results\n"
+    expected = "decide: commit evaluation/seed_noise.json, which has the seeds of this folder\n"
     assert printed.err == expected
 
 

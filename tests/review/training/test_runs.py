@@ -106,5 +106,5 @@ def test_a_stage_that_fails_is_named_by_its_last_line_and_the_runs_before_it_are
 def test_code_whose_metrics_have_no_loss_is_refused_in_one_line(here: Project) -> None:
     here.replace("stages/evaluate.py", '"loss"', '"cost"')
     here.commit("Older code")
-    with pytest.raises(ValueError, match="^metrics.json has no validation.loss: the code of this recipe is too old"):
+    with pytest.raises(ValueError, match=r"^metrics\.json has no validation\.loss: the code of this recipe is too old"):
         measure(load_recipe(PARAMS, revision="HEAD"), range(1))
