@@ -73,7 +73,8 @@ def reasons(comparison: Comparison) -> Iterator[str]:
             )
         looks = records[1].looks if records[1] else ()
         if len(looks) > 1:
-            counts = ", then ".join(map(str, looks))
+            some = looks if len(looks) < 6 else (*looks[:2], "...", *looks[-2:])
+            counts = ", then ".join(map(str, some))
             yield f"this is look {len(looks)} at head ({counts} seeds): each look adds risk; `review.decide` plans them"
         yield _loss(comparison)
 

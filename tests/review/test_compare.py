@@ -150,6 +150,12 @@ def test_no_line_is_longer_than_80_characters_and_no_more_than_eight_say_why(
         assert 3 <= len(json.loads(text)["reasons"]) <= 8
 
 
+def test_of_many_looks_the_first_and_the_last_are_said(measured: Repository, compare: Compare) -> None:
+    several = [{image} for image in range(12)]
+    other(measured, "peeks", several, looks=list(range(1, 13)))
+    assert "\nthis is look 12 at head (1, then 2, then ..., then 11, then 12 seeds): " in compare("main", "peeks")[1]
+
+
 @pytest.mark.parametrize(
     ("head", "margin", "verdict", "line", "worse", "better", "no_worse"),
     [
