@@ -100,9 +100,10 @@ def _train(folder: Path, recipe: Recipe, seeds: list[int], earlier: list[Run]) -
     complete = len(_alike(ended)) == len(seeds)
     training = ended[0]["training"] if complete else _prepare(folder, recipe)
     known = [*ended, *(run for run in earlier if not unlike(run["training"], training))]
+    whose = f", {quote(recipe.revision)}" if recipe.revision else ""
     last: Run | None = None
     while missing := [seed for seed in seeds if seed not in _alike(known)]:
-        print(f"noise: seed {missing[0]} of {seeds[0]} to {seeds[-1]}: training", flush=True)
+        print(f"noise: seed {missing[0]} of {seeds[0]} to {seeds[-1]}{whose}: training", flush=True)
         run = _run_seed(folder, recipe, missing[0], training)
         with whole_file(folder / f"seed-{missing[0]}.json") as partial:
             partial.write_text(json.dumps(run, indent=2) + "\n")
@@ -115,10 +116,8 @@ def _train(folder: Path, recipe: Recipe, seeds: list[int], earlier: list[Run]) -
     for name in ("data", "models"):  # the rest is small, and enough to add more seeds later
         shutil.rmtree(folder / name, ignore_errors=True)
     for seed, run in sorted(runs.items()):
-        accuracies = ", ".join(
-            f"{split} {1 - len(run[split]['misread']) / count:.4f}" for split, count in run["images"].items()
-        )
-        print(f"noise: seed {seed}: accuracy {accuracies}", flush=True)
+        split, images = next(iter(run["images"].items()))  # test images are for the end
+        print(f"noise: seed {seed}{whose}: {split} accuracy {1 - len(run[split]['misread']) / images:.4f}", flush=True)
     return [runs[seed] for seed in sorted(runs)]
 
 

@@ -44,7 +44,7 @@ def test_a_recipe_is_measured_beside_its_committed_run_and_again_with_the_same_b
         assert first[split]["loss"] == metrics[split]["loss"]
         assert len(first[split]["misread"]) == metrics[split]["errors"]
     assert re.search(r"noise: test 0\.\d{4} ± 0\.\d{4} over 2 seeds -> evaluation/seed_noise\.json", output)
-    assert "noise: seed 1: accuracy validation 0." in output
+    assert "noise: seed 1: validation accuracy 0." in output
 
     # Training gives what the pipeline gave, and what the first run of seed 1 gave.
     before = clone.read("evaluation/seed_noise.json")
@@ -103,7 +103,7 @@ def test_each_seed_is_kept_with_its_model_and_misread_images_and_with_what_train
 ) -> None:
     assert measure("--seeds", "3").splitlines() == [
         *(f"noise: seed {seed} of 0 to 2: training" for seed in range(3)),
-        *(f"noise: seed {seed}: accuracy validation 0.9000, test 0.8000" for seed in range(3)),
+        *(f"noise: seed {seed}: validation accuracy 0.9000" for seed in range(3)),
         "noise: validation 0.9000 ± 0.0000 over 3 seeds -> evaluation/seed_noise.json",
         "noise: test 0.8000 ± 0.0000 over 3 seeds -> evaluation/seed_noise.json",
     ]

@@ -74,7 +74,10 @@ def test_a_revision_is_measured_from_the_record_and_the_results_that_it_holds(
     here.run("git rm -q evaluation/seed_noise.json metrics.json && rm -r .dvc/tmp/noise")
     capsys.readouterr()
     record = measure(load_recipe(PARAMS, revision="HEAD"), range(2))
-    assert trained(capsys.readouterr().out) == []
+    printed = capsys.readouterr().out
+    assert trained(printed) == []
+    assert "test" not in printed
+    assert "noise: seed 3, `HEAD`: validation accuracy 0.9000\n" in printed
     assert [run.seed for run in record.runs] == [0, 1, 3]
     assert record.runs[2].misread["test"].tolist() == seeds_of(3)[0]["test"]["misread"]
     assert not Path("evaluation/seed_noise.json").exists()
