@@ -1,4 +1,4 @@
-"""Simulate reviews, count how often each rule is right, and write bench/verdict.md.
+"""Simulate reviews, count how often each rule is right, and write bench/verdict/rates.md.
 
     python -m bench.verdict
 
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from bench import reviews, worlds
-from bench.rates import DIFFERENCES, GROSS, LOSSES, ONE_RUN, TAU, document
-from bench.reviews import Review
+from bench.verdict import reviews, worlds
+from bench.verdict.rates import DIFFERENCES, GROSS, LOSSES, ONE_RUN, TAU, document
+from bench.verdict.reviews import Review
 from classifier.files.paths import NOISE, PARAMS
 from classifier.files.table import as_markdown
 from classifier.files.whole_file import whole_file
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.verdict", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--worlds", type=int, default=1000, help="simulated reviews a rate (1000)")
     parser.add_argument("--noise", type=Path, default=NOISE, help=f"the real runs ({NOISE})")
-    parser.add_argument("--output", type=Path, default=Path("bench/verdict.md"))
+    parser.add_argument("--output", type=Path, default=Path("bench/verdict/rates.md"))
     options = parser.parse_args(arguments)
     try:
         records = parse_records(options.noise.read_text(encoding="utf-8"))
