@@ -25,7 +25,7 @@ from classifier.running import processes
 from classifier.running.integrity import digest
 from review.results.lock import check
 from review.results.predictions import Predictions, parse_predictions
-from review.results.record import Record, find, keep, listed, parse_file, parse_record, unlike
+from review.results.record import Record, find, keep, listed, parse_file, parse_record, stale, unlike
 from review.results.revision import MOST, load_trained, open_repo, read
 from review.results.trained import parse_provenance, recipe_of
 from review.training.recipe import ROOMS, RUNS, Recipe, dump
@@ -186,6 +186,9 @@ def _earlier(recipe: Recipe) -> list[Run]:
     losses = {split: side.metrics.get(f"{split}.loss") for split in side.predictions}
     found = {split: loss for split, loss in losses.items() if loss is not None}
     same = side.dataset == recipe.dataset and not unlike(recipe_of(side.parameters), recipe.parameters)
+    if kept and matches and same and stale(parse_record(kept, str(NOISE)), side) is None:
+        # A change of code that leaves the model's bytes as they were leaves those of the other seeds, too.
+        runs = [run | {"training": side.training} for run in runs]
     if matches and same and side.model and type(seed) is int and found.keys() == losses.keys():
         runs.insert(0, _as_run(seed, side.model, found, side.predictions, side.environment, side.training))
     return runs
