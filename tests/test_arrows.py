@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("review/rendering", "review/results", "review/statistics", "review/training", "review/wording"),
     },
     "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "stages"},
-    "bench/verdict": {"classifier/files", "review/results", "review/statistics"},
+    "bench/verdict": {"classifier/files", "review/results", "review/statistics", "review/wording"},
 }
 
 
