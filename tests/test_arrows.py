@@ -27,10 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("classifier/data", "classifier/files", "classifier/running"),
         *("review/rendering", "review/results", "review/statistics", "review/training", "review/wording"),
     },
-    "bench": {
-        *("classifier/data", "classifier/files", "classifier/model", "classifier/running", "stages"),
-        *("review/results", "review/statistics"),
-    },
+    "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "stages"},
+    "bench/verdict": {"classifier/files", "review/results", "review/statistics", "review/wording"},
 }
 
 

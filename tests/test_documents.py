@@ -178,7 +178,7 @@ def test_the_accuracy_of_each_recipe_in_readme_is_that_of_its_record(results: Re
         r"(?m)^\| `(params\.yaml|recipes/\S+\.yaml)` \|.*\| (0\.\d{4} ± 0\.\d{4} over \d+ seeds)\b", readme
     )
     assert len(rows) > 1
-    found = [unlike_record(results, path, accuracy) for path, accuracy in rows]
+    found = [unlike_record(results, path, measured) for path, measured in rows]
     assert [each for each in found if each] == []
 
 

@@ -15,7 +15,7 @@ seeds, and r^2 the mean square of the residuals of y_si after the means of its r
 Unless tau^2 is cut at 0, V is the variance of Obuchowski and Rockette (1995) for readers nested in tests, where
 var(d_i) / n + tau^2 / k of both is 2 / k * (MS + k * (Cov2 - Cov3)). D / sqrt(V) follows Student's t with the degrees
 of freedom of Hillis (2007), V^2 / sum of (s^2 / k)^2 / (k - 1), here for two recipes with a noise of their own.
-`bench/verdict.md` has its false positives and its power on simulated reviews.
+`bench/verdict/rates.md` has its false positives and its power on simulated reviews.
 
 Hillis SL (2007), Statistics in Medicine 26:596-619. Obuchowski NA, Rockette HE (1995), Communications in Statistics -
 Simulation and Computation 24:285-308.

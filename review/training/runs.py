@@ -25,7 +25,7 @@ from classifier.running import processes
 from classifier.running.integrity import digest
 from review.results.lock import check
 from review.results.predictions import Predictions, parse_predictions
-from review.results.record import Record, contradiction, find, keep, listed, parse_file, parse_record, unlike
+from review.results.record import Record, contradiction, find, keep, listed, parse_file, parse_record, stale, unlike
 from review.results.revision import MOST, load_trained, open_repo, read
 from review.results.trained import parse_metrics, parse_provenance, recipe_of
 from review.training.recipe import ROOMS, RUNS, Recipe, dump
@@ -183,12 +183,17 @@ def _earlier(recipe: Recipe) -> list[Run]:
             matches = not any(reasons for _, reasons in check(repo))
         except (OSError, ValueError):
             return runs
-    if kept and matches and contradiction(parse_record(kept, str(NOISE)), side):
-        runs = []  # evaluate reads the models in another way than it did
     seed = side.parameters.get("train.seed")
     losses = {split: side.metrics.get(f"{split}.loss") for split in side.predictions}
     found = {split: loss for split, loss in losses.items() if loss is not None}
     same = side.dataset == recipe.dataset and not unlike(recipe_of(side.parameters), recipe.parameters)
+    if kept and matches and same:
+        record = parse_record(kept, str(NOISE))
+        if stale(record, side) is None:
+            # A change of code that leaves the model's bytes as they were leaves those of the other seeds, too.
+            runs = [run | {"training": side.training} for run in runs]
+        elif contradiction(record, side):
+            runs = []  # the same model is read in another way than it was
     if matches and same and side.model and type(seed) is int and found.keys() == losses.keys():
         runs.insert(0, _as_run(seed, side.model, found, side.predictions, side.environment, side.training))
     return runs

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import verdict
+from bench.verdict import __main__ as verdict
 from review.results.trained import parse_parameters, recipe_of
 from tests.conftest import REPOSITORY
 

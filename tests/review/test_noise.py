@@ -163,6 +163,20 @@ def test_other_code_or_data_trains_every_seed(stand_in: Project, measure: Measur
         assert stand_in.records()[1]["looks"] == [2]
 
 
+def test_after_a_change_of_code_that_keeps_the_model_only_added_seeds_are_trained(
+    ran: Project, measure: Measure
+) -> None:
+    measure("--seeds", "2")
+    ran.replace("stages/train.py", "import json", "import json  # a comment\nimport json")
+    ran.run("dvc repro -q")
+    assert trained(measure("--seeds", "3")) == [2]
+    _, found = ran.records()
+    assert (found["seeds"], found["training"]["stages/train.py"]) == (
+        seeds_of(0, 1, 2),
+        md5(ran.read("stages/train.py")),
+    )
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_seeds_of_another_environment_are_trained_again_and_not_mixed(
     stand_in: Project, measure: Measure, monkeypatch: pytest.MonkeyPatch, kept: bool

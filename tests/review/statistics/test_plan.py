@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import binom
 
-from bench import worlds
-from bench.reviews import follow, simulate
+from bench.verdict import worlds
+from bench.verdict.reviews import follow, simulate
 from review.statistics.plan import PLAN
 from review.statistics.recipes import ALPHA, Readings
 

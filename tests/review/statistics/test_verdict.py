@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench import worlds
-from bench.reviews import NOISY, simulate, together
+from bench.verdict import worlds
+from bench.verdict.reviews import NOISY, simulate, together
 from review.statistics.recipes import Estimate, Readings, estimate
 from review.statistics.verdict import PROVISIONAL_ALPHA, Verdict, judge
 

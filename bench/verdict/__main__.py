@@ -1,4 +1,4 @@
-"""Simulate reviews, count how often each rule is right, and write bench/verdict.md.
+"""Simulate reviews, count how often each rule is right, and write bench/verdict/rates.md.
 
     python -m bench.verdict
 
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from bench import reviews, worlds
-from bench.rates import DIFFERENCES, GROSS, LOSSES, ONE_RUN, TAU, document
-from bench.reviews import Review
+from bench.verdict import reviews, worlds
+from bench.verdict.rates import DIFFERENCES, GROSS, LOSSES, ONE_RUN, TAU, document
+from bench.verdict.reviews import Review
 from classifier.files.paths import NOISE, PARAMS
 from classifier.files.table import as_markdown
 from classifier.files.whole_file import whole_file
@@ -22,6 +22,7 @@ from review.results.record import Record, parse_records, unlike
 from review.results.trained import parse_parameters, recipe_of
 from review.statistics.recipes import Readings, estimate
 from review.statistics.verdict import judge
+from review.wording.notation import limits, spread
 
 SPLIT = "validation"
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.verdict", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--worlds", type=int, default=1000, help="simulated reviews a rate (1000)")
     parser.add_argument("--noise", type=Path, default=NOISE, help=f"the real runs ({NOISE})")
-    parser.add_argument("--output", type=Path, default=Path("bench/verdict.md"))
+    parser.add_argument("--output", type=Path, default=Path("bench/verdict/rates.md"))
     options = parser.parse_args(arguments)
     try:
         records = parse_records(options.noise.read_text(encoding="utf-8"))
@@ -96,14 +97,14 @@ def on_real_runs(base: Record, records: Sequence[Record]) -> str:
     """Return what the verdict is on the real runs: each pair of recipes, and halves of the seeds of the default."""
     same = [each for each in records if each.dataset == base.dataset and each.images.get(SPLIT) == base.images[SPLIT]]
     same.sort(key=lambda each: readings(each)[0].accuracy)
-    rows = [["base", "head", "seeds", "difference", "95 % limits", "p", "verdict"]]
-    for pair in combinations(same, 2):
-        one, other = (readings(each)[0] for each in pair)
-        found = estimate(one, other)
-        low, high = found.interval()
-        figures = [f"{found.difference:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{found.p:.2g}", judge(found)]
-        names = [changes(base, each) or "the default" for each in pair]
-        rows.append([*names, f"{one.seeds}, {other.seeds}", *figures])
+    legend = [["", "recipe, by what it changes in params.yaml", "validation accuracy"]]
+    for number, record in enumerate(same, start=1):
+        legend.append([str(number), changes(base, record) or "the default", spread(readings(record)[0])])
+    rows = [["base", "head", "difference", "95 % limits", "p", "verdict"]]
+    for (first, one), (second, other) in combinations(enumerate(same, start=1), 2):
+        found = estimate(readings(one)[0], readings(other)[0])
+        figures = [f"{found.difference:+.4f}", limits(*found.interval()), f"{found.p:.2g}", judge(found)]
+        rows.append([str(first), str(second), *figures])
     misread, numbers = [run.misread[SPLIT] for run in base.runs], range(len(base.runs))
     halves = [each for each in combinations(numbers, len(numbers) // 2) if 0 in each]
     verdicts = [
@@ -119,8 +120,9 @@ def on_real_runs(base: Record, records: Sequence[Record]) -> str:
     return f"""
 ## On the real runs
 
-Each pair of measured recipes with the same validation images, the less accurate one as base. A recipe is named by what
-it changes in params.yaml.
+The measured recipes with the same validation images, and the verdict on each pair of them:
+
+{as_markdown(legend)}
 
 {as_markdown(rows)}
 

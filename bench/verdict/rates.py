@@ -1,4 +1,4 @@
-"""How often each rule is right on simulated reviews: the tables of bench/verdict.md, and what they mean."""
+"""How often each rule is right on simulated reviews: the tables of bench/verdict/rates.md, and what they mean."""
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
@@ -6,8 +6,8 @@ from math import sqrt
 import numpy as np
 from scipy.stats import binomtest, chi2
 
-from bench import reviews, worlds
-from bench.reviews import Review, Rule
+from bench.verdict import reviews, worlds
+from bench.verdict.reviews import Review, Rule
 from classifier.files.table import as_markdown
 from review.statistics.plan import PLAN
 from review.statistics.recipes import Readings

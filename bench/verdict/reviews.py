@@ -8,8 +8,8 @@ from math import inf, nan, sqrt
 import numpy as np
 from scipy.stats import t
 
-from bench import worlds
-from bench.worlds import Recipe
+from bench.verdict import worlds
+from bench.verdict.worlds import Recipe
 from review.statistics.paired import mcnemar
 from review.statistics.plan import PLAN
 from review.statistics.recipes import ALPHA, Estimate, Readings, estimate

@@ -1,0 +1,1 @@
+"""Simulated reviews: how often each rule for a verdict is right."""
