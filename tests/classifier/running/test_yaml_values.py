@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.running import parameters, yaml_values
-from review.noise import dump
+from review.training.recipe import dump
 from stages import train
 
 UNREAD = object()
