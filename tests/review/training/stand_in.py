@@ -27,7 +27,7 @@ from pathlib import Path
 from classifier.running.processes import end_with_starter
 
 end_with_starter("train")
-seed = re.search("seed: ([0-9]+)", Path("params.yaml").read_text())[1]
+seed = re.search("seed: +([0-9]+)", Path("params.yaml").read_text())[1]
 while seed == os.environ.get("WAIT", seed) and not Path(os.environ["GATE"]).exists():
     Path(os.environ["GATE"] + ".waits").write_text(str(os.getpid()))
     time.sleep(0.02)
