@@ -107,8 +107,8 @@ servers: repository remotes  ## share data through real servers of SSH, S3 and W
 	python -m pytest -m servers tests/remotes
 
 .PHONY: faults
-faults: repository setup  ## test killed runs and damaged files with many more cases than `make test`
-	FAULT_RUNS=32 python -m pytest --numprocesses=2 --dist=worksteal tests/test_faults.py tests/test_integrity.py
+faults: repository setup  ## kill stages and dvc, and damage their files, in many ways
+	FAULT_RUNS=32 python -m pytest --numprocesses=2 --dist=worksteal -m faults
 
 .PHONY: hostile
 hostile: setup  ## test that 10,000 broken archives and 10,000 broken params.yaml are refused

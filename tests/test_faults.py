@@ -15,7 +15,7 @@ import pytest
 
 from tests.clone import Clone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 OUTPUTS = {
     "download": ["data/raw/mnist.npz", "data/raw/dataset.json"],

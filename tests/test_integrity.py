@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from tests.clone import Clone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 READER = {  # each output that DVC caches, and a stage that reads it
     "data/raw/mnist.npz": "preprocess",
