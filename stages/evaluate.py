@@ -11,8 +11,9 @@ import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
 from classifier.data import batches, delivered, splits
+from classifier.data.description import DataSet
 from classifier.files import pictures, table
-from classifier.files.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, MODEL, PER_DIGIT, PREDICTIONS
+from classifier.files.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, MODEL, PER_CLASS, PREDICTIONS
 from classifier.files.whole_file import whole_file
 from classifier.model import runtime
 from classifier.running.command import run
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
 
 HOW_TO_RENEW = "run `dvc repro --force train` to create it again"
 
-DIGITS = range(splits.CLASSES)
 BATCH = 100  # images predicted at once; larger batches would need more memory than training
+
+UNEQUAL = 1.5  # times as many images in the largest class as in the smallest; MNIST's test images have 1.3
 
 
 def main() -> None:
     """Predict each validation and test image once, and write metrics, tables and pictures."""
     held_out = {split: splits.load(split) for split in ("validation", "test")}
-    warning = delivered.load().warning()
-    model = load_model()
+    source = delivered.load()
+    data_set = source.data_set
+    model = load_model(data_set)
     outcomes = {  # only of splits that have images
         split: (labels.argmax(axis=1), predict(model, batches.load(split, BATCH)))
         for split, (images, labels) in held_out.items()
@@ -41,27 +44,31 @@ def main() -> None:
     metrics = {split: measure(*each) for split, each in outcomes.items()}
     table.save(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
 
-    # The table of digits and the pictures show the test images only.
+    # The table of classes and the pictures show the test images only.
     actual, probabilities = outcomes["test"]
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     worst = most_confidently_wrong(actual, predicted, confidence, 25)
-    table.save(PER_DIGIT, ["digit", "images", "errors", "precision", "recall", "f1"], per_digit(actual, predicted))
+    labels = range(len(data_set.classes))
+    save_per_class(data_set, per_class(actual, predicted, len(labels)))
     with whole_file(CONFUSION_MATRIX) as path:
-        pictures.draw_confusion_matrix(confusion_matrix(actual, predicted, labels=DIGITS), path)
+        counts = confusion_matrix(actual, predicted, labels=labels)
+        pictures.draw_confusion_matrix(counts, data_set.classes, path)
     with whole_file(MISCLASSIFIED) as path:
-        captions = [f"{actual[i]} read as {predicted[i]}\nconfidence {confidence[i]:.3f}" for i in worst]
+        names = [pictures.shorten(name) for name in data_set.classes]
+        captions = [f"{names[actual[i]]} read as {names[predicted[i]]}\nconfidence {confidence[i]:.3f}" for i in worst]
         test_images, _ = held_out["test"]
-        pictures.draw_digits(test_images[worst], captions, "The most confidently misclassified test images", path)
+        pictures.draw_images(test_images[worst], captions, "The most confidently misclassified test images", path)
     with whole_file(METRICS) as path:
         path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-    for split, (labels, _) in outcomes.items():
-        counts = f"{metrics[split]['errors']:,} errors in {len(labels):,} {split} images"
-        print(f"evaluate: {counts}, accuracy {metrics[split]['accuracy']:.4f} -> {METRICS}")
-    if warning:
+    for split, measured in metrics.items():
+        errors = f"{measured['errors']:,} errors in {len(outcomes[split][0]):,} {split} images"
+        accuracies = [f"{key.replace('_', ' ')} {measured[key]:.4f}" for key in measured if "accuracy" in key]
+        print(f"evaluate: {errors}, {', '.join(accuracies)} -> {METRICS}")
+    if warning := source.warning():
         print(f"evaluate: {warning}", file=sys.stderr)
 
 
-def load_model() -> "keras.Model":
+def load_model(data_set: DataSet) -> "keras.Model":
     """Load the trained network, without its optimizer.
 
     Raises:
@@ -78,7 +85,7 @@ def load_model() -> "keras.Model":
     except Exception as error:  # a damaged file makes Keras raise any exception
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{MODEL}: not a model that can be loaded: {reason}; {HOW_TO_RENEW}") from error
-    expected = (None, *splits.IMAGE_SHAPE), (None, splits.CLASSES)
+    expected = (None, *data_set.image_shape), (None, len(data_set.classes))
     if found != expected:
         shapes = [f"input shape {each[0]} and output shape {each[1]}" for each in (expected, found)]
         raise ValueError(f"{MODEL}: expected {shapes[0]}, found {shapes[1]}; {HOW_TO_RENEW}")
@@ -86,7 +93,7 @@ def load_model() -> "keras.Model":
 
 
 def predict(model: "keras.Model", images: "tf.data.Dataset") -> np.ndarray:
-    """Return float32 (n, 10): the probability of each digit for each image, in the order of the batches.
+    """Return float32 (n, classes): the probability of each class for each image, in the order of the batches.
 
     Raises:
         ValueError: a prediction is not a number or not a probability.
@@ -97,7 +104,7 @@ def predict(model: "keras.Model", images: "tf.data.Dataset") -> np.ndarray:
             f"{MODEL}: predicts probabilities that are not numbers; lower train.learning_rate and run `dvc repro`"
         )
     if probabilities.min() < 0 or np.abs(probabilities.sum(axis=1) - 1).max() > 0.01:
-        raise ValueError(f"{MODEL}: predicts ten numbers that are not probabilities; {HOW_TO_RENEW}")
+        raise ValueError(f"{MODEL}: predicts numbers that are not probabilities; {HOW_TO_RENEW}")
     return probabilities
 
 
@@ -110,25 +117,48 @@ def rows_of(outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterable[S
 
 
 def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Return accuracy (0 to 1), loss (mean cross-entropy in nats) and number of errors."""
+    """Return accuracy (0 to 1), loss (mean cross-entropy in nats) and number of errors.
+
+    If the classes have unequal numbers of images, the accuracy is mainly that of the large ones. Then the balanced
+    accuracy, the mean of the accuracies of the classes that have images, is returned too.
+    """
     predicted = probabilities.argmax(axis=1)
     exact = probabilities.astype(np.float64)
-    loss = log_loss(actual, exact / exact.sum(axis=1, keepdims=True), labels=DIGITS)
+    loss = log_loss(actual, exact / exact.sum(axis=1, keepdims=True), labels=range(probabilities.shape[1]))
     if not math.isfinite(loss):
         raise ValueError(f"{MODEL}: expected a loss that is a number, found {loss}; {HOW_TO_RENEW}")
+    images = np.bincount(actual, minlength=probabilities.shape[1])
+    unequal = images.max() >= UNEQUAL * images.min()
     return {
         "accuracy": accuracy_score(actual, predicted),
+        **({"balanced_accuracy": balanced_accuracy(actual, predicted)} if unequal else {}),
         "loss": round(loss, 6),
         "errors": int((actual != predicted).sum()),
     }
 
 
-def per_digit(actual: np.ndarray, predicted: np.ndarray) -> Iterable[Sequence[Any]]:
-    """Yield a row for each digit: digit, its images, errors among them, precision, recall, F1 (each 0 to 1)."""
-    scores = precision_recall_fscore_support(actual, predicted, labels=DIGITS, zero_division=0)
-    for digit, precision, recall, f1, count in zip(DIGITS, *scores, strict=True):
-        errors = int(((actual == digit) & (predicted != digit)).sum())
-        yield digit, count, errors, float(precision), float(recall), float(f1)
+def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray) -> float:
+    """Return the mean of the accuracies of the classes that have images."""
+    images = np.bincount(actual)
+    right = np.bincount(actual[actual == predicted], minlength=len(images))
+    return round(float(np.mean(right[images > 0] / images[images > 0])), 6)
+
+
+def per_class(actual: np.ndarray, predicted: np.ndarray, classes: int) -> Iterable[Sequence[Any]]:
+    """Yield a row for each class: its number, its images, errors among them, precision, recall, F1 (each 0 to 1)."""
+    scores = precision_recall_fscore_support(actual, predicted, labels=range(classes), zero_division=0)
+    for label, (precision, recall, f1, count) in enumerate(zip(*scores, strict=True)):
+        errors = int(((actual == label) & (predicted != label)).sum())
+        yield label, count, errors, float(precision), float(recall), float(f1)
+
+
+def save_per_class(data_set: DataSet, rows: Iterable[Sequence[Any]]) -> None:
+    """Write the rows of `per_class`, with a column of names if the classes have other names than their numbers."""
+    header = ["class", "images", "errors", "precision", "recall", "f1"]
+    if data_set.named:
+        header.insert(1, "name")
+        rows = [(label, data_set.classes[label], *scores) for label, *scores in rows]
+    table.save(PER_CLASS, header, rows)
 
 
 def most_confidently_wrong(actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, most: int) -> np.ndarray:

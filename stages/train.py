@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from classifier.data import augmentation, batches, delivered, splits
+from classifier.data.description import DataSet
 from classifier.files import table
 from classifier.files.paths import HISTORY, MODEL, PROVENANCE
 from classifier.files.whole_file import whole_file
@@ -30,6 +31,8 @@ COLUMNS = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 # The memory limit of a container in version 2 and 1 of control groups; other systems have neither file.
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
+MOST_PIXELS = 128  # of a side of an image, which seven poolings reduce to 1
+
 REMEDY = "lower train.batch_size, train.filters, train.dense_units or train.kernel_size"
 
 VALIDATION_BATCH = 250  # images; larger batches would need more memory than training
@@ -39,12 +42,12 @@ VALIDATION_BATCH = 250  # images; larger batches would need more memory than tra
 class Parameters:
     """The section `train` of params.yaml."""
 
-    # Each convolution has a 2x2 pooling; four of them reduce 28 pixels to 1.
-    filters: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=4)
-    kernel_size: int = parameters.whole_number(at_least=1, at_most=28)  # an image's side
+    # `check_size` has the limits of filters, kernel_size and shift for images that are smaller.
+    filters: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=7)
+    kernel_size: int = parameters.whole_number(at_least=1, at_most=MOST_PIXELS)
     dense_units: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=8)
     batch_normalization: bool = parameters.truth()
-    shift: float = parameters.number(at_least=0, below=14)  # half an image
+    shift: float = parameters.number(at_least=0, below=MOST_PIXELS / 2)
     rotation: float = parameters.number(at_least=0, below=180)
     zoom: float = parameters.number(at_least=0, below=1)
     label_smoothing: float = parameters.number(at_least=0, below=1)
@@ -60,12 +63,13 @@ class Parameters:
 def main() -> None:
     """Train the network that params.yaml describes, and write the model, its provenance and the history."""
     recipe = parameters.load("train", Parameters)
+    data_set = delivered.load().data_set
+    check_size(recipe, data_set)
     images = {split: len(splits.load(split)[0]) for split in ("train", "validation")}
-    name = delivered.load().dataset
-    check_memory(recipe, images["train"], memory())
+    check_memory(recipe, data_set, images["train"], memory())
     runtime.start(recipe.seed, recipe.precision)
     with _refuse_if_memory_runs_out():
-        network = build(recipe, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
+        network = build(recipe, data_set, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
         network.summary(line_length=80, print_fn=print)
         change = augmentation.build(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
         began = time.perf_counter()
@@ -79,16 +83,29 @@ def main() -> None:
     with whole_file(MODEL) as path:
         keras_file.save(network, path)
     with whole_file(PROVENANCE) as path:
-        provenance = {"dataset": name, "images": images, **runtime.describe()}
+        provenance = {"dataset": data_set.name, "images": images, **runtime.describe()}
         path.write_text(json.dumps(provenance, indent=2) + "\n")
     # Without validation images their columns are empty but present, so that `dvc plots` draws the others.
     rows = ([epoch, *(metrics.get(column, "") for column in COLUMNS)] for epoch, metrics in enumerate(history, start=1))
     table.save(HISTORY, ["epoch", *COLUMNS], rows)
-    summary = f"{recipe.epochs} epochs on {images['train']:,} images of {name} in {provenance['precision']}"
+    summary = f"{recipe.epochs} epochs on {images['train']:,} images of {data_set.name} in {provenance['precision']}"
     print(f"train: {summary}, {seconds:.1f} s -> {MODEL}")
 
 
-def check_memory(recipe: Parameters, images: int, available: int) -> None:
+def check_size(recipe: Parameters, data_set: DataSet) -> None:
+    """Raise ValueError if a parameter does not fit the size of the images."""
+    height, width, _ = data_set.image_shape
+    side, images = min(height, width), f"for images of {height}x{width} pixels"
+    if len(recipe.filters) > (most := side.bit_length() - 1):
+        counts = f"at most {most} numbers {images}, because each pooling halves them, got {len(recipe.filters)}"
+        raise ValueError(f"params.yaml: train.filters must have {counts}")
+    if recipe.kernel_size > side:
+        raise ValueError(f"params.yaml: train.kernel_size must be at most {side} {images}, got {recipe.kernel_size}")
+    if recipe.shift >= side / 2:
+        raise ValueError(f"params.yaml: train.shift must be below {side / 2:g} {images}, got {recipe.shift:g}")
+
+
+def check_memory(recipe: Parameters, data_set: DataSet, images: int, available: int) -> None:
     """Refuse parameters with which a training step would need more than half of the memory.
 
     A step stores four float32 numbers for each weight (value, gradient, two moments of Adam), and for each image two
@@ -100,7 +117,7 @@ def check_memory(recipe: Parameters, images: int, available: int) -> None:
     Raises:
         ValueError: a step would need more.
     """
-    weights, outputs = architecture.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
+    weights, outputs = architecture.size(data_set, recipe.filters, recipe.kernel_size, recipe.dense_units)
     needed = 4 * (4 * weights + 2 * outputs * min(recipe.batch_size, images))
     if needed > available // 2:
         size = f"about {needed / 2**30:,.1f} GiB" if needed < 2**60 else "over 1,000,000,000 GiB"
@@ -126,9 +143,11 @@ def _refuse_if_memory_runs_out() -> Iterator[None]:
         raise ValueError(f"params.yaml: memory ran out; {REMEDY}") from error
 
 
-def build(recipe: Parameters, steps: int) -> "keras.Sequential":
+def build(recipe: Parameters, data_set: DataSet, steps: int) -> "keras.Sequential":
     """Return the network of a recipe, compiled for this number of training steps."""
-    network = architecture.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
+    network = architecture.build(
+        data_set, recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization
+    )
     rate = learning.rate(recipe.schedule, float(recipe.learning_rate), recipe.warmup, steps)
     learning.prepare(network, rate, recipe.label_smoothing)
     return network

@@ -1,6 +1,5 @@
 """What tests share: tiny arrays, a folder in which a stage runs, clones, and the error message of a stage."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -13,8 +12,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from classifier.data.catalogue import Array
+from classifier.data.catalogue import MNIST
+from classifier.data.delivered import Delivered
+from classifier.data.description import Array, DataSet, identify
 from classifier.data.formats import Arrays
+from classifier.files.paths import SOURCE
 from classifier.model import runtime
 from classifier.running import command
 from tests.clone import Clone
@@ -38,7 +40,13 @@ def arrays() -> Arrays:
 
 def identities(arrays: Arrays) -> dict[str, Array]:
     """The shapes and hashes of these arrays, as in the catalogue."""
-    return {name: Array(array.shape, hashlib.sha256(array.tobytes()).hexdigest()) for name, array in arrays.items()}
+    return {name: identify(array) for name, array in arrays.items()}
+
+
+def describe(folder: Path, data_set: DataSet = MNIST, requested: str | None = None) -> None:
+    """Write data/raw/dataset.json, as download does."""
+    (folder / SOURCE).parent.mkdir(parents=True, exist_ok=True)
+    Delivered(data_set, requested or data_set.name).save(folder / SOURCE)
 
 
 @pytest.fixture
@@ -94,7 +102,7 @@ def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 check=True,
             )
             for name in filter(None, listed.stdout.split("\0")):
-                if (REPOSITORY / name).is_file():
+                if (REPOSITORY / name).is_file() and not name.endswith(".dvc"):  # the user's data are not copied
                     (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(REPOSITORY / name, clone.folder / name)
             shutil.copy(PARAMS, clone.folder / "params.yaml")

@@ -13,11 +13,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "classifier/files": set(),
     "classifier/running": {"classifier/files"},
     "classifier/data": {"classifier/files", "classifier/running"},
+    "classifier/data/own": {"classifier/data", "classifier/files"},
     "classifier/model": {"classifier/data", "classifier/files", "classifier/running"},
-    "stages": {"classifier/data", "classifier/files", "classifier/model", "classifier/running"},
+    "stages": {
+        *("classifier/data", "classifier/data/own", "classifier/files", "classifier/model", "classifier/running"),
+    },
     "review/statistics": set(),
     "review/wording": {"classifier/running", "review/statistics"},
-    "review/results": {"classifier/files", "classifier/running", "review/statistics", "review/wording"},
+    "review/results": {
+        *("classifier/data", "classifier/files", "classifier/running", "review/statistics", "review/wording"),
+    },
     "review/rendering": {"classifier/files", "review/results", "review/statistics", "review/wording"},
     "review/training": {
         *("classifier/files", "classifier/model", "classifier/running"),

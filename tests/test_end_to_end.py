@@ -173,24 +173,24 @@ def test_a_released_model_comes_from_the_cache_of_the_project_or_from_a_remote(c
     project, plain, elsewhere = (Clone(tmp_path / name) for name in ("project", "plain", "elsewhere"))
     elsewhere.folder.mkdir()
     released = (project.folder / "models/model.keras").read_bytes()
-    get = "dvc artifacts get {} digit-classifier --rev v1.0.0 --force"
+    get = "dvc artifacts get {} image-classifier --rev v1.0.0 --force"
 
     def tag(release: str) -> None:
         project.run(f"git -c user.name=Test -c user.email=test@example.org tag -a {release} -m Release")
 
-    project.run("git tag digit-classifier@v0.9.0")  # lightweight, so DVC ignores it
+    project.run("git tag image-classifier@v0.9.0")  # lightweight, so DVC ignores it
     assert elsewhere.attempt(get.format(project.folder).replace("v1.0.0", "v0.9.0")).returncode != 0
     project.run(f"dvc remote add --default local {tmp_path / 'remote'} && dvc push")
     project.commit("A remote")
-    tag("digit-classifier@v1.0.0")
+    tag("image-classifier@v1.0.0")
     project.set("train.seed", 1)
     project.run("dvc repro train")
     project.commit("Another seed")
-    tag("digit-classifier@v1.1.0")
+    tag("image-classifier@v1.1.0")
     latest = (project.folder / "models/model.keras").read_bytes()
     assert latest != released
 
-    elsewhere.run("dvc artifacts get ../project digit-classifier")
+    elsewhere.run("dvc artifacts get ../project image-classifier")
     assert (elsewhere.folder / "model.keras").read_bytes() == latest
     elsewhere.run(get.format("../project"))
     assert (elsewhere.folder / "model.keras").read_bytes() == released

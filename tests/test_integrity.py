@@ -1,10 +1,6 @@
-"""No stage uses damaged data: outputs that were edited in place, and cache objects with a changed byte.
-
-If FAULT_RUNS is above 8, as in `make faults`, every output is tested with every kind of link, otherwise a few.
-"""
+"""No stage uses damaged data: outputs that were edited in place, and cache objects with a changed byte."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +12,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 READER = {  # each output that DVC caches, and a stage that reads it
     "data/raw/mnist.npz": "preprocess",
-    "data/raw/dataset.json": "evaluate",
     "data/processed/train_images.npy": "train",
     "data/processed/train_labels.npy": "train",
     "data/processed/validation_images.npy": "evaluate",
@@ -25,11 +20,9 @@ READER = {  # each output that DVC caches, and a stage that reads it
     "data/processed/test_labels.npy": "evaluate",
     "models/model.keras": "evaluate",
 }
-EVERY = [(link, path) for link in ("copy", "hardlink", "symlink") for path in READER]
-
-
-def cases(*few: tuple[str, str]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("link", "path"), EVERY if int(os.environ.get("FAULT_RUNS", "8")) > 8 else few)
+every_output_and_link = pytest.mark.parametrize(
+    ("link", "path"), [(link, path) for link in ("copy", "hardlink", "symlink") for path in READER]
+)
 
 
 class Cached:
@@ -76,7 +69,7 @@ def cached(clone: Clone, link: str, path: str) -> Cached:
     return Cached(clone, link, path)
 
 
-@cases(("hardlink", "data/processed/test_labels.npy"), ("symlink", "models/model.keras"))
+@every_output_and_link
 def test_an_output_edited_in_place_is_refused_and_made_again_by_the_named_command_or_make_repro(cached: Cached) -> None:
     flip_a_byte(cached.output)
     line = cached.force_the_reader()
@@ -92,7 +85,7 @@ def test_an_output_edited_in_place_is_refused_and_made_again_by_the_named_comman
     assert cached.clone.run("git status --porcelain") == ""
 
 
-@cases(("copy", "data/processed/test_labels.npy"), ("symlink", "data/raw/mnist.npz"))
+@every_output_and_link
 def test_no_result_is_made_from_a_damaged_cache_object(cached: Cached) -> None:
     """DVC itself trusts a read-only object, and restores a missing output from it."""
     cached.clone.run("dvc repro")

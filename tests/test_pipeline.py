@@ -1,7 +1,9 @@
 """dvc.yaml matches the code: a stage lists exactly the files that it imports and the parameters that it reads."""
 
+import ast
 import dataclasses
 import importlib
+import re
 import types
 import typing
 from pathlib import Path
@@ -9,13 +11,16 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from classifier.running import parameters
 from tests.conftest import PARAMS as PARAMS_OF_TESTS
 from tests.conftest import REPOSITORY
 from tests.imports import imported_files
 
 PIPELINE = YAML(typ="safe").load((REPOSITORY / "dvc.yaml").read_text())
 PARAMS = YAML(typ="safe").load((REPOSITORY / "params.yaml").read_text())
+RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 STAGES = PIPELINE["stages"]
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 FOLDERS = ("stages", "classifier")  # from which a stage may import
 
 
@@ -62,6 +67,7 @@ def test_the_rule_of_a_parameter_accepts_only_the_declared_type(stage: str) -> N
         value = values[stage][field.name]
         hint = typing.get_origin(hints[field.name]) or hints[field.name]
         kinds = typing.get_args(hints[field.name]) if hint in (types.UnionType, typing.Union) else (hint,)
+        kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
         assert isinstance(tuple(value) if isinstance(value, list) else value, kinds)
         assert not field.metadata["rule"](b"neither text nor number")
 
@@ -103,6 +109,22 @@ def test_download_and_preprocess_do_not_import_tensorflow() -> None:
         assert not any("import tensorflow" in source or "import keras" in source for source in sources)
 
 
-def test_every_parameter_has_a_comment() -> None:
-    lines = (REPOSITORY / "params.yaml").read_text().splitlines()
+@pytest.mark.parametrize("path", [REPOSITORY / "params.yaml", *RECIPES], ids=lambda path: path.name)
+def test_params_and_recipes_have_every_parameter_within_its_limits_and_with_a_comment(path: Path) -> None:
+    for stage in PARAMS:
+        parameters.load(stage, importlib.import_module(f"stages.{stage}").Parameters, path)
+    lines = path.read_text().splitlines()
     assert [line for line in lines if line.startswith("  ") and "#" not in line] == []
+
+
+def test_only_the_catalogue_and_the_embedded_set_know_digits_or_28_pixels() -> None:
+    """Comments and docstrings may name them, as in the size of the notebook's network."""
+    about_mnist = {"classifier/data/catalogue.py", "classifier/data/embedded.py"}
+    for path in sorted(set().union(*map(files_behind, STAGES)) - about_mnist):
+        tree = ast.parse((REPOSITORY / path).read_text())
+        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and node.value not in docstrings:
+                assert not re.search(r"\b28\b|digit", str(node.value)), f"{path}:{node.lineno}: {node.value}"
+            elif isinstance(node, ast.Name):
+                assert "digit" not in node.id.lower(), f"{path}:{node.lineno}: {node.id}"

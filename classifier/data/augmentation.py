@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classifier.data.splits import IMAGE_SHAPE
-
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -14,8 +12,8 @@ if TYPE_CHECKING:
 def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., Any] | None:
     """Return a function that changes the images of a batch, or None if every limit is 0; `draw` describes the limits.
 
-    Images are float32 (n, 28, 28, 1), before and after. Shift, rotation and zoom are one affine transform, so the
-    pixels are interpolated once.
+    Images are float32 (n, height, width, channels), before and after. Shift, rotation and zoom are one affine
+    transform, so the pixels are interpolated once.
     """
     import keras
     import tensorflow as tf
@@ -25,8 +23,9 @@ def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[...
     random = np.random.default_rng([seed, 1])  # independent of the stream that orders the images
 
     def change(images: "tf.Tensor", labels: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+        size = images.shape[1], images.shape[2]
         drawn = tf.numpy_function(
-            lambda count: draw(random, count, shift, rotation, zoom), [tf.shape(images)[0]], tf.float32
+            lambda count: draw(random, count, size, shift, rotation, zoom), [tf.shape(images)[0]], tf.float32
         )
         transforms = tf.ensure_shape(drawn, (None, 8))
         # Pixels from outside the image are background (0).
@@ -37,20 +36,23 @@ def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[...
     return unconverted
 
 
-def draw(random: np.random.Generator, count: int, shift: float, rotation: float, zoom: float) -> np.ndarray:
+def draw(
+    random: np.random.Generator, count: int, size: tuple[int, int], shift: float, rotation: float, zoom: float
+) -> np.ndarray:
     """Return float32 (count, 8): for each image the inverse affine map, from an output pixel (x, y) to an input point.
 
     A row has the form of `keras.ops.image.affine_transform`: a0, a1, a2, b0, b1, b2, 0, 0 for the input point
     (a0 x + a1 y + a2, b0 x + b1 y + b2), in pixels from the corner. Each value is uniform in [-limit, limit].
 
     Args:
+        size: height and width of an image in pixels.
         shift: limit in pixels, along either axis. rotation: in degrees, around the middle. zoom: as a fraction of the
             size, along either axis.
     """
     angle = np.radians(random.uniform(-rotation, rotation, count))
     across, down = 1 + random.uniform(-zoom, zoom, (2, count))
     right, below = random.uniform(-shift, shift, (2, count))
-    height, width, _ = IMAGE_SHAPE
+    height, width = size
     x, y = (width - 1) / 2, (height - 1) / 2
     a0, a1 = np.cos(angle) * across, -np.sin(angle) * down
     b0, b1 = np.sin(angle) * across, np.cos(angle) * down

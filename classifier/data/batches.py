@@ -15,7 +15,7 @@ AHEAD = 2  # batches to prefetch
 
 
 def load(split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None) -> "tf.data.Dataset":
-    """Return the batches of a split: float32 images (size, 28, 28, 1) and labels (size, 10); the last may be smaller.
+    """Return the batches of a split, float32 images and one-hot labels, `size` of each; the last may be smaller.
 
     With a seed, the order of the images is random and new in each epoch; the same seed gives the same orders. Without a
     seed, the order is that of the file. `change` maps the images and labels of a batch to new ones.

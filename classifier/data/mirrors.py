@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from classifier.data.catalogue import Mirror
+from classifier.data.description import Mirror
 from classifier.data.formats import IDX_FILES, Arrays, read_idx, read_npz
 
 SEARCH_SECONDS = 10.0  # to resolve a name and connect; for four mirrors less than a minute

@@ -1,25 +1,26 @@
-"""The processed arrays: their paths, and the shapes and types that preprocess writes and later stages expect."""
+"""The processed arrays: their paths, and the shapes and types that preprocess writes and later stages expect.
+
+The shape of an image and the number of classes are those in data/raw/dataset.json.
+"""
 
 from pathlib import Path
 from tokenize import TokenError
 
 import numpy as np
 
+from classifier.data import delivered
 from classifier.files.paths import PROCESSED
-
-CLASSES = 10
-IMAGE_SHAPE = (28, 28, 1)
 
 HOW_TO_RENEW = "run `dvc repro --force preprocess` to create it again"
 
 
 def images_path(split: str) -> Path:
-    """Return the path of the images of a split: float32 (n, 28, 28, 1), 0..1."""
+    """Return the path of the images of a split: float32 (n, height, width, channels), 0..1."""
     return PROCESSED / f"{split}_images.npy"
 
 
 def labels_path(split: str) -> Path:
-    """Return the path of the labels of a split: float32 (n, 10), one-hot."""
+    """Return the path of the labels of a split: float32 (n, classes), one-hot."""
     return PROCESSED / f"{split}_labels.npy"
 
 
@@ -30,8 +31,9 @@ def load(split: str) -> tuple[np.memmap, np.memmap]:
         ValueError: a file has another dtype or shape, no images, or not one label for each image.
         OSError: a file is missing.
     """
-    images = _load(images_path(split), IMAGE_SHAPE)
-    labels = _load(labels_path(split), (CLASSES,))
+    data_set = delivered.load().data_set
+    images = _load(images_path(split), data_set.image_shape)
+    labels = _load(labels_path(split), (len(data_set.classes),))
     if not len(images) and split != "validation":
         raise ValueError(f"{images_path(split)}: expected at least one image, found none; {HOW_TO_RENEW}")
     if len(images) != len(labels):

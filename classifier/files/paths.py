@@ -6,7 +6,7 @@ PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 LOCK = Path("dvc.lock")
 
-RAW = Path("data/raw/mnist.npz")
+RAW = Path("data/raw/mnist.npz")  # of any data set: an output in dvc.yaml cannot be named by a parameter
 SOURCE = Path("data/raw/dataset.json")
 PROCESSED = Path("data/processed")
 
@@ -16,7 +16,7 @@ HISTORY = Path("evaluation/history.csv")
 
 METRICS = Path("metrics.json")
 PREDICTIONS = Path("evaluation/predictions.csv")
-PER_DIGIT = Path("evaluation/per_digit.csv")
+PER_CLASS = Path("evaluation/per_class.csv")
 CONFUSION_MATRIX = Path("evaluation/confusion_matrix.png")
 MISCLASSIFIED = Path("evaluation/misclassified.png")
 

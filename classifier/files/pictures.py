@@ -1,7 +1,10 @@
 """Draw the pictures of evaluate; equal results give equal bytes."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from matplotlib import style
@@ -9,25 +12,49 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 READ_RIGHT = "0.93"  # grey of the diagonal, in Matplotlib's notation
+MOST_DRAWN = 30  # classes in a matrix; more would be too small to read
+LONGEST = 14  # characters of a class's name
 
 
-def draw_confusion_matrix(counts: np.ndarray, path: Path) -> None:
-    """Draw the confusion matrix of the test images, int (10, 10): rows actual, columns predicted."""
-    with style.context("default"):  # not the user's matplotlibrc
-        figure = Figure(figsize=(5, 5), layout="constrained")
+def draw_confusion_matrix(counts: np.ndarray, names: Sequence[str], path: Path) -> None:
+    """Draw the confusion matrix of the test images, int (classes, classes): rows actual, columns predicted."""
+    drawn = most_confused(counts)
+    with plain_style():
+        figure = Figure(figsize=(side := matrix_inches(len(drawn)), side), layout="constrained")
         axes = figure.subplots()
         errors = errors_of(counts)
-        draw_counts(axes, counts, most=max(1, errors.max()))
-        axes.set_title(f"Test images: {errors.sum():,} of {counts.sum():,} misread")
-        _save(figure, path)
+        draw_counts(axes, counts[np.ix_(drawn, drawn)], max(1, errors.max()), [names[each] for each in drawn])
+        axes.set_title(f"Test images: {errors.sum():,} of {counts.sum():,} misread{_of(drawn, counts)}")
+        save(figure, path, dpi=100)
 
 
-def draw_counts(axes: Axes, counts: np.ndarray, most: int, *, signed: bool = False) -> None:
+def most_confused(*matrices: np.ndarray) -> np.ndarray:
+    """Return the classes to draw, in order: all, or the MOST_DRAWN with the most errors in these matrices."""
+    errors = sum(errors_of(abs(counts)).filled(0) for counts in matrices)
+    of_class = np.asarray(errors).sum(axis=0) + np.asarray(errors).sum(axis=1)
+    return np.sort(np.argsort(-of_class, kind="stable")[:MOST_DRAWN])
+
+
+def matrix_inches(classes: int) -> float:
+    """Return the side of a drawn matrix with this number of classes."""
+    return max(5, 0.35 * classes + 1.5)
+
+
+def _of(drawn: np.ndarray, counts: np.ndarray) -> str:
+    if len(drawn) == len(counts):
+        return ""
+    return f"\nthe {len(drawn)} of {len(counts):,} classes with the most errors"
+
+
+def draw_counts(
+    axes: Axes, counts: np.ndarray, most: int, names: Sequence[str] | None = None, *, signed: bool = False
+) -> None:
     """Draw a confusion matrix and shade its errors, not the diagonal.
 
     Args:
-        counts: int (10, 10), rows actual, columns predicted.
+        counts: int (classes, classes), rows actual, columns predicted.
         most: the count that has the darkest shade.
+        names: of the classes; without them, their numbers.
         signed: `counts` is the difference of two matrices, and `-most` has the darkest shade of another colour.
     """
     axes.imshow(errors_of(counts), cmap="PuOr_r" if signed else "Oranges", vmin=-most if signed else 0, vmax=most)
@@ -43,8 +70,11 @@ def draw_counts(axes: Axes, counts: np.ndarray, most: int, *, signed: bool = Fal
             color="0.4" if right else "white" if abs(count) > most * 0.6 else "black",
             fontsize=7 if right else 9,
         )
-    digits = range(len(counts))
-    axes.set(xticks=digits, yticks=digits, xlabel="predicted", ylabel="actual")
+    ticks = range(len(counts))
+    shown = [shorten(name) for name in names or map(str, ticks)]
+    axes.set_xticks(ticks, shown, rotation=90 if max(map(len, shown)) > 2 else 0)
+    axes.set_yticks(ticks, shown)
+    axes.set(xlabel="predicted", ylabel="actual")
 
 
 def errors_of(counts: np.ndarray) -> np.ma.MaskedArray:
@@ -52,19 +82,34 @@ def errors_of(counts: np.ndarray) -> np.ma.MaskedArray:
     return np.ma.array(counts, mask=np.eye(len(counts), dtype=bool))
 
 
-def draw_digits(images: np.ndarray, captions: Sequence[str], title: str, path: Path) -> None:
-    """Draw `images` (n, 28, 28, 1), 0..1, in rows of five, with a caption above each."""
-    with style.context("default"):
+def draw_images(images: np.ndarray, captions: Sequence[str], title: str, path: Path) -> None:
+    """Draw `images` (n, height, width, 1 or 3), 0..1, in rows of five, with a caption above each."""
+    with plain_style():
         rows = max(1, -(-len(images) // 5))
         figure = Figure(figsize=(6, 0.6 + 1.4 * rows), layout="constrained")
         figure.suptitle(title, fontsize=10)
         for axes in figure.subplots(rows, 5, squeeze=False).flat:
             axes.set_axis_off()
         for axes, image, caption in zip(figure.axes, images, captions, strict=False):
-            axes.imshow(image[..., 0], cmap="gray_r", vmin=0, vmax=1)
+            axes.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray_r", vmin=0, vmax=1)
             axes.set_title(caption, fontsize=7)
-        _save(figure, path)
+        save(figure, path, dpi=100)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, format="png", dpi=100, metadata={"Software": None})  # else it names Matplotlib's version
+def shorten(name: str) -> str:
+    """Return the name of a class as a picture shows it: at most LONGEST characters."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw in the block without the user's matplotlibrc, and with names that may contain dollar signs."""
+    with style.context(["default", {"text.parse_math": False}]):
+        yield
+
+
+def save(figure: Figure, file: Path | IO[bytes], dpi: int) -> None:
+    """Write a figure as PNG."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a name in a script that the font lacks
+        # Without `Software`, the file does not name Matplotlib's version.
+        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})

@@ -1,9 +1,9 @@
-"""The network: convolutions with 2x2 max pooling, then dense layers, the last with a probability for each digit."""
+"""The network: convolutions with 2x2 max pooling, then dense layers, the last with a probability for each class."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from classifier.data.splits import CLASSES, IMAGE_SHAPE
+from classifier.data.description import DataSet
 
 if TYPE_CHECKING:
     import keras
@@ -12,6 +12,7 @@ MOMENTUM = 0.9  # of the moving mean and variance; Keras's default, 0.99, is too
 
 
 def build(
+    data_set: DataSet,
     filters: Sequence[int],
     kernel_size: int,
     dense_units: Sequence[int],
@@ -19,10 +20,10 @@ def build(
 ) -> "keras.Sequential":
     """Return the network; its weights follow from Keras's global seed, its precision from the global policy.
 
-    Input: float32 (n, 28, 28, 1), 0..1. Output: float32 (n, 10), each row summing to 1.
+    Input: float32 (n, height, width, channels), 0..1. Output: float32 (n, classes), each row summing to 1.
 
     A convolution has kernel x kernel x input channels x filters weights and one bias for each filter; a dense layer has
-    inputs x units weights and one bias for each unit. With the notebook's sizes there are 138,506 parameters:
+    inputs x units weights and one bias for each unit. The notebook's network for MNIST has 138,506 parameters:
 
         conv_1     3*3*1*32   + 32  =     320    28x28x1  -> 28x28x32, pooled to 14x14
         conv_2     3*3*32*64  + 64  =  18,496    14x14x32 -> 14x14x64, pooled to 7x7
@@ -37,7 +38,7 @@ def build(
     import keras
     from keras import layers
 
-    network = keras.Sequential([keras.Input(IMAGE_SHAPE, name="images")], name="cnn")
+    network = keras.Sequential([keras.Input(data_set.image_shape, name="images")], name="cnn")
     for number, count in enumerate(filters, start=1):
         network.add(
             layers.Conv2D(count, kernel_size, padding="same", use_bias=not batch_normalization, name=f"conv_{number}")
@@ -50,24 +51,25 @@ def build(
     network.add(layers.Flatten(name="flatten"))
     for number, units in enumerate(dense_units, start=1):
         network.add(layers.Dense(units, activation="relu", name=f"dense_{number}"))
-    network.add(layers.Dense(CLASSES, activation="softmax", dtype="float32", name="digits"))  # float32 at any precision
+    # float32 at any precision
+    network.add(layers.Dense(len(data_set.classes), activation="softmax", dtype="float32", name=data_set.noun))
     return network
 
 
-def size(filters: Sequence[int], kernel_size: int, dense_units: Sequence[int]) -> tuple[int, int]:
+def size(data_set: DataSet, filters: Sequence[int], kernel_size: int, dense_units: Sequence[int]) -> tuple[int, int]:
     """Return the number of weights and biases, and the number of outputs of all layers for one image.
 
     Batch normalization adds little to either and is not counted.
     """
-    side, _, channels = IMAGE_SHAPE
+    height, width, channels = data_set.image_shape
     weights = outputs = 0
     for count in filters:
         weights += kernel_size**2 * channels * count + count
-        outputs += side**2 * count  # before pooling
-        side, channels = side // 2, count
-        outputs += side**2 * count
-    inputs = side**2 * channels
-    for units in (*dense_units, CLASSES):
+        outputs += height * width * count  # before pooling
+        height, width, channels = height // 2, width // 2, count
+        outputs += height * width * count
+    inputs = height * width * channels
+    for units in (*dense_units, len(data_set.classes)):
         weights += inputs * units + units
         outputs += units
         inputs = units

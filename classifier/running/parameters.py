@@ -76,6 +76,27 @@ def choice(of: Sequence[str | None]) -> Any:
     return _field(lambda value: (value is None or isinstance(value, str)) and value in of, _join_with_or(names))
 
 
+def choice_or_path(of: Sequence[str]) -> Any:
+    """Return a dataclass field for one of these names, or for a path: a text with a / or a dot, or of a file here."""
+
+    def rule(value: Any) -> bool:
+        if not isinstance(value, str) or not value.isprintable():
+            return False
+        return value in of or "/" in value or "." in value or (bool(value) and Path(value).exists())
+
+    return _field(rule, f"{', '.join(of)} or the path of your own data")
+
+
+def whole_numbers_or_null(count: int, at_least: int, at_most: int) -> Any:
+    """Return a dataclass field for a list of `count` ints within these limits, or for null."""
+    fits = _whole(at_least, at_most)
+
+    def rule(value: Any) -> bool:
+        return value is None or (isinstance(value, list) and len(value) == count and all(map(fits, value)))
+
+    return _field(rule, f"null or a list of {count} whole numbers {_describe_range(at_least, at_most)}")
+
+
 def _read_section(section: str, path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:

@@ -9,7 +9,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from classifier.files.pictures import draw_counts, errors_of
+from classifier.files.pictures import draw_counts, errors_of, matrix_inches, plain_style, save
 
 # Blue and vermilion of Okabe and Ito (2008), which colour-blind readers can distinguish. Base is drawn above head, with
 # smaller marks, so both are visible where they coincide; a single epoch is only a mark.
@@ -50,28 +50,37 @@ def draw_learning_curve(metric: str, base: Mapping[str, Sequence[float]], head: 
         return _png(figure)
 
 
-def draw_confusion_matrix(side: str, counts: np.ndarray, most: int) -> bytes:
-    """Draw counts (10, 10), int, of one side: rows actual, columns predicted; errors are shaded up to `most`."""
-    with style.context("default"):
-        figure = Figure(figsize=SIZE, layout="constrained")
-        axes = figure.subplots()
-        draw_counts(axes, counts, most)
-        axes.set_title(f"{side}: {errors_of(counts).sum():,} misread")
-        return _png(figure)
+def draw_confusion_matrix(side: str, counts: np.ndarray, most: int, names: Mapping[int, str]) -> bytes:
+    """Draw the confusion matrix of one side.
+
+    Args:
+        counts: int (classes, classes), rows actual, columns predicted.
+        most: the errors of the darkest cell.
+        names: the classes to draw, and their names.
+    """
+    return _draw_matrix(counts, most, names, f"{side}: {errors_of(counts).sum():,} misread")
 
 
-def draw_difference(base: np.ndarray, head: np.ndarray) -> bytes:
+def draw_difference(base: np.ndarray, head: np.ndarray, names: Mapping[int, str]) -> bytes:
     """Draw the errors of head minus those of base, for counts as above: which errors are new and which are gone."""
-    with style.context("default"):
-        figure = Figure(figsize=SIZE, layout="constrained")
+    change = head - base
+    title = f"head - base: {errors_of(change).sum():+,} misread"
+    return _draw_matrix(change, max(1, abs(errors_of(change)).max()), names, title, signed=True)
+
+
+def _draw_matrix(counts: np.ndarray, most: int, names: Mapping[int, str], title: str, signed: bool = False) -> bytes:
+    with plain_style():
+        side = max(SIZE[0], matrix_inches(len(names)) - 1)
+        figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
-        change = errors_of(head - base)
-        draw_counts(axes, head - base, max(1, abs(change).max()), signed=True)
-        axes.set_title(f"head - base: {change.sum():+,} misread")
+        drawn = list(names)
+        draw_counts(axes, counts[np.ix_(drawn, drawn)], most, list(names.values()), signed=signed)
+        left_out = f"\n{len(drawn)} of {len(counts):,} classes, those with the most errors"
+        axes.set_title(title + left_out * (len(drawn) < len(counts)))
         return _png(figure)
 
 
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})  # it would name matplotlib's version
+    save(figure, file, dpi=110)
     return file.getvalue()

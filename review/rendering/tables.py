@@ -13,6 +13,7 @@ from review.wording.notation import p_value, shown
 Table = list[list[str]]  # the first row is the header
 
 MOST_IMAGES = 10  # listed, and drawn in the report
+MOST_CLASSES = 30  # listed: those with the most images that one model alone reads right
 
 
 def tables(comparison: Comparison, final: bool) -> Iterator[Table]:
@@ -45,13 +46,26 @@ def tables(comparison: Comparison, final: bool) -> Iterator[Table]:
         ["only head is right", *(f"{split.only_head:,}" for split in each)],
         ["McNemar's exact test", *(p_value(split.p) for split in each)],
     ]
-    rows = []
-    for label in sorted({label for split in each for label in split.classes}):
-        found = [split.classes.get(label, OfClass(0, 0, 0)) for split in each]
-        if any(one.only_base or one.only_head for one in found):
-            rows.append([str(label), *(f"+{one.only_head} -{one.only_base}" for one in found)])
-    if rows:
-        yield [["class (+ only head, - only base)", *splits], *rows]
+    found = {
+        label: [split.classes.get(label, OfClass(0, 0, 0)) for split in each]
+        for label in sorted({label for split in each for label in split.classes})
+    }
+    changed = {label: sum(one.only_base + one.only_head for one in ones) for label, ones in found.items()}
+    listed = sorted(filter(changed.get, found), key=lambda label: -changed[label])[:MOST_CLASSES]
+    if listed:
+        yield [
+            ["class (+ only head, - only base)", *splits],
+            *(
+                [name_of(comparison, label), *(f"+{one.only_head} -{one.only_base}" for one in found[label])]
+                for label in sorted(listed)
+            ),
+        ]
+
+
+def name_of(comparison: Comparison, label: int) -> str:
+    """Return the name of a class: its number, or the name that the data set gives to it."""
+    name = comparison.classes[label]
+    return name if name == str(label) else quote(name)
 
 
 def shown_splits(comparison: Comparison, final: bool) -> dict[str, Split]:
@@ -84,7 +98,7 @@ def table_of_images(comparison: Comparison) -> Table:
     """List these images; only the header if there are none."""
     split = comparison.splits[comparison.decided_by]
     rows = [
-        [f"{image:,}", str(actual), f"{base} of {split.base.seeds}", f"{head} of {split.head.seeds}"]
+        [f"{image:,}", name_of(comparison, actual), f"{base} of {split.base.seeds}", f"{head} of {split.head.seeds}"]
         for image, actual, base, head in images_that_differ(comparison)
     ]
     return [[f"{comparison.decided_by} image", "actual", "seeds of base that misread it", "of head"], *rows]

@@ -49,6 +49,12 @@ class Comparison:
     alpha: float
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, or numbers if neither side describes its data set."""
+        described = max((self.base, self.head), key=lambda side: (len(side.classes), side.data_set is not None))
+        return described.classes
+
+    @property
     def decided_by(self) -> str:
         return next(iter(self.splits))
 
@@ -79,6 +85,11 @@ def compare(
         raise ValueError(
             f"{base.name} is of the data set {base.dataset} and {head.name} of {head.dataset}, whose accuracies do not "
             "compare: set download.dataset alike and `dvc repro`"
+        )
+    if changed := _changed_arrays(base, head):
+        raise ValueError(
+            f"{base.name} and {head.name} have two versions of the data set {base.dataset}, whose accuracies do not "
+            f"compare: {' and '.join(changed)} differ"
         )
     common = [split for split in SPLITS if split in base.predictions and split in head.predictions]
     if not common:
@@ -214,6 +225,12 @@ def _recipes(base: Results, head: Results) -> int:
         if record.dataset == base.dataset and items(record.parameters, "preprocess.") == images
     }
     return len((others - {items(own)}) | {items(of_head)})
+
+
+def _changed_arrays(base: Results, head: Results) -> list[str]:
+    if not (base.data_set and head.data_set):
+        return []
+    return [name for name, array in base.data_set.arrays.items() if array != head.data_set.arrays[name]]
 
 
 def _unlike_images(base: Predictions, head: Predictions) -> str | None:

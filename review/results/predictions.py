@@ -15,8 +15,8 @@ SPLITS = ("validation", "test")  # the first is for model selection, the second 
 COLUMNS = {  # the form of each, and its name
     "split": ("validation|test", "validation or test"),
     "image": ("[0-9]{1,9}", "a whole number"),
-    "actual": ("[0-9]", "a digit"),
-    "predicted": ("[0-9]", "a digit"),
+    "actual": ("[0-9]{1,3}", "the number of a class, 0 to 999"),
+    "predicted": ("[0-9]{1,3}", "the number of a class, 0 to 999"),
     "confidence": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
 }
 

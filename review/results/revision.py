@@ -4,6 +4,7 @@ Git holds all of these files, so no data, cache or remote is needed.
 """
 
 import csv
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -16,7 +17,9 @@ from dvc.scm import SCMError
 from pygit2 import GitError
 from yaml import YAMLError
 
-from classifier.files.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE
+from classifier.data import delivered
+from classifier.data.description import DataSet
+from classifier.files.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
 from classifier.running.yaml_values import MOST_BYTES
 from review.results.predictions import parse_predictions, rows
 from review.results.record import Record, parse_records
@@ -42,7 +45,8 @@ T = TypeVar("T")
 class Results(Trained):
     """One side of a comparison; `revision` is the user's name for it, None for this folder.
 
-    `history` maps names such as "loss" and "validation_loss" to a value for each epoch; it may be empty.
+    `history` maps names such as "loss" and "validation_loss" to a value for each epoch; it may be empty. `data_set` is
+    None for revisions whose data/raw/dataset.json is not in Git, as in the project's first versions.
     """
 
     revision: str | None
@@ -50,6 +54,16 @@ class Results(Trained):
     train_images: int
     noise: list[Record]
     history: dict[str, list[float]]
+    data_set: DataSet | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, or numbers if they are not known."""
+        each = self.predictions.values()
+        count = 1 + max(int(max(split.actual.max(), split.predicted.max())) for split in each)
+        if self.data_set and len(self.data_set.classes) >= count:
+            return self.data_set.classes
+        return tuple(map(str, range(count)))
 
     @property
     def name(self) -> str:
@@ -72,7 +86,14 @@ def load(revision: str | None) -> Results:
             train_images=train_images,
             noise=_read(repo, revision, NOISE, parse_records, missing=[]),
             history=_read(repo, revision, HISTORY, parse_history, missing={}),
+            data_set=_description(repo, revision, trained.dataset),
         )
+
+
+def _description(repo: Repo, revision: str | None, name: str) -> DataSet | None:
+    none: list[DataSet] = []
+    found = _read(repo, revision, SOURCE, parse_description, missing=none)
+    return next((data_set for data_set in found if data_set.name == name), None)
 
 
 def load_trained(repo: Repo, revision: str | None) -> tuple[Trained, int]:
@@ -150,6 +171,14 @@ def check_object(repo: Repo, full: str, most: int) -> None:
     sha = repo.fs.info(full).get("sha")
     if sha and (size := repo.scm.pygit2.repo.odb.read_header(sha)[1]) > most:
         raise ValueError(f"expected a file of at most {most:,} bytes, found {size:,}")
+
+
+def parse_description(text: str) -> list[DataSet]:
+    """Return the description of the data set; none if there are only names, as in the project's first versions."""
+    document = json.loads(text)
+    if isinstance(document, dict) and document.keys() == {"dataset", "requested"}:
+        return []
+    return [delivered.parse(text.encode()).data_set]
 
 
 def parse_history(text: str) -> dict[str, list[float]]:

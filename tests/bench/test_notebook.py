@@ -14,9 +14,10 @@ def test_the_notebooks_network_has_the_notebooks_parameters_loss_and_optimizer(k
 
 def test_the_notebook_and_the_default_recipe_have_the_same_network(keras: ModuleType) -> None:
     from bench import notebook
+    from classifier.data.catalogue import MNIST
     from classifier.model import architecture
 
-    networks = notebook.build(), architecture.build([32, 64, 64], 3, [128, 64])
+    networks = notebook.build(), architecture.build(MNIST, [32, 64, 64], 3, [128, 64])
     networks[1].set_weights(networks[0].get_weights())
     images = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
     predictions = [network.predict(images, verbose=0) for network in networks]

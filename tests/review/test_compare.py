@@ -6,15 +6,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import pytest
 
+from classifier.data.catalogue import MNIST
+from classifier.data.description import Array
 from review.compare import main
 from review.rendering.tables import MOST_IMAGES
-from tests.conftest import REPOSITORY
+from review.results.revision import load
+from tests.conftest import REPOSITORY, describe
 from tests.review.repository import (
     IMAGES,
     OLD,
@@ -1037,3 +1041,43 @@ def test_the_command_needs_neither_data_nor_cache_and_leaves_git_as_it_was(measu
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("verdict: `worse` is worse than `main`: ")
     assert measured.run("git status --porcelain") == ""
+
+
+def test_two_versions_of_own_data_under_one_name_are_refused(
+    repository: Repository, refusal: Callable[..., str]
+) -> None:
+    describe(repository.folder)
+    repository.commit("described")
+    changed = {**MNIST.arrays, "y_train": Array((60_000,), "other"), "x_train": Array((60_000, 28, 28), "other")}
+    describe(repository.folder, replace(MNIST, arrays=changed))
+    assert refusal("HEAD") == (
+        "`HEAD` and this folder have two versions of the data set mnist, whose accuracies do not compare: "
+        "x_train and y_train differ"
+    )
+
+
+def test_a_description_that_is_missing_or_of_another_data_set_leaves_the_classes_to_their_numbers(
+    repository: Repository,
+) -> None:
+    assert load("main").classes == tuple(map(str, range(10)))
+    described = replace(MNIST, classes=tuple("abcdefghijkl"))
+    describe(repository.folder, described)
+    assert load(None).classes == described.classes
+    describe(repository.folder, replace(described, name="mnist-5k"))
+    assert load(None).classes == tuple(map(str, range(10)))
+    describe(repository.folder, replace(described, classes=("a", "b")))
+    assert load(None).classes == tuple(map(str, range(10)))
+
+
+def test_classes_beyond_nine_are_compared(repository: Repository, compare: Compare) -> None:
+    def predictions(read_as: int) -> str:
+        """600 images of 300 classes in each split, all read right but validation image 299."""
+        rows = ["split,image,actual,predicted,confidence"]
+        for split in ("validation", "test"):
+            rows += [f"{split},{image},{image % 300},{image % 300},0.5" for image in range(600)]
+        return "\n".join(rows).replace("validation,299,299,299", f"validation,299,299,{read_as}") + "\n"
+
+    repository.put("evaluation/predictions.csv", predictions(299))
+    repository.commit("many classes")
+    repository.put("evaluation/predictions.csv", predictions(12))
+    assert re.search(r"(?m)^299 +\+0 -1$", compare("HEAD")[1])

@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from classifier.data.catalogue import MNIST
 from review import report
 from review.rendering import pictures
 from review.rendering.documents import as_markdown
@@ -26,7 +28,7 @@ from review.rendering.tables import MOST_IMAGES
 from review.report import main
 from review.results.difference import compare
 from review.results.revision import load
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, describe
 from tests.review.repository import IMAGES, Change, Repository, put, record, write
 
 HISTORY = """\
@@ -229,7 +231,7 @@ def test_the_matrices_are_of_the_split_that_decided_with_the_actual_digit_in_row
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: dict[str, np.ndarray] = {}
-    monkeypatch.setattr(report, "draw_confusion_matrix", lambda side, counts, _: drawn.update({side: counts}) or b"")
+    monkeypatch.setattr(report, "draw_confusion_matrix", lambda side, counts, *_: drawn.update({side: counts}) or b"")
     repository.branch("older", validation=None, test=set(range(10)))
     repository.write(validation=None, test={3, 13, 29})  # of four images of each digit
     assert main(["older"]) == 0
@@ -246,8 +248,10 @@ def test_every_picture_is_drawn_of_base_and_then_of_head(
     curves: dict[str, tuple[Any, Any]] = {}
     matrices: dict[str, Any] = {}
     monkeypatch.setattr(report, "draw_learning_curve", lambda metric, *both: curves.update({metric: both}) or b"")
-    monkeypatch.setattr(report, "draw_confusion_matrix", lambda side, of, _: matrices.update({side: of}) or b"")
-    monkeypatch.setattr(report, "draw_difference", lambda base, head: matrices.update(before=base, after=head) or b"")
+    monkeypatch.setattr(report, "draw_confusion_matrix", lambda side, of, *_: matrices.update({side: of}) or b"")
+    monkeypatch.setattr(
+        report, "draw_difference", lambda base, head, **_: matrices.update(before=base, after=head) or b""
+    )
     repository.put("evaluation/history.csv", OLDER)
     repository.write(validation=set())
     assert main(["main"]) == 0
@@ -261,7 +265,7 @@ def test_every_picture_is_drawn_of_base_and_then_of_head(
 @pytest.mark.usefixtures("undrawn")
 def test_errors_of_both_sides_are_shaded_by_one_scale(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     scales: list[int] = []
-    monkeypatch.setattr(report, "draw_confusion_matrix", lambda *given: scales.append(given[-1]) or b"")
+    monkeypatch.setattr(report, "draw_confusion_matrix", lambda *given: scales.append(given[2]) or b"")
     for base, head, most in ((set(), {3, 13, 23}, 3), ({3, 13, 23}, set(), 3), (set(), set(), 1)):
         repository.branch("base", validation=base)
         repository.write(validation=head)
@@ -275,6 +279,7 @@ def processed(repository: Repository) -> Callable[..., None]:
     """Write data/processed with these validation images, which predictions.csv has as well."""
 
     def save(images: int = IMAGES, shift: int = 0) -> None:
+        describe(repository.folder)
         folder = repository.folder / "data/processed"
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "validation_images.npy", np.zeros((images, 28, 28, 1), np.float32))
@@ -306,7 +311,7 @@ def test_the_images_that_the_seeds_read_most_differently_are_listed_and_drawn(
         drawn.extend([images, captions])
         path.write_bytes(b"")
 
-    monkeypatch.setattr(report, "draw_digits", draw)
+    monkeypatch.setattr(report.drawing, "draw_images", draw)
     main(["main", "better"])
     images, captions = drawn
     assert images.shape == (MOST_IMAGES, 28, 28, 1)
@@ -472,6 +477,9 @@ def test_a_loss_of_zero_is_drawn_on_a_scale_that_has_zero(drawn: Callable[..., F
     assert scales == ["linear", "log"]
 
 
+NUMBERS = {label: str(label) for label in range(10)}  # the classes to draw
+
+
 def matrix(errors: dict[tuple[int, int], int]) -> np.ndarray:
     """A hundred images of each digit, of which these are misread."""
     counts = 100 * np.eye(10, dtype=int)
@@ -484,7 +492,7 @@ def matrix(errors: dict[tuple[int, int], int]) -> np.ndarray:
 def test_errors_are_shaded_by_a_scale_that_images_read_right_do_not_enter(drawn: Callable[..., Figure]) -> None:
     base, head = matrix({(4, 9): 3}), matrix({(4, 9): 1, (7, 2): 8})
     for side, counts, title, white in (("base", base, "base: 3 misread", []), ("head", head, "head: 9 misread", ["8"])):
-        (axes,) = drawn(pictures.draw_confusion_matrix, side, counts, 8).axes
+        (axes,) = drawn(pictures.draw_confusion_matrix, side, counts, 8, NUMBERS).axes
         (image,) = axes.images
         assert image.get_clim() == (0, 8)
         assert image.get_array().mask.diagonal().all()
@@ -496,13 +504,44 @@ def test_errors_are_shaded_by_a_scale_that_images_read_right_do_not_enter(drawn:
 
 
 def test_the_difference_tells_errors_that_came_from_those_that_went(drawn: Callable[..., Figure]) -> None:
-    (axes,) = drawn(pictures.draw_difference, matrix({(4, 9): 3}), matrix({(4, 9): 1, (7, 2): 8})).axes
+    (axes,) = drawn(pictures.draw_difference, matrix({(4, 9): 3}), matrix({(4, 9): 1, (7, 2): 8}), NUMBERS).axes
     printed = {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts}
     assert printed == {(4, 9): "-2", (7, 2): "+8", (4, 4): "+2", (7, 7): "-8"}
     assert axes.images[0].get_clim() == (-8, 8)
     assert {text.get_text() for text in axes.texts if text.get_color() == "white"} == {"+8"}
     assert [axes.images[0].get_array()[place] for place in ((4, 9), (7, 2))] == [-2, 8]
     assert axes.get_title() == "head - base: +6 misread"
+
+
+def test_of_many_classes_those_with_the_most_errors_are_drawn_by_name(drawn: Callable[..., Figure]) -> None:
+    counts = np.diag(np.full(50, 9))
+    counts[40, 41] = 2
+    (axes,) = drawn(pictures.draw_confusion_matrix, "head", counts, 2, {5: "Coat", 40: "Bag $1", 41: "Shirt"}).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Coat", "Bag $1", "Shirt"]
+    assert {tuple(reversed(text.get_position())): text.get_text() for text in axes.texts} == {
+        (0, 0): "9",
+        (1, 1): "9",
+        (1, 2): "2",
+        (2, 2): "9",
+    }
+    assert axes.get_title() == "head: 2 misread\n3 of 50 classes, those with the most errors"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_classes_have_their_names_in_tables_and_pictures(
+    repository: Repository, processed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processed()
+    names = ["|@user", *map("class {}".format, range(1, 9)), "**bold**"]
+    described = replace(MNIST, classes=tuple(names))
+    describe(repository.folder, described)
+    repository.measure(*BETTER, test=BETTER)
+    drawn: list[Any] = []
+    monkeypatch.setattr(report, "draw_confusion_matrix", lambda *given: drawn.append(given[-1]) or b"")
+    assert main(["main"]) == 0
+    markdown = repository.read("report/report.md")
+    assert "| `class 1` |" in markdown
+    assert drawn[0] == dict(enumerate(names))
 
 
 @pytest.fixture

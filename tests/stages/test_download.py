@@ -1,20 +1,26 @@
 """The download stage with mirrors of every kind, over real HTTP on this machine."""
 
 import gzip
+import json
 import socket
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
 from classifier.data import mirrors
-from classifier.data.catalogue import DATA_SETS, MNIST_5K, DataSet, Mirror
-from classifier.data.formats import Arrays, read_npz, save_npz
+from classifier.data.catalogue import DATA_SETS, DIGITS, EMBEDDED, MNIST_5K
+from classifier.data.description import DataSet, Mirror
+from classifier.data.formats import IDX_FILES, Arrays, read_npz, save_npz
+from classifier.data.own import files
 from classifier.files.paths import RAW, SOURCE
 from classifier.running import command
 from stages import download
@@ -153,12 +159,20 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server.http.server_close()
 
 
+def parameters(dataset: str, **changed: Any) -> str:
+    """A params.yaml with the section download."""
+    section = {"dataset": dataset, "fallback": None, "test_share": 0.2, "seed": 0, "resize": None}
+    return json.dumps({"download": section | changed})  # JSON is YAML
+
+
 @pytest.fixture
 def tiny(project: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Put the digits of `arrays` into the catalogue as `mnist`, with these mirrors."""
 
     def use(*locations: str, sha256: str | None = None) -> None:
-        data_set = DataSet("mnist", identities(arrays), tuple(Mirror(each, sha256) for each in locations))
+        data_set = DataSet(
+            "mnist", DIGITS, identities(arrays), mirrors=tuple(Mirror(each, sha256) for each in locations)
+        )
         monkeypatch.setattr(download, "DATA_SETS", DATA_SETS | {"mnist": data_set})
 
     use(url_without_server())
@@ -196,7 +210,10 @@ def test_every_kind_of_source_gives_the_same_bytes(
         assert {path.name for path in RAW.parent.iterdir()} == {"mnist.npz", "dataset.json"}
     save_npz(project / "expected.npz", arrays)
     assert written == {(project / "expected.npz").read_bytes()}
-    assert SOURCE.read_text() == '{\n  "dataset": "mnist",\n  "requested": "mnist"\n}\n'
+    source = json.loads(SOURCE.read_text())
+    assert (source["dataset"], source["requested"], source["image_shape"]) == ("mnist", "mnist", [28, 28, 1])
+    assert source["classes"] == list("0123456789")
+    assert source["arrays"]["x_test"] == {"shape": [8, 28, 28], "sha256": identities(arrays)["x_test"].sha256}
 
 
 @pytest.mark.parametrize(
@@ -279,6 +296,36 @@ def test_an_archive_with_another_number_of_images_is_refused(
     assert "x_test of mnist must have the shape (8, 28, 28), found (7, 28, 28)" in refusal("download", download.main)
 
 
+def test_fashion_mnist_is_read_from_the_files_of_its_publisher(
+    server: Server, project: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in write_idx(project / "idx", arrays).iterdir():
+        server.replies[f"/{path.name}"] = body(path.read_bytes())
+    of_the_catalogue = DATA_SETS["fashion-mnist"]
+    assert {urlsplit(mirror.location).path[-1] for mirror in of_the_catalogue.mirrors} == {"/"}  # folders, not archives
+    served = replace(of_the_catalogue, arrays=identities(arrays), mirrors=(Mirror(server.url("/")),))
+    monkeypatch.setattr(download, "DATA_SETS", DATA_SETS | {"fashion-mnist": served})
+    (project / "params.yaml").write_text(parameters("fashion-mnist"))
+    download.main()
+    source = json.loads(SOURCE.read_text())
+    assert (source["dataset"], source["licence"]) == ("fashion-mnist", "MIT")
+    assert source["classes"][8:] == ["Bag", "Ankle boot"]
+    assert server.requests == [f"/{name}" for name in IDX_FILES.values()]
+
+
+@pytest.mark.parametrize("name", [name for name in DATA_SETS if name not in EMBEDDED])
+def test_other_images_in_the_shape_of_a_data_set_are_not_taken_for_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str], name: str
+) -> None:
+    black = {member: np.zeros(array.shape, np.uint8) for member, array in DATA_SETS[name].arrays.items()}
+    save_npz(project / "black.npz", black)
+    (project / "params.yaml").write_text(parameters(name))
+    monkeypatch.setenv("DATASET_MIRROR", "black.npz")
+    digest = DATA_SETS[name].arrays["x_train"].sha256
+    assert f"black.npz: x_train is not that of {name}: expected SHA-256 {digest}" in refusal("download", download.main)
+    assert not RAW.exists()
+
+
 @pytest.mark.parametrize(
     ("location", "message"),
     [
@@ -315,7 +362,10 @@ def test_after_an_archive_with_a_wrong_hash_the_next_mirror_is_used(
     with pytest.raises(ValueError, match="answered with an error or wrong data"):
         download.main()
     download.DATA_SETS["mnist"] = DataSet(
-        "mnist", identities(arrays), (Mirror(server.url("/mnist.npz"), "0" * 64), Mirror(server.url("/idx/")))
+        "mnist",
+        DIGITS,
+        identities(arrays),
+        mirrors=(Mirror(server.url("/mnist.npz"), "0" * 64), Mirror(server.url("/idx/"))),
     )
     download.main()
     printed = capsys.readouterr()
@@ -349,10 +399,21 @@ def test_without_a_network_the_embedded_digits_are_used_with_a_warning(
 ) -> None:
     download.main()
     MNIST_5K.check(read_npz(RAW, MNIST_5K.size), "the fallback")
-    assert SOURCE.read_text() == '{\n  "dataset": "mnist-5k",\n  "requested": "mnist"\n}\n'
+    source = json.loads(SOURCE.read_text())
+    assert (source["dataset"], source["requested"]) == ("mnist-5k", "mnist")
     warning = capsys.readouterr().err
     assert "download: warning: mnist-5k is used instead of mnist, which no mirror served" in warning
     assert "run `dvc repro --force download` once online, or set DATASET_MIRROR" in warning
+
+
+def test_digits_do_not_stand_in_for_another_data_set(
+    project: Path, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreachable = replace(DATA_SETS["fashion-mnist"], mirrors=(Mirror(url_without_server()),))
+    monkeypatch.setattr(download, "DATA_SETS", DATA_SETS | {"fashion-mnist": unreachable})
+    (project / "params.yaml").write_text(parameters("fashion-mnist", fallback="mnist-5k"))
+    assert "no mirror served fashion-mnist" in refusal("download", download.main)
+    assert not RAW.exists()
 
 
 def test_the_fallback_is_not_used_after_wrong_data(
@@ -370,7 +431,7 @@ def test_the_fallback_is_not_used_after_wrong_data(
 def test_without_a_network_and_a_fallback_the_stage_stops(
     tiny: Callable[..., None], project: Path, refusal: Callable[..., str]
 ) -> None:
-    (project / "params.yaml").write_text("download: {dataset: mnist, fallback: null}")
+    (project / "params.yaml").write_text(parameters("mnist"))
     assert "does not answer; for the full set, run `dvc repro --force download` once online" in refusal(
         "download", download.main
     )
@@ -579,3 +640,73 @@ def test_the_embedded_data_set_has_equally_many_images_of_each_digit() -> None:
     labels = download.load_embedded(MNIST_5K)
     assert np.bincount(labels["y_train"]).tolist() == [400] * 10
     assert np.bincount(labels["y_test"]).tolist() == [100] * 10
+
+
+def own(project: Path, images: int = 12, shade: int = 0, classes: int = 3) -> None:
+    """Write an npz of images of 9x10 in colour, which is the data set of params.yaml."""
+    random = np.random.default_rng(1)
+    arrays = {
+        "x_train": random.integers(0, 256, (images, 9, 10, 3), np.uint8),
+        "y_train": np.arange(images) % classes,
+        "x_test": np.random.default_rng(2).integers(shade, 256, (6, 9, 10, 3), np.uint8),
+        "y_test": np.arange(6) % classes,
+    }
+    np.savez(project / "own.npz", **arrays)
+    (project / "params.yaml").write_text(parameters("own.npz"))
+
+
+def test_own_data_are_described_and_need_no_network(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own(project)
+    download.main()
+    printed = "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 1 file -> data/raw/mnist.npz"
+    assert printed in capsys.readouterr().out
+    source = json.loads(SOURCE.read_text())
+    assert (source["dataset"], source["requested"], source["image_shape"]) == ("own.npz", "own.npz", [9, 10, 3])
+    assert source["classes"] == ["0", "1", "2"]
+    assert source["files"].startswith("1 file, MD5 ")
+    assert read_npz(RAW, 10**6)["x_train"].shape == (12, 9, 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"images": 15}, "x_train has the shape (15, 9, 10, 3), not (12, 9, 10, 3); y_train has the shape (15,), not "),
+        ({"shade": 1}, "has changed since data/raw/dataset.json described it: x_test has other contents; restore"),
+        ({"classes": 4}, "3 is new; y_train has other contents; y_test has other contents; restore"),
+        ({"classes": 2}, "2 is gone; y_train has other contents"),
+    ],
+)
+def test_changed_own_data_are_named_and_refused_until_the_description_is_removed(
+    project: Path, refusal: Callable[..., str], changed: dict[str, int], message: str
+) -> None:
+    own(project)
+    download.main()
+    before = RAW.read_bytes(), SOURCE.read_bytes()
+    assert not files.changed()
+    own(project, **changed)
+    assert files.changed()
+    line = refusal("download", download.main)
+    assert message in line
+    assert line.endswith("accept the change with `rm data/raw/dataset.json` and `dvc repro`")
+    assert (RAW.read_bytes(), SOURCE.read_bytes()) == before
+    SOURCE.unlink()
+    download.main()
+    assert RAW.read_bytes() != before[0]
+
+
+def test_another_parameter_or_another_source_is_not_a_change_of_own_data(project: Path) -> None:
+    own(project)
+    download.main()
+    (project / "params.yaml").write_text(parameters("own.npz", resize=[8, 8]))
+    download.main()
+    assert json.loads(SOURCE.read_text())["image_shape"] == [8, 8, 3]
+    own(project, images=15)
+    (project / "own.npz").rename(project / "other.npz")
+    (project / "params.yaml").write_text(parameters("other.npz"))
+    download.main()
+    assert json.loads(SOURCE.read_text())["arrays"]["x_train"]["shape"] == [15, 9, 10, 3]
+
+
+def test_a_path_without_data_is_refused(project: Path, refusal: Callable[..., str]) -> None:
+    (project / "params.yaml").write_text(parameters("./nowhere"))
+    assert "nowhere: cannot be read: No such file or directory" in refusal("download", download.main)

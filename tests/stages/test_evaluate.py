@@ -13,10 +13,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from classifier.data import splits
-from classifier.data.delivered import Source
+from classifier.data.catalogue import MNIST, MNIST_5K
+from classifier.data.description import DataSet
 from classifier.files.paths import SOURCE
 from classifier.model import architecture, keras_file
 from stages import evaluate, train
+from tests.conftest import describe
 
 
 @pytest.fixture
@@ -28,10 +30,9 @@ def model(project: Path, keras: ModuleType) -> None:
     for split, count in (("test", 60), ("validation", 30)):
         np.save(splits.images_path(split), random.random((count, 28, 28, 1), np.float32))
         np.save(splits.labels_path(split), np.eye(10, dtype=np.float32)[random.integers(0, 10, count)])
-    SOURCE.parent.mkdir(parents=True)
-    Source("mnist", "mnist").save(SOURCE)
+    describe(project)
     evaluate.MODEL.parent.mkdir()
-    keras_file.save(architecture.build([4], 3, [8]), evaluate.MODEL)
+    keras_file.save(architecture.build(MNIST, [4], 3, [8]), evaluate.MODEL)
 
 
 def test_the_metrics_equal_those_of_keras(model: None, keras: ModuleType) -> None:
@@ -42,7 +43,7 @@ def test_the_metrics_equal_those_of_keras(model: None, keras: ModuleType) -> Non
     assert list(metrics) == ["validation", "test"]
     for split, images in (("validation", 30), ("test", 60)):
         loss, accuracy = network.evaluate(*splits.load(split), verbose=0)
-        assert metrics[split] == {
+        assert {name: metrics[split][name] for name in ("accuracy", "loss", "errors")} == {
             "accuracy": pytest.approx(accuracy),
             "loss": pytest.approx(loss, abs=1e-5),
             "errors": round(images * (1 - accuracy)),
@@ -57,7 +58,7 @@ def test_without_validation_images_there_are_only_test_metrics(model: None) -> N
     assert "validation" not in evaluate.PREDICTIONS.read_text()
 
 
-def test_predictions_and_the_per_digit_table_agree_with_the_metrics(model: None) -> None:
+def test_predictions_and_the_table_of_classes_agree_with_the_metrics(model: None) -> None:
     evaluate.main()
     rows = list(csv.DictReader(evaluate.PREDICTIONS.open()))
     assert [row["split"] for row in rows] == ["validation"] * 30 + ["test"] * 60
@@ -69,13 +70,13 @@ def test_predictions_and_the_per_digit_table_agree_with_the_metrics(model: None)
         assert [row["actual"] for row in of_split] == [str(label) for label in labels]
         assert sum(row["actual"] != row["predicted"] for row in of_split) == metrics["errors"]
     assert all(0.1 <= float(row["confidence"]) <= 1 for row in rows)
-    digits = list(csv.DictReader(evaluate.PER_DIGIT.open()))
+    digits = list(csv.DictReader(evaluate.PER_CLASS.open()))
     assert sum(int(digit["images"]) for digit in digits) == len(of_split)
     assert sum(int(digit["errors"]) for digit in digits) == metrics["errors"]
 
 
 def test_evaluating_twice_gives_the_same_bytes(model: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_DIGIT]
+    outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_CLASS]
     pictures = [evaluate.CONFUSION_MATRIX, evaluate.MISCLASSIFIED]
     evaluate.main()
     first = [path.read_bytes() for path in outputs + pictures]
@@ -94,11 +95,11 @@ def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(
 ) -> None:
     figures: list[Figure] = []
 
-    def keep(figure: Figure, path: Path) -> None:
+    def keep(figure: Figure, path: Path, dpi: int) -> None:
         figures.append(figure)
         path.touch()
 
-    monkeypatch.setattr(evaluate.pictures, "_save", keep)
+    monkeypatch.setattr(evaluate.pictures, "save", keep)
     evaluate.main()
     matrix, grid = figures
     rows = [row for row in csv.DictReader(evaluate.PREDICTIONS.open()) if row["split"] == "test"]
@@ -136,7 +137,7 @@ def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(
 def test_the_warning_about_the_fallback_is_repeated(model: None, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate.main()
     assert capsys.readouterr().err == ""
-    Source("mnist-5k", "mnist").save(SOURCE)
+    describe(Path(), MNIST_5K, requested="mnist")
     evaluate.main()
     assert "evaluate: warning: mnist-5k is used instead of mnist" in capsys.readouterr().err
 
@@ -220,14 +221,14 @@ def with_a_flipped_byte(path: Path) -> None:
             "expected input shape (None, 28, 28, 1) and output shape (None, 10), found input shape (None, 32, 32, 3)",
         ),
         (with_two_outputs, "output shape [(None, 10), (None, 10)]"),
-        (without_softmax, "predicts ten numbers that are not probabilities"),
-        (with_a_sum_above_one, "predicts ten numbers that are not probabilities"),
+        (without_softmax, "predicts numbers that are not probabilities"),
+        (with_a_sum_above_one, "predicts numbers that are not probabilities"),
     ],
 )
 def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(
     model: None, refusal: Callable[..., str], damage: Callable[[Path], None], message: str
 ) -> None:
-    outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_DIGIT]
+    outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_CLASS]
     for path in outputs:
         path.parent.mkdir(exist_ok=True)
         path.write_text("the old file")
@@ -298,7 +299,7 @@ def test_a_malformed_record_of_the_data_set_is_refused_in_one_line(
         kind("train").write_bytes(kind("test").read_bytes())
     SOURCE.write_text(text)
     line = refusal("stage", stage.main)
-    assert line.startswith("stage: data/raw/dataset.json: expected the keys dataset and requested")
+    assert line.startswith("stage: data/raw/dataset.json: expected a description of the data set: ")
     assert line.endswith("run `dvc repro --force download` to create it again")
 
 
@@ -306,7 +307,7 @@ def test_without_errors_the_picture_of_misread_images_is_empty(tmp_path: Path) -
     actual = np.arange(10)
     worst = evaluate.most_confidently_wrong(actual, actual, np.ones(10), 25)
     assert len(worst) == 0
-    evaluate.pictures.draw_digits(np.zeros((10, 28, 28, 1))[worst], [], "none", tmp_path / "none.png")
+    evaluate.pictures.draw_images(np.zeros((10, 28, 28, 1))[worst], [], "none", tmp_path / "none.png")
     assert (tmp_path / "none.png").exists()
 
 
@@ -319,7 +320,58 @@ def test_the_most_confident_errors_are_first() -> None:
 
 def test_the_table_of_digits_of_an_example_computed_by_hand() -> None:
     actual, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
-    rows = list(evaluate.per_digit(actual, predicted))
+    rows = list(evaluate.per_class(actual, predicted, 10))
     assert rows[0] == (0, 3, 1, 1.0, pytest.approx(2 / 3), pytest.approx(0.8))
     assert rows[1] == (1, 1, 0, 0.5, 1.0, pytest.approx(2 / 3))
     assert rows[9] == (9, 0, 0, 0.0, 0.0, 0.0)
+
+
+NAMED = DataSet("own", ("cat", "dog, $1"), MNIST.arrays)
+
+
+def test_classes_with_names_have_a_column_of_names(project: Path) -> None:
+    rows = list(evaluate.per_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 2))
+    evaluate.save_per_class(NAMED, rows)
+    table = list(csv.reader(evaluate.PER_CLASS.open()))
+    assert [row[:3] for row in table] == [["class", "name", "images"], ["0", "cat", "2"], ["1", "dog, $1", "1"]]
+    evaluate.save_per_class(MNIST, rows)
+    assert [row[:2] for row in csv.reader(evaluate.PER_CLASS.open())] == [["class", "images"], ["0", "2"], ["1", "1"]]
+
+
+def test_balanced_accuracy_is_the_mean_over_classes_and_only_measured_if_classes_are_unequal() -> None:
+    actual = np.array([0, 0, 0, 1])
+    probabilities = np.eye(3)[[0, 0, 1, 0]]
+    measured = evaluate.measure(actual, probabilities)
+    assert measured["accuracy"] == 0.5
+    assert measured["balanced_accuracy"] == pytest.approx((2 / 3 + 0) / 2, abs=1e-6)  # class 2 has no images
+    assert "balanced_accuracy" not in evaluate.measure(np.array([0, 1, 2, 0, 1, 2]), np.eye(3)[[0, 0, 1, 0, 1, 2]])
+    almost = np.repeat([0, 1], [29, 20])
+    assert "balanced_accuracy" not in evaluate.measure(almost, np.eye(2)[almost])
+    unequal = np.repeat([0, 1], [30, 20])
+    assert evaluate.measure(unequal, np.eye(2)[unequal])["balanced_accuracy"] == 1
+
+
+def test_of_many_classes_the_matrix_shows_those_with_the_most_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = np.diag(np.full(1000, 5))
+    counts[700, 999] = 3
+    figures: list[Figure] = []
+    monkeypatch.setattr(evaluate.pictures, "save", lambda figure, *_, **__: figures.append(figure))
+    evaluate.pictures.draw_confusion_matrix(counts, [f"class {each}" for each in range(1000)], tmp_path / "many.png")
+    (axes,) = figures[0].axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(labels) == 30
+    assert labels[-2:] == ["class 700", "class 999"]
+    assert "3 of 5,003 misread\nthe 30 of 1,000 classes with the most errors" in axes.get_title()
+
+
+def test_colour_images_and_names_in_any_script_are_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    images = np.random.default_rng(0).random((2, 12, 16, 3), np.float32)
+    evaluate.pictures.draw_images(images, ["犬 read as $x", "$"], "title", tmp_path / "colour.png")
+    evaluate.pictures.draw_confusion_matrix(np.ones((2, 2), int), ["犬$^", "a" * 100], tmp_path / "matrix.png")
+    assert evaluate.pictures.shorten("a" * 100) == "a" * 13 + "…"
+    assert all(path.stat().st_size > 1000 for path in (tmp_path / "colour.png", tmp_path / "matrix.png"))
+    assert (capsys.readouterr().err, len(recwarn)) == ("", 0)

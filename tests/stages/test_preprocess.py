@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from classifier.data import splits
+from classifier.data.description import DataSet
 from classifier.data.formats import Arrays, save_npz
 from classifier.files.paths import RAW
 from stages import preprocess
 from tests.classifier.data.test_formats import members, npy, write_npz
+from tests.conftest import describe, identities
 
 
 def write_parameters(project: Path, validation_images: int = 0, seed: int = 0) -> None:
@@ -17,7 +19,7 @@ def write_parameters(project: Path, validation_images: int = 0, seed: int = 0) -
 
 @pytest.fixture
 def save_raw(project: Path) -> Callable[[Arrays], None]:
-    RAW.parent.mkdir(parents=True)
+    describe(project)
     write_parameters(project)
     return lambda arrays: save_npz(RAW, arrays)
 
@@ -56,7 +58,7 @@ def test_the_same_raw_file_gives_the_same_bytes(save_raw: Callable[[Arrays], Non
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
-        ("y_test", np.full(8, 10, np.uint8), "y_test must be digits 0 to 9, found 10 at row 0"),
+        ("y_test", np.full(8, 10, np.uint8), "y_test must be labels 0 to 9, found 10 at row 0"),
         ("y_test", np.zeros(7, np.uint8), "y_test must have 8 labels, one for each image, found the shape (7,)"),
         ("y_train", np.zeros((16, 1), np.uint8), "y_train must have 16 labels, one for each image"),
         ("x_train", np.zeros((16, 784), np.uint8), "x_train must have the shape (n, 28, 28), found (16, 784)"),
@@ -85,7 +87,7 @@ def test_a_wrong_raw_file_is_refused_and_the_old_outputs_stay(
 LABELS = np.repeat(np.arange(10, dtype=np.uint8), [200, 100, 100, 100, 100, 100, 100, 100, 50, 50])
 
 
-def test_each_digit_keeps_its_share_in_validation() -> None:
+def test_each_class_keeps_its_share_in_validation() -> None:
     held_out = preprocess.hold_out(LABELS, 100, seed=0)
     assert held_out.sum() == 100
     assert np.bincount(LABELS[held_out]).tolist() == [20, 10, 10, 10, 10, 10, 10, 10, 5, 5]
@@ -143,7 +145,7 @@ def test_at_most_a_quarter_is_held_out_with_a_warning(
     assert "but at most a quarter of the 1,000 training images can be held out, so 250" in capsys.readouterr().err
 
 
-def test_fewer_validation_images_than_digits_are_refused(
+def test_fewer_validation_images_than_classes_are_refused(
     save_raw: Callable[[Arrays], None], project: Path, arrays: Arrays, refusal: Callable[..., str]
 ) -> None:
     save_raw(arrays)
@@ -162,3 +164,23 @@ def test_a_missing_raw_file_is_refused_in_one_line(
     save_raw: Callable[[Arrays], None], refusal: Callable[..., str]
 ) -> None:
     assert "No such file or directory: 'data/raw/mnist.npz'" in refusal("preprocess", preprocess.main)
+
+
+def test_colour_images_and_labels_above_255_keep_their_shape_and_class(
+    save_raw: Callable[[Arrays], None], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    arrays = {
+        "x_train": random.integers(0, 256, (16, 9, 10, 3), np.uint8),
+        "y_train": np.arange(285, 301, dtype=np.uint16),
+        "x_test": random.integers(0, 256, (8, 9, 10, 3), np.uint8),
+        "y_test": np.arange(8, dtype=np.uint16),
+    }
+    describe(project, DataSet("own", tuple(map(str, range(301))), identities(arrays)))
+    save_raw(arrays)
+    preprocess.main()
+    images, labels = splits.load("train")
+    assert (images.shape, labels.shape) == ((16, 9, 10, 3), (16, 301))
+    np.testing.assert_array_equal(images, arrays["x_train"].astype(np.float32) / np.float32(255))
+    np.testing.assert_array_equal(labels.argmax(axis=1), arrays["y_train"])
+    assert "-> data/processed (float32, 9x10x3)" in capsys.readouterr().out

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from classifier.data import splits
-from classifier.data.delivered import Source
+from classifier.data.catalogue import MNIST, MNIST_5K
+from classifier.data.description import Array, DataSet
 from classifier.files.paths import SOURCE
 from classifier.model import architecture, runtime
 from stages import train
+from tests.conftest import describe
 
 RECIPE = {
     "filters": [4],
@@ -65,8 +67,7 @@ def write_arrays(folder: Path) -> None:
         np.save(folder / splits.images_path(split), random.random((count, 28, 28, 1), np.float32))
         labels = np.eye(10, dtype=np.float32)[random.integers(0, 10, count)]
         np.save(folder / splits.labels_path(split), labels)
-    (folder / SOURCE).parent.mkdir(parents=True)
-    Source("mnist-5k", "mnist").save(folder / SOURCE)
+    describe(folder, MNIST_5K, requested="mnist")
 
 
 @pytest.fixture
@@ -255,16 +256,16 @@ def test_a_step_that_needs_too_much_memory_is_refused_before_training(
 
 def test_a_batch_larger_than_the_training_images_needs_no_more_memory_than_all_of_them(processed: None) -> None:
     recipe = train.Parameters(**RECIPE | {"batch_size": 10**20})
-    train.check_memory(recipe, images=40, available=2**30)
+    train.check_memory(recipe, MNIST, images=40, available=2**30)
 
 
 def test_a_step_may_need_half_of_the_memory() -> None:
     recipe = train.Parameters(**RECIPE)
-    weights, outputs = architecture.size(recipe.filters, recipe.kernel_size, recipe.dense_units)
+    weights, outputs = architecture.size(MNIST, recipe.filters, recipe.kernel_size, recipe.dense_units)
     needed = 4 * (4 * weights + 2 * outputs * recipe.batch_size)
-    train.check_memory(recipe, images=40, available=2 * needed)
+    train.check_memory(recipe, MNIST, images=40, available=2 * needed)
     with pytest.raises(ValueError, match="more than half of the"):
-        train.check_memory(recipe, images=40, available=2 * needed - 2)
+        train.check_memory(recipe, MNIST, images=40, available=2 * needed - 2)
 
 
 def test_the_memory_limit_of_a_container_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -322,4 +323,62 @@ def test_processed_arrays_of_another_shape_or_type_are_refused(
 
 def test_a_record_of_the_data_set_with_other_keys_is_refused(processed: None, refusal: Callable[..., str]) -> None:
     SOURCE.write_text('{"name": "mnist"}')
-    assert "data/raw/dataset.json: expected the keys dataset and requested" in refusal("train", train.main)
+    assert (
+        "data/raw/dataset.json: expected a description of the data set: expected the keys dataset and requested"
+        in refusal("train", train.main)
+    )
+
+
+def of_size(height: int, width: int) -> DataSet:
+    """The description of a data set of grey images of this size."""
+    return DataSet("own", ("a", "b"), {"x_train": Array((40, height, width), "")})
+
+
+@pytest.mark.parametrize(
+    ("data_set", "changed", "message"),
+    [
+        (of_size(8, 8), {"filters": [4] * 4}, "filters must have at most 3 numbers for images of 8x8 pixels"),
+        (of_size(96, 15), {"filters": [4] * 4}, "filters must have at most 3 numbers for images of 96x15 pixels"),
+        (of_size(8, 9), {"kernel_size": 9}, "kernel_size must be at most 8 for images of 8x9 pixels, got 9"),
+        (of_size(9, 9), {"shift": 4.5}, "shift must be below 4.5 for images of 9x9 pixels, got 4.5"),
+        (MNIST, {"filters": [4] * 5}, "filters must have at most 4 numbers for images of 28x28 pixels"),
+        (MNIST, {"kernel_size": 29}, "kernel_size must be at most 28 for images of 28x28 pixels, got 29"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_the_size_of_the_images_is_refused(
+    data_set: DataSet, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"params.yaml: train.{message}")):
+        train.check_size(train.Parameters(**RECIPE | changed), data_set)
+
+
+@pytest.mark.parametrize("side", [8, 9, 15, 16, 28, 64, 127, 128])
+def test_the_largest_values_that_fit_a_size_build_a_network(keras: ModuleType, side: int) -> None:
+    data_set = of_size(side, 128)
+    edge = train.Parameters(**RECIPE | {"filters": [1] * (side.bit_length() - 1), "kernel_size": side})
+    train.check_size(edge, data_set)
+    assert train.build(edge, data_set, steps=1).output_shape == (None, 2)
+
+
+def test_images_that_are_too_small_for_the_recipe_are_refused_before_training(
+    processed: None, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("training started"))
+    write_recipe(shift=14)
+    assert refusal("train", train.main).endswith(
+        "params.yaml: train.shift must be below 14 for images of 28x28 pixels, got 14"
+    )
+
+
+def test_colour_images_of_three_classes_train(project: Path, keras: ModuleType, new_session: None) -> None:
+    random = np.random.default_rng(0)
+    describe(project, DataSet("own", ("a", "b", "c"), {each: Array((40, 12, 16, 3), "0") for each in MNIST.arrays}))
+    splits.PROCESSED.mkdir(parents=True)
+    for split, count in (("train", 40), ("validation", 0)):
+        np.save(splits.images_path(split), random.random((count, 12, 16, 3), np.float32))
+        np.save(splits.labels_path(split), np.eye(3, dtype=np.float32)[random.integers(0, 3, count)])
+    write_recipe(rotation=10.0, zoom=0.1)
+    train.main()
+    network = keras.models.load_model(train.MODEL)
+    assert (network.input_shape, network.output_shape) == ((None, 12, 16, 3), (None, 3))
+    assert network.layers[-1].name == "classes"

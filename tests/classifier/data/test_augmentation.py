@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from classifier.data import augmentation, batches, splits
+from tests.conftest import describe
 
 Changed = Callable[..., np.ndarray]
 
@@ -65,8 +66,8 @@ def test_each_image_is_changed_differently_and_the_seed_decides_how(changed: Cha
 
 
 def test_shift_and_zoom_are_drawn_for_each_axis() -> None:
-    moved = augmentation.draw(np.random.default_rng(0), 50, shift=2, rotation=0, zoom=0)
-    zoomed = augmentation.draw(np.random.default_rng(0), 50, shift=0, rotation=0, zoom=0.5)
+    moved = augmentation.draw(np.random.default_rng(0), 50, (28, 28), shift=2, rotation=0, zoom=0)
+    zoomed = augmentation.draw(np.random.default_rng(0), 50, (28, 28), shift=0, rotation=0, zoom=0.5)
     assert abs(np.corrcoef(moved[:, 2], moved[:, 5])[0, 1]) < 0.5
     assert abs(np.corrcoef(zoomed[:, 0], zoomed[:, 4])[0, 1]) < 0.5
 
@@ -90,6 +91,7 @@ def test_augmentation_and_order_of_images_use_different_random_numbers(
 def test_augmentation_writes_no_file(
     project: Path, tmp_path: Path, keras: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    describe(project)
     splits.PROCESSED.mkdir(parents=True)
     np.save(splits.images_path("train"), np.zeros((5, 28, 28, 1), np.float32))
     np.save(splits.labels_path("train"), np.zeros((5, 10), np.float32))
@@ -106,6 +108,7 @@ def test_augmentation_writes_no_file(
 def test_images_are_changed_differently_in_each_epoch_and_keep_their_labels(project: Path, keras: ModuleType) -> None:
     random = np.random.default_rng(0)
     original, labels = random.random((5, 28, 28, 1), np.float32), random.random((5, 10), np.float32)
+    describe(project)
     splits.PROCESSED.mkdir(parents=True)
     np.save(splits.images_path("train"), original)
     np.save(splits.labels_path("train"), labels)

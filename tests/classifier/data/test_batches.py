@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from classifier.data import batches, splits
+from tests.conftest import describe
 
 
 @pytest.fixture
 def numbered(project: Path) -> None:
     """25 training images; each pixel of an image, and each entry of its label, is the number of the image."""
+    describe(project)
     splits.PROCESSED.mkdir(parents=True)
     numbers = np.arange(25, dtype=np.float32)
     np.save(splits.images_path("train"), np.broadcast_to(numbers[:, None, None, None], (25, 28, 28, 1)))

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from classifier.data.catalogue import MNIST
 from classifier.model import architecture
 
 NOTEBOOK = ([32, 64, 64], 3, [128, 64])
 
 
 def test_each_layer_has_as_many_parameters_as_in_the_notebook(keras: ModuleType) -> None:
-    network = architecture.build(*NOTEBOOK)
+    network = architecture.build(MNIST, *NOTEBOOK)
     assert {layer.name: layer.count_params() for layer in network.layers if layer.count_params()} == {
         "conv_1": 3 * 3 * 1 * 32 + 32,
         "conv_2": 3 * 3 * 32 * 64 + 64,
@@ -21,7 +22,7 @@ def test_each_layer_has_as_many_parameters_as_in_the_notebook(keras: ModuleType)
         "digits": 64 * 10 + 10,
     }
     assert network.count_params() == 138_506
-    assert architecture.size(*NOTEBOOK)[0] == 138_506
+    assert architecture.size(MNIST, *NOTEBOOK)[0] == 138_506
 
 
 @pytest.mark.parametrize("normalized", [False, True])
@@ -45,7 +46,7 @@ def test_the_layers_have_the_expected_order_and_settings(keras: ModuleType, norm
         ("Dense", "dense_2", {"units": 7, **dense}),
         ("Dense", "digits", {"units": 10, "activation": "softmax", "use_bias": True}),
     ]
-    layers = architecture.build([4, 6], 5, [8, 7], normalized).layers
+    layers = architecture.build(MNIST, [4, 6], 5, [8, 7], normalized).layers
     found = [(type(layer).__name__, layer.name, layer.get_config()) for layer in layers]
     assert [each[:2] for each in found] == [each[:2] for each in expected]
     for (_, name, config), (_, _, settings) in zip(found, expected, strict=True):
@@ -54,19 +55,22 @@ def test_the_layers_have_the_expected_order_and_settings(keras: ModuleType, norm
 
 def test_the_size_equals_that_of_the_built_network(keras: ModuleType) -> None:
     recipe = ([5, 3, 2, 4], 2, [7, 6])
-    network = architecture.build(*recipe)
+    network = architecture.build(MNIST, *recipe)
     outputs = [layer.output for layer in network.layers if layer.name.split("_")[0] not in ("relu", "flatten")]
-    assert architecture.size(*recipe) == (network.count_params(), sum(math.prod(each.shape[1:]) for each in outputs))
+    assert architecture.size(MNIST, *recipe) == (
+        network.count_params(),
+        sum(math.prod(each.shape[1:]) for each in outputs),
+    )
 
 
 def test_a_prediction_has_ten_probabilities_with_the_sum_1(keras: ModuleType) -> None:
-    probabilities = architecture.build([4], 3, [8]).predict(np.zeros((2, 28, 28, 1), np.float32), verbose=0)
+    probabilities = architecture.build(MNIST, [4], 3, [8]).predict(np.zeros((2, 28, 28, 1), np.float32), verbose=0)
     assert probabilities.shape == (2, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_batch_normalization_replaces_the_biases_of_a_convolution(keras: ModuleType) -> None:
-    network = architecture.build([4], 3, [8], batch_normalization=True)
+    network = architecture.build(MNIST, [4], 3, [8], batch_normalization=True)
     assert network.get_layer("conv_1").count_params() == 3 * 3 * 4
     assert network.get_layer("norm_1").count_params() == 4 * 4
 
@@ -74,7 +78,7 @@ def test_batch_normalization_replaces_the_biases_of_a_convolution(keras: ModuleT
 def test_the_probabilities_are_float32_at_any_precision(keras: ModuleType) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = architecture.build([4], 3, [8])
+        network = architecture.build(MNIST, [4], 3, [8])
     finally:
         keras.config.set_dtype_policy("float32")
     assert network.get_layer("conv_1").compute_dtype == "bfloat16"

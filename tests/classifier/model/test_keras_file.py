@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from classifier.data.catalogue import MNIST
 from classifier.model import architecture, keras_file, learning
 
 Trained = tuple[Any, np.ndarray, np.ndarray]
@@ -16,7 +17,7 @@ def train_small(keras: ModuleType) -> Trained:
     random = np.random.default_rng(0)
     images = random.random((32, 28, 28, 1), np.float32)
     labels = np.eye(10, dtype=np.float32)[random.integers(0, 10, 32)]
-    network = architecture.build([4], 3, [8])
+    network = architecture.build(MNIST, [4], 3, [8])
     learning.prepare(network, learning.rate("cosine", 0.001, 0.5, steps=8), label_smoothing=0.1)
     network.fit(images, labels, batch_size=8, verbose=0)
     return network, images, labels

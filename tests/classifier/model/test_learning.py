@@ -4,6 +4,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from classifier.data.catalogue import MNIST
 from classifier.model import architecture, learning
 from classifier.running import parameters
 from stages import train
@@ -36,7 +37,7 @@ def test_a_constant_rate_does_not_change(keras: ModuleType) -> None:
 
 
 def test_label_smoothing_gives_each_digit_a_share_of_the_label(keras: ModuleType) -> None:
-    network = architecture.build([1], 3, [1])
+    network = architecture.build(MNIST, [1], 3, [1])
     learning.prepare(network, 0.001, label_smoothing=0.1)
     label, probabilities = np.eye(10, dtype=np.float32)[:1], np.full((1, 10), 0.1, np.float32)
     probabilities[0, 0], probabilities[0, 1] = 0.15, 0.05
@@ -46,7 +47,9 @@ def test_label_smoothing_gives_each_digit_a_share_of_the_label(keras: ModuleType
 
 def test_the_notebook_recipe_has_the_optimizer_loss_and_size_of_the_notebook(project: Path, keras: ModuleType) -> None:
     recipe = parameters.load("train", train.Parameters, REPOSITORY / "recipes/notebook.yaml")
-    network = architecture.build(recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization)
+    network = architecture.build(
+        MNIST, recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization
+    )
     rate = learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps=3000)
     learning.prepare(network, rate, recipe.label_smoothing)
     assert network.optimizer.get_config() | {"name": "adam"} == keras.optimizers.Adam(name="adam").get_config()

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -75,7 +76,9 @@ def test_the_notebook_recipe_has_the_parameters_of_the_notebook() -> None:
         seed=0,
     )
     assert parameters.load("preprocess", preprocess.Parameters, recipe) == preprocess.Parameters(0, 0)
-    assert parameters.load("download", download.Parameters, recipe) == download.Parameters("mnist", "mnist-5k")
+    assert parameters.load("download", download.Parameters, recipe) == download.Parameters(
+        "mnist", "mnist-5k", test_share=0.2, seed=0, resize=None
+    )
 
 
 @pytest.mark.parametrize("text", ["1e-5", "1e-05", "1.0E-05", "0.001", "1", "on", "0o17", "017", "1_000", "0x1F", "~"])
@@ -115,20 +118,23 @@ def assert_same_reading(key: str, seen: Any, acceptable: Callable[[Any], bool]) 
         ({"epochs": "true"}, "train.epochs must be a whole number from 1 to 10000, got True"),
         ({"epochs": ""}, "train.epochs must be a whole number from 1 to 10000, got null"),
         ({"batch_size": "0"}, "train.batch_size must be a whole number of at least 1, got 0"),
-        ({"kernel_size": "0"}, "train.kernel_size must be a whole number from 1 to 28, got 0"),
-        ({"kernel_size": "29"}, "train.kernel_size must be a whole number from 1 to 28, got 29"),
+        ({"kernel_size": "0"}, "train.kernel_size must be a whole number from 1 to 128, got 0"),
+        ({"kernel_size": "129"}, "train.kernel_size must be a whole number from 1 to 128, got 129"),
         ({"epochs": "1" + "0" * 20}, "train.epochs must be a whole number from 1 to 10000, got 1000000000000"),
         ({"learning_rate": ".nan"}, "train.learning_rate must be a number greater than 0, got nan"),
         ({"learning_rate": ".inf"}, "train.learning_rate must be a number greater than 0, got inf"),
         ({"learning_rate": "1" + "0" * 400}, "train.learning_rate must be a number greater than 0, got 1000"),
         ({"learning_rate": "0"}, "train.learning_rate must be a number greater than 0, got 0"),
         ({"learning_rate": "fast"}, "train.learning_rate must be a number greater than 0, got 'fast'"),
-        ({"filters": "[]"}, "train.filters must be a list of 1 to 4 whole numbers of at least 1, got []"),
-        ({"filters": "[8, 8, 8, 8, 8]"}, "must be a list of 1 to 4 whole numbers of at least 1, got [8, 8, 8, 8, 8]"),
-        ({"filters": "32"}, "train.filters must be a list of 1 to 4 whole numbers of at least 1, got 32"),
+        ({"filters": "[]"}, "train.filters must be a list of 1 to 7 whole numbers of at least 1, got []"),
+        (
+            {"filters": "[8, 8, 8, 8, 8, 8, 8, 8]"},
+            "must be a list of 1 to 7 whole numbers of at least 1, got [8, 8, 8, 8, 8, 8, 8, 8]",
+        ),
+        ({"filters": "32"}, "train.filters must be a list of 1 to 7 whole numbers of at least 1, got 32"),
         ({"dense_units": "[128, 0]"}, "train.dense_units must be a list of 1 to 8 whole numbers of at least 1"),
         ({"batch_normalization": "1"}, "train.batch_normalization must be true or false, got 1"),
-        ({"shift": "-1"}, "train.shift must be a number of at least 0 and below 14, got -1"),
+        ({"shift": "-1"}, "train.shift must be a number of at least 0 and below 64, got -1"),
         ({"rotation": "180"}, "train.rotation must be a number of at least 0 and below 180, got 180"),
         ({"zoom": "a little"}, "train.zoom must be a number of at least 0 and below 1, got 'a little'"),
         ({"label_smoothing": "1"}, "train.label_smoothing must be a number of at least 0 and below 1, got 1"),
@@ -171,16 +177,33 @@ def test_a_missing_file_is_refused_in_one_line(project: Path, refusal: Callable[
     assert "params.yaml is missing; run the pipeline in the folder that contains it" in refusal("train", train.main)
 
 
+DATASET = "download.dataset must be mnist, mnist-5k, fashion-mnist or the path of your own data"
+OWN = {"dataset": "./own", "fallback": None, "test_share": 0.2, "seed": 0, "resize": None}
+
+
 @pytest.mark.parametrize(
-    ("section", "message"),
+    ("changed", "message"),
     [
-        ("dataset: mnits\n  fallback: null", "download.dataset must be mnist or mnist-5k, got 'mnits'"),
-        ("dataset: mnist\n  fallback: mnist", "download.fallback must be mnist-5k or null, got 'mnist'"),
-        ("dataset: [mnist]\n  fallback: null", "download.dataset must be mnist or mnist-5k, got ['mnist']"),
+        ({"dataset": "mnits"}, f"{DATASET}, got 'mnits'"),
+        ({"dataset": ""}, f"{DATASET}, got ''"),
+        ({"dataset": ["mnist"]}, f"{DATASET}, got ['mnist']"),
+        ({"fallback": "mnist"}, "download.fallback must be mnist-5k or null, got 'mnist'"),
+        ({"resize": [32]}, "download.resize must be null or a list of 2 whole numbers from 8 to 128, got [32]"),
+        ({"resize": [7, 32]}, "download.resize must be null or a list of 2 whole numbers from 8 to 128, got [7, 32]"),
+        ({"seed": -1}, "download.seed must be a whole number from 0 to 4294967295, got -1"),
+        ({"test_share": 1}, "download.test_share must be a number greater than 0 and below 1, got 1"),
     ],
 )
-def test_an_unknown_data_set_is_refused_in_one_line(
-    project: Path, refusal: Callable[..., str], section: str, message: str
+def test_a_wrong_parameter_of_the_data_set_is_refused_in_one_line(
+    project: Path, refusal: Callable[..., str], changed: dict[str, object], message: str
 ) -> None:
-    (project / "params.yaml").write_text(f"download:\n  {section}\n")
+    (project / "params.yaml").write_text(json.dumps({"download": OWN | changed}))
     assert message in refusal("download", download.main)
+
+
+def test_a_file_in_the_folder_is_the_path_of_own_data(project: Path) -> None:
+    (project / "params.yaml").write_text(json.dumps({"download": OWN | {"dataset": "flowers"}}))
+    with pytest.raises(ValueError, match=r"download\.dataset must be"):
+        parameters.load("download", download.Parameters)
+    (project / "flowers").mkdir()
+    assert parameters.load("download", download.Parameters).dataset == "flowers"

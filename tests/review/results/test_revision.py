@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from review.results.revision import parse_history
+from classifier.data.catalogue import FASHION_MNIST
+from review.results.revision import parse_description, parse_history
 from review.results.trained import leaves, parse_lock, parse_metrics, parse_parameters, parse_provenance
 
 
@@ -107,3 +108,16 @@ def test_the_lock_names_the_model_and_what_trained_and_evaluated_it() -> None:
 def test_a_lock_without_the_stage_train_names_no_model(text: str) -> None:
     training, _, model = parse_lock(text)
     assert (training, model) == ({}, None)
+
+
+def test_a_description_is_read_and_that_of_the_first_versions_had_none() -> None:
+    names = {"dataset": "fashion-mnist", "requested": "fashion-mnist"}
+    (found,) = parse_description(json.dumps(names | FASHION_MNIST.as_json()))
+    assert (found.name, found.classes) == ("fashion-mnist", FASHION_MNIST.classes)
+    assert parse_description(json.dumps(names)) == []
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"dataset": "a", "requested": "b", "classes": []}', "not JSON"])
+def test_a_description_in_another_form_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected the keys|Expecting value"):
+        parse_description(text)

@@ -68,7 +68,7 @@ def test_a_revision_is_measured_from_the_record_and_the_results_that_it_holds(
     here: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measure(load_recipe(), range(2))
-    # Two spaces: git may miss an edit of the same size in the second of its last commit, when dvc staged dvc.lock since.
+    # Two spaces: git may miss an edit of the same size that follows a commit within a second.
     here.replace("params.yaml", "seed: 1", "seed:  3")
     here.run("dvc repro -q")
     here.commit("Results of seed 3, and the noise of seeds 0 and 1")
