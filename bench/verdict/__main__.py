@@ -18,7 +18,8 @@ from bench.verdict.reviews import Review
 from classifier.files.paths import NOISE, PARAMS
 from classifier.files.table import as_markdown
 from classifier.files.whole_file import whole_file
-from review.results.record import Record, parse_records, unlike
+from review.results.record import Record, unlike
+from review.results.seed_noise import parse_records
 from review.results.trained import parse_parameters, recipe_of
 from review.statistics.recipes import Readings, estimate
 from review.statistics.verdict import judge

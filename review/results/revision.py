@@ -22,7 +22,8 @@ from classifier.data.description import DataSet
 from classifier.files.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
 from classifier.running.yaml_values import MOST_BYTES
 from review.results.predictions import parse_predictions, rows
-from review.results.record import Record, parse_records
+from review.results.record import Record
+from review.results.seed_noise import parse_records
 from review.results.trained import Trained, parse_lock, parse_metrics, parse_parameters, parse_provenance
 from review.wording.escaping import quote
 

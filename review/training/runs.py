@@ -25,8 +25,9 @@ from classifier.running import processes
 from classifier.running.integrity import digest
 from review.results.lock import check
 from review.results.predictions import Predictions, parse_predictions
-from review.results.record import Record, contradiction, find, keep, listed, parse_file, parse_record, stale, unlike
+from review.results.record import Record, contradiction, listed, stale, unlike
 from review.results.revision import MOST, load_trained, open_repo, read
+from review.results.seed_noise import find, keep, parse_file, parse_record
 from review.results.trained import parse_metrics, parse_provenance, recipe_of
 from review.training.recipe import ROOMS, RUNS, Recipe, dump
 from review.wording.escaping import quote

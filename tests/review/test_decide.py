@@ -10,7 +10,8 @@ import pytest
 
 from review import decide
 from review.decide import main
-from review.results.record import Record, parse_record
+from review.results.record import Record
+from review.results.seed_noise import parse_record
 from review.statistics.plan import PLAN
 from tests.review.repository import Repository, noise, record
 

@@ -13,7 +13,8 @@ import pytest
 
 from review.report import check_lock
 from review.results.predictions import Predictions
-from review.results.record import Record, contradiction, elsewhere, keep, parse_record, parse_records, stale
+from review.results.record import Record, contradiction, elsewhere, stale
+from review.results.seed_noise import keep, parse_record, parse_records
 from review.results.trained import Trained, recipe_of
 from review.verify import main
 from tests.review.repository import IMAGES, OLD, TRAINING, Repository, lock, model, noise, record
