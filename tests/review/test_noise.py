@@ -1,6 +1,7 @@
 """The command on the embedded digits, with stages that really train, and with stages made in training/stand_in.py."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -324,7 +325,7 @@ def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes
 
 def test_an_interruption_keeps_the_runs_that_ended_and_the_next_measurement_goes_on(stand_in: Project) -> None:
     first = stand_in.start(WAIT="1")
-    first.send_signal(signal.SIGINT)
+    os.killpg(first.pid, signal.SIGINT)  # Ctrl-C reaches the command and its stage
     printed = first.communicate(timeout=20)[0]
     assert first.returncode == 130
     assert printed.endswith("noise: interrupted; the runs that ended are kept, and the same command goes on\n")

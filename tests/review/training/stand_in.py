@@ -114,6 +114,7 @@ class Project(Clone):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # a process group of its own, as a shell gives to a command
         )
         while not self.waiting() and process.poll() is None:
             time.sleep(0.02)
