@@ -1,6 +1,7 @@
 """The steps of the job `report` of the review workflow, run in a shell: the code of base judges the commit of head."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
     # Instead of `make setup`, which would install packages, make an environment that runs the python of these tests.
     python = clone.folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
     clone.run("git hash-object requirements.txt > .venv/installed")
     values = {

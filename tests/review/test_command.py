@@ -1,5 +1,6 @@
 """What stdout may do to a command: be closed, be full, or be of few characters."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,7 +44,7 @@ def run(repository_of_module: Repository) -> Run:
     (repository.folder / "stages").mkdir()
 
     def run(name: str, after: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        program = f"{sys.executable} " + ("noise.py" if name == "noise" else f"-m review.{name}")
+        program = f"{shlex.quote(sys.executable)} " + ("noise.py" if name == "noise" else f"-m review.{name}")
         return repository.attempt(
             f"set -o pipefail; {program} {ARGUMENTS[name]} {after}", PYTHONPATH=str(REPOSITORY), **environment
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -115,6 +116,8 @@ class Project(Clone):
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,  # a process group of its own, as a shell gives to a command
+            # SIGINT is ignored by all that was started in the background, and so perhaps by these tests.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         while not self.waiting() and process.poll() is None:
             time.sleep(0.02)
