@@ -81,8 +81,11 @@ def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone
 
 @pytest.mark.slow
 def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -> None:
+    before = (reader.folder / "data/raw/mnist.npz").read_bytes()
     reader.set("train.epochs", 2)
-    output = {command: reader.run(command) for command in in_readme(OWN)}
+    typed = in_readme(OWN)
+    back = typed.index("git checkout main")
+    output = {command: reader.run(command) for command in typed[:back]}
     text = (REPOSITORY / "README.md").read_text()
     printed = next(line for line in output["dvc repro"].splitlines() if line.startswith("download: "))
     assert printed in text.splitlines()
@@ -90,6 +93,11 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
     # Another processor computes other weights; a network that has learnt nothing misreads 9 of 10.
     assert json.loads(reader.read("metrics.json"))["test"]["accuracy"] > 0.9
     assert json.loads(reader.read("data/raw/dataset.json"))["image_shape"] == [8, 8, 1]
+    assert reader.run("dvc status") == "Data and pipelines are up to date.\n"
+    for command in typed[back:]:
+        reader.run(command)
+    assert (reader.folder / "data/raw/mnist.npz").read_bytes() == before
+    assert reader.run("git status --porcelain") == ""
     assert reader.run("dvc status") == "Data and pipelines are up to date.\n"
 
 
