@@ -130,7 +130,8 @@ bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=.
 
 .PHONY: lock
 lock: LOCK := uv pip compile --universal --upgrade --generate-hashes --no-header --quiet
-lock: setup  ## update the three requirements*.txt to the newest versions that pyproject.toml allows
+lock: setup  ## update the four requirements*.txt to the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --group dev --output-file requirements.txt
 	$(LOCK) --group remotes --constraint requirements.txt --output-file requirements-remotes.txt
+	$(LOCK) --group search --constraint requirements.txt --output-file requirements-search.txt
 	$(LOCK) --group servers --constraint requirements.txt --constraint requirements-remotes.txt --output-file requirements-servers.txt
