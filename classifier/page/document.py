@@ -1,4 +1,4 @@
-"""Write the page on which one draws for the network: one HTML file with the weights, which needs no network or server."""
+"""Write the page to draw on: one HTML file that holds the network, and needs no connection and no server."""
 
 import base64
 import hashlib
@@ -13,13 +13,14 @@ import numpy as np
 from classifier.data.description import DataSet
 from classifier.model.layers import Layer
 
-SOURCES = Path(__file__).parent  # page.html, and what is written into it: page.css, network.js, page.js
+SOURCES = Path(__file__).parent  # of page.html, and of what is written into it
 SCRIPTS = ("network.js", "normalization.js", "strokes.js", "page.js")
 
 MOST_MISREAD = 60  # images in the gallery
 MOST_VALUES = 2**16  # of all images in the gallery; MNIST's 60 have 47,040
 
-Misread = tuple[np.ndarray, int, int, float]  # image float32 (height, width, channels) 0..1, actual, predicted, confidence
+# An image float32 (height, width, channels) 0..1, its class, the predicted class, and the probability of that one.
+Misread = tuple[np.ndarray, int, int, float]
 
 
 def write(

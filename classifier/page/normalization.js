@@ -1,132 +1,98 @@
-// Makes the images that the network sees from a picture: docs/predict.md specifies each step, and predict/normalization.py
-// has the same steps with the same names. tests/predict/vectors.json has pictures that both must normalize alike.
+// Makes the images that the network sees from a picture. docs/predict.md specifies the steps for digits, in the order and
+// with the numbers that are here; tests/predict/vectors.json has pictures whose images must come out of them.
 
 const SIDE = 28; // of an image of MNIST
 const BOX = 20; // of the digit in it
-const CENTRE = 14; // pixel, from 0, on which the digit's centre of mass is
-const MOST_SIDE = 400; // pixels of the reduced picture
-const CELLS = 32; // of the coarse picture that the paper is fitted to, along the longer side
-const ROUNDS = 15; // of the fit
-const START = 0.1; // first weight of the cells that are not on the border
+const CENTRE = 14; // the row and the column, from 0, of the digit's centre of mass
+const MOST_SIDE = 400; // pixels of the longer side that the steps work on
+const CELLS = 32; // along the longer side, in which the paper is estimated
+const REACH = 5; // cells in each direction of which the paper is the mean
+const ROUNDS = 5; // of the estimate
 const LEAST_CONTRAST = 16; // grey levels between ink and paper
-const LEAST_DEVIATIONS = 6; // of the noise
-const INK = 0.4; // of the darkest stroke
+const INK = 0.41; // of the darkest stroke
+const FAINTEST = 0.1; // of the mean ink
 const SPECK = 0.06; // of the largest piece
-const APART = 0.3; // of the narrower piece
+const SHARED = 0.3; // of the width of the narrower piece
 const TALL = 0.5; // of the tallest digit
-const MOST_PICTURE = 2000;
 
-/**
- * Return the digits of a picture, from left to right, as {image, box}: image has 28x28 grey levels, ink 255 on paper 0.
- * grey: grey levels, row by row.
- */
+/** Lay a colour value on white paper, by its opacity; both are 0 to 255. */
+const onWhite = (value, opacity) => Math.floor((value * opacity + 255 * (255 - opacity) + 127) / 255);
+
+/** Return the grey levels of {width, height, data} with four bytes for each pixel: red, green, blue, opacity. */
+function greyOf({ width, height, data }) {
+  const grey = new Uint8Array(width * height);
+  for (let place = 0; place < grey.length; place++) {
+    const [red, green, blue] = [0, 1, 2].map((colour) => onWhite(data[4 * place + colour], data[4 * place + 3]));
+    grey[place] = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
+  }
+  return grey;
+}
+
+/** Return the digits of a picture, from left to right: {image, box}, 28x28 grey levels with ink 255 on paper 0. */
 function normalize(grey, width, height) {
-  const picture = reduce(grey, width, height, Math.ceil(Math.max(width, height) / MOST_SIDE));
-  const ground = paper(picture);
-  let ink = picture.values.map((value, index) => value - ground[index]);
-  if (ink.reduce((sum, value) => sum + value ** 3, 0) <= 0) ink = ink.map((value) => -value);
+  const factor = Math.ceil(Math.max(width, height) / MOST_SIDE);
+  const picture = reduce({ width, height, values: Float64Array.from(grey) }, factor);
+  const paper = paperOf(picture);
+  let ink = picture.values.map((value, place) => value - paper[place]);
+  if (ink.reduce((sum, value) => sum + value ** 3, 0) < 0) ink = ink.map((value) => -value);
   const smooth = blur({ ...picture, values: ink });
-  const noise = 1.4826 * median(smooth.values.map(Math.abs));
   const peak = largest(blur(smooth).values);
-  if (peak < Math.max(LEAST_CONTRAST, LEAST_DEVIATIONS * noise)) return [];
+  if (peak < LEAST_CONTRAST) return [];
   const mask = smooth.values.map((value) => Number(value >= INK * peak));
-  return group(pieces({ ...picture, values: mask })).map((members) => {
-    const own = new Float64Array(mask.length);
-    let sum = 0;
-    for (const place of members) {
-      own[place] = 1;
-      sum += ink[place];
-    }
-    const near = blur({ ...picture, values: own }).values;
-    const level = (value, place) => (near[place] > 0 ? Math.min(1, Math.max(0, (value * members.length) / sum)) : 0);
-    return { image: fit({ ...picture, values: ink.map(level) }) };
+  return join(piecesOf({ ...picture, values: mask })).map(({ places, left, top, right, bottom }) => {
+    const mean = places.reduce((sum, place) => sum + smooth.values[place], 0) / places.length;
+    const own = new Float64Array(ink.length);
+    for (const place of places) own[place] = 1;
+    const near = around({ ...picture, values: own }, 1);
+    const drawn = ink.map((value, place) => (near[place] && value / mean >= FAINTEST ? Math.min(value / mean, 1) : 0));
+    const box = [left, top, Math.min(right, width / factor), Math.min(bottom, height / factor)];
+    return { image: fit({ ...picture, values: drawn }), box: box.map((each) => Math.round(each * factor)) };
   });
 }
 
-/** Return the mean of each block of factor x factor pixels; blocks at the right and the bottom may be smaller. */
-function reduce(values, width, height, factor) {
+/** Replace each block of factor x factor pixels by its mean; blocks at the right and at the bottom may be smaller. */
+function reduce({ width, height, values }, factor) {
   const [columns, rows] = [Math.ceil(width / factor), Math.ceil(height / factor)];
-  const result = new Float64Array(columns * rows);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      result[Math.floor(y / factor) * columns + Math.floor(x / factor)] += values[y * width + x];
-    }
-  }
+  const sums = new Float64Array(columns * rows);
+  values.forEach((value, place) => {
+    sums[Math.floor(place / width / factor) * columns + Math.floor((place % width) / factor)] += value;
+  });
   const size = (block, whole) => Math.min(factor, whole - block * factor);
-  const means = result.map((sum, place) => {
-    return sum / (size(place % columns, width) * size(Math.floor(place / columns), height));
-  });
-  return { width: columns, height: rows, values: means };
+  const mean = (sum, block) => sum / (size(block % columns, width) * size(Math.floor(block / columns), height));
+  return { width: columns, height: rows, values: sums.map(mean) };
 }
 
-/** Return the grey level of the paper at each pixel: a surface of second order, fitted so that ink counts little. */
-function paper({ width, height, values }) {
-  const cells = reduce(values, width, height, Math.ceil(Math.max(width, height) / CELLS));
-  const basis = terms(cells.width, cells.height);
-  let weights = cells.values.map((_, place) => {
+/** Estimate the grey of the paper at each pixel: a local mean in which ink has little weight. */
+function paperOf(picture) {
+  const factor = Math.ceil(Math.max(picture.width, picture.height) / CELLS);
+  const cells = reduce(picture, factor);
+  const inFrame = (_, place) => {
     const [x, y] = [place % cells.width, Math.floor(place / cells.width)];
-    return Math.min(x, y, cells.width - 1 - x, cells.height - 1 - y) < 2 ? 1 : START;
-  });
-  let coefficients;
+    return Math.min(x, y, cells.width - 1 - x, cells.height - 1 - y) < 2;
+  };
+  let paper = new Float64Array(cells.values.length).fill(median(cells.values.filter(inFrame)));
   for (let round = 0; round < ROUNDS; round++) {
-    const sums = basis.map((one, index) => [
-      ...basis.map((other, column) => total((place) => weights[place] * one[place] * other[place]) + 1e-6 * (index === column)),
-      total((place) => weights[place] * one[place] * cells.values[place]),
-    ]);
-    coefficients = solve(sums);
-    const rest = cells.values.map((value, place) => value - surface(basis, coefficients, place));
-    const scale = Math.max(1, median(rest.map(Math.abs)));
-    weights = rest.map((each) => 1 / (1 + (each / scale) ** 2));
+    const distances = cells.values.map((value, place) => Math.abs(value - paper[place]));
+    const unit = Math.max(1, median(distances));
+    const weights = distances.map((distance) => (1 + (distance / unit) ** 2) ** -2);
+    const sums = around({ ...cells, values: weights.map((weight, place) => weight * cells.values[place]) }, REACH);
+    const total = around({ ...cells, values: weights }, REACH);
+    paper = sums.map((sum, place) => sum / total[place]);
   }
-  const fine = terms(width, height);
-  return values.map((_, place) => surface(fine, coefficients, place));
-
-  function total(term) {
-    let sum = 0;
-    for (let place = 0; place < cells.values.length; place++) sum += term(place);
-    return sum;
-  }
-}
-
-const surface = (basis, coefficients, place) =>
-  coefficients.reduce((sum, coefficient, index) => sum + coefficient * basis[index][place], 0);
-
-/** Return 1, x, y, x^2, xy and y^2 of each pixel, with x and y from -1 to 1. */
-function terms(width, height) {
-  const basis = Array.from({ length: 6 }, () => new Float64Array(width * height));
-  for (let place = 0; place < width * height; place++) {
-    const x = (2 * (place % width) + 1) / width - 1;
-    const y = (2 * Math.floor(place / width) + 1) / height - 1;
-    [1, x, y, x * x, x * y, y * y].forEach((term, index) => (basis[index][place] = term));
-  }
-  return basis;
-}
-
-/** Solve linear equations, rows of coefficients and the right side, by elimination with pivoting. */
-function solve(rows) {
-  rows.forEach((_, index) => {
-    const pivot = rows.slice(index).reduce((best, row) => (Math.abs(row[index]) > Math.abs(best[index]) ? row : best));
-    rows[rows.indexOf(pivot)] = rows[index];
-    rows[index] = pivot.map((value) => value / pivot[index]);
-    rows = rows.map((row, other) =>
-      other === index ? row : row.map((value, column) => value - row[index] * rows[index][column]),
-    );
+  const between = (size, count) =>
+    Array.from({ length: size }, (_, pixel) => {
+      const place = Math.min(count - 1, Math.max(0, (pixel + 0.5) / factor - 0.5));
+      const before = Math.floor(place);
+      return [before, Math.min(before + 1, count - 1), place - before];
+    });
+  const rows = between(picture.height, cells.height);
+  const columns = between(picture.width, cells.width);
+  return picture.values.map((_, pixel) => {
+    const [above, below, down] = rows[Math.floor(pixel / picture.width)];
+    const [left, right, across] = columns[pixel % picture.width];
+    const at = (column) => paper[above * cells.width + column] * (1 - down) + paper[below * cells.width + column] * down;
+    return at(left) * (1 - across) + at(right) * across;
   });
-  return rows.map((row) => row[row.length - 1]);
-}
-
-/** Return the mean of each pixel and its neighbours, up to nine. */
-function blur({ width, height, values }) {
-  const across = values.map((value, place) => {
-    const x = place % width;
-    const [left, right] = [x > 0, x < width - 1];
-    return (value + (left ? values[place - 1] : 0) + (right ? values[place + 1] : 0)) / (1 + left + right);
-  });
-  const both = across.map((value, place) => {
-    const [above, below] = [place >= width, place < width * (height - 1)];
-    return (value + (above ? across[place - width] : 0) + (below ? across[place + width] : 0)) / (1 + above + below);
-  });
-  return { width, height, values: both };
 }
 
 function median(values) {
@@ -137,118 +103,156 @@ function median(values) {
 
 const largest = (values) => values.reduce((larger, value) => Math.max(larger, value));
 
-/** Return the pieces of ink, connected along sides or corners, as {places, left, right, top, bottom}. */
-function pieces({ width, height, values }) {
+/** Return the sum of the square of 2 * reach + 1 values around each value; outside there is nothing. */
+function around({ width, height, values }, reach) {
+  const across = values.map((_, place) => {
+    const x = place % width;
+    let sum = 0;
+    for (let step = Math.max(-reach, -x); step <= Math.min(reach, width - 1 - x); step++) sum += values[place + step];
+    return sum;
+  });
+  return values.map((_, place) => {
+    const y = Math.floor(place / width);
+    let sum = 0;
+    for (let step = Math.max(-reach, -y); step <= Math.min(reach, height - 1 - y); step++) sum += across[place + step * width];
+    return sum;
+  });
+}
+
+/** Replace each value by the mean of itself and its neighbours, up to eight. */
+function blur({ width, height, values }) {
+  const count = (index, size) => 1 + (index > 0) + (index < size - 1);
+  const mean = (sum, place) => sum / (count(place % width, width) * count(Math.floor(place / width), height));
+  return { width, height, values: around({ width, height, values }, 1).map(mean) };
+}
+
+/** Return the pieces of a mask, connected along sides or corners, by their left ends, then by their first pixels. */
+function piecesOf({ width, height, values }) {
   const waiting = values.slice();
   const found = [];
   waiting.forEach((_, first) => {
     if (!waiting[first]) return;
-    const places = [first];
     waiting[first] = 0;
-    const box = { left: width, right: 0, top: height, bottom: 0 };
-    for (let index = 0; index < places.length; index++) {
-      const [x, y] = [places[index] % width, Math.floor(places[index] / width)];
-      box.left = Math.min(box.left, x);
-      box.right = Math.max(box.right, x + 1);
-      box.top = Math.min(box.top, y);
-      box.bottom = Math.max(box.bottom, y + 1);
-      for (let nearY = Math.max(0, y - 1); nearY <= Math.min(height - 1, y + 1); nearY++) {
-        for (let nearX = Math.max(0, x - 1); nearX <= Math.min(width - 1, x + 1); nearX++) {
-          const near = nearY * width + nearX;
-          if (waiting[near]) places.push(near);
-          waiting[near] = 0;
+    const piece = { places: [first], left: width, top: height, right: 0, bottom: 0 };
+    for (let index = 0; index < piece.places.length; index++) {
+      const [x, y] = [piece.places[index] % width, Math.floor(piece.places[index] / width)];
+      enlarge(piece, { left: x, top: y, right: x + 1, bottom: y + 1 });
+      for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
+        for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column++) {
+          const place = row * width + column;
+          if (waiting[place]) piece.places.push(place);
+          waiting[place] = 0;
         }
       }
     }
-    found.push({ places, ...box });
+    found.push(piece);
   });
-  return found;
+  return found.sort((one, other) => one.left - other.left);
 }
 
-/** Return the pixels of each digit, from left to right; specks are in none. */
-function group(all) {
-  const most = Math.max(...all.map(({ places }) => places.length));
-  const found = all.filter(({ places }) => places.length >= Math.max(1, SPECK * most));
-  found.sort((one, other) => one.left - other.left); // a stable sort: of equal ones the first found stays first
-  while (merge(found));
-  const height = ({ top, bottom }) => bottom - top;
-  const tallest = Math.max(...found.map(height));
-  const tall = found.filter((each) => height(each) >= TALL * tallest);
-  return tall.length === 1 ? [found.flatMap(({ places }) => places)] : tall.map(({ places }) => places);
+function enlarge(box, other) {
+  box.left = Math.min(box.left, other.left);
+  box.top = Math.min(box.top, other.top);
+  box.right = Math.max(box.right, other.right);
+  box.bottom = Math.max(box.bottom, other.bottom);
 }
 
-/** Join the first two pieces of which one is above the other, and return whether there were any. */
-function merge(found) {
-  for (const [index, one] of found.entries()) {
-    for (const other of found.slice(index + 1)) {
-      const shared = Math.min(one.right, other.right) - Math.max(one.left, other.left);
-      if (shared > APART * Math.min(one.right - one.left, other.right - other.left)) {
-        found[index] = {
-          places: [...one.places, ...other.places],
-          left: Math.min(one.left, other.left),
-          right: Math.max(one.right, other.right),
-          top: Math.min(one.top, other.top),
-          bottom: Math.max(one.bottom, other.bottom),
-        };
-        found.splice(found.indexOf(other), 1);
-        return true;
-      }
-    }
+/** Return the digits: pieces one above the other are one digit; specks and what is too short are left out. */
+function join(pieces) {
+  const most = Math.max(...pieces.map(({ places }) => places.length));
+  const digits = [];
+  for (const piece of pieces.filter(({ places }) => places.length >= SPECK * most)) {
+    const last = digits.at(-1);
+    const narrower = last && Math.min(last.right - last.left, piece.right - piece.left);
+    if (last && Math.min(last.right, piece.right) - piece.left > SHARED * narrower) {
+      last.places = last.places.concat(piece.places);
+      enlarge(last, piece);
+    } else digits.push(piece);
   }
-  return false;
+  const tallest = Math.max(...digits.map(({ top, bottom }) => bottom - top));
+  return digits.filter(({ top, bottom }) => bottom - top >= TALL * tallest);
 }
 
-/** Scale ink, 0 to 1, into the box of 20x20, and move its centre of mass to the centre: 28x28 grey levels. */
+/** Scale ink, 0 to 1, into a box of 20x20 and put its centre of mass at the centre: 28x28 grey levels. */
 function fit({ width, height, values }) {
-  const inked = [...values.keys()].filter((place) => values[place] > 0);
-  const [xs, ys] = [inked.map((place) => place % width), inked.map((place) => Math.floor(place / width))];
-  const [left, top] = [xs.reduce((a, b) => Math.min(a, b)), ys.reduce((a, b) => Math.min(a, b))];
-  const [digitWidth, digitHeight] = [largest(xs) + 1 - left, largest(ys) + 1 - top];
-  const longer = Math.max(digitWidth, digitHeight);
-  const [smallWidth, smallHeight] = [digitWidth, digitHeight].map((size) => Math.max(1, Math.floor((BOX * size) / longer + 0.5)));
-  const digit = new Float64Array(digitWidth * digitHeight);
-  inked.forEach((place, index) => (digit[(ys[index] - top) * digitWidth + xs[index] - left] = values[place]));
-  const small = resample(digit, digitWidth, digitHeight, smallWidth, smallHeight);
-  const most = largest(small);
-  const sum = small.reduce((one, other) => one + other);
-  const start = (coordinate) => {
-    const moment = small.reduce((all, value, place) => all + value * coordinate(place), 0);
-    return Math.floor(CENTRE - moment / sum + 0.5);
-  };
-  const column = (place) => place % smallWidth;
-  const row = (place) => Math.floor(place / smallWidth);
-  const [startX, startY] = [start(column), start(row)];
+  const box = { left: width, top: height, right: 0, bottom: 0 };
+  values.forEach((value, place) => {
+    const [x, y] = [place % width, Math.floor(place / width)];
+    if (value) enlarge(box, { left: x, top: y, right: x + 1, bottom: y + 1 });
+  });
+  const size = [box.right - box.left, box.bottom - box.top];
+  const small = size.map((side) => Math.max(1, Math.floor((BOX * side) / Math.max(...size) + 0.5)));
+  const cut = new Float64Array(size[0] * size[1]).map((_, place) => {
+    return values[(box.top + Math.floor(place / size[0])) * width + box.left + (place % size[0])];
+  });
+  const digit = resample({ width: size[0], height: size[1], values: cut }, ...small, areaShares);
+  const [most, sum] = [largest(digit), digit.reduce((total, value) => total + value)];
+  const column = (place) => place % small[0];
+  const row = (place) => Math.floor(place / small[0]);
+  // Half a pixel and a little more, so that rounding errors do not decide about a symmetric digit.
+  const [left, top] = [column, row].map((coordinate) => {
+    const moment = digit.reduce((total, value, place) => total + value * coordinate(place), 0);
+    return Math.floor(CENTRE - moment / sum + 0.500001);
+  });
   const image = new Uint8Array(SIDE * SIDE);
-  small.forEach((value, place) => {
-    const [x, y] = [startX + column(place), startY + row(place)];
-    if (x >= 0 && x < SIDE && y >= 0 && y < SIDE) image[y * SIDE + x] = Math.floor((255 * value) / most + 0.5);
+  digit.forEach((value, place) => {
+    const [x, y] = [left + column(place), top + row(place)];
+    if (Math.min(x, y) >= 0 && Math.max(x, y) < SIDE) image[y * SIDE + x] = Math.floor((255 * value) / most + 0.5);
   });
   return image;
 }
 
-/** Return a picture with new sides: each new pixel is the mean of the area that it covers. */
-function resample(values, width, height, newWidth, newHeight) {
-  const [columns, rows] = [shares(width, newWidth), shares(height, newHeight)];
+/** Return a picture with other sides; `shares` says of which old pixels, by how much, a new one is the mean. */
+function resample({ width, height, values }, newWidth, newHeight, shares) {
   const across = new Float64Array(newWidth * height);
-  columns.forEach(([to, from, share]) => {
+  for (const [to, from, share] of shares(width, newWidth)) {
     for (let y = 0; y < height; y++) across[y * newWidth + to] += share * values[y * width + from];
-  });
+  }
   const result = new Float64Array(newWidth * newHeight);
-  rows.forEach(([to, from, share]) => {
+  for (const [to, from, share] of shares(height, newHeight)) {
     for (let x = 0; x < newWidth; x++) result[to * newWidth + x] += share * across[from * newWidth + x];
-  });
+  }
   return result;
 }
 
-/** Return [to, from, share]: the share of each of `size` pixels in the mean that is each of `target` pixels. */
-function shares(size, target) {
-  const found = [];
+/** Yield [to, from, share]: a new pixel is the mean of the area that it covers. */
+function* areaShares(size, target) {
   for (let to = 0; to < target; to++) {
     const [start, end] = [(to * size) / target, ((to + 1) * size) / target];
     for (let from = Math.floor(start); from < Math.min(size, Math.ceil(end)); from++) {
-      const overlap = Math.min(end, from + 1) - Math.max(start, from);
-      if (overlap > 0) found.push([to, from, (overlap * target) / size]);
+      yield [to, from, ((Math.min(end, from + 1) - Math.max(start, from)) * target) / size];
     }
   }
-  return found;
+}
+
+/** Yield the same for linear interpolation that, where the picture becomes smaller, covers its pixels: as Pillow does. */
+function* linearShares(size, target) {
+  const reach = Math.max(1, size / target);
+  for (let to = 0; to < target; to++) {
+    const centre = ((to + 0.5) * size) / target;
+    const first = Math.max(0, Math.floor(centre - reach + 0.5));
+    const last = Math.min(size, Math.floor(centre + reach + 0.5));
+    const weights = Array.from({ length: last - first }, (_, index) => {
+      return Math.max(0, 1 - Math.abs(first + index + 0.5 - centre) / reach);
+    });
+    const sum = weights.reduce((total, weight) => total + weight);
+    for (const [index, weight] of weights.entries()) yield [to, first + index, weight / sum];
+  }
+}
+
+/** Return {width, height, data} squashed into the shape of the data set's images, in grey levels or in colours. */
+function resize(picture, [height, width, channels]) {
+  const planes =
+    channels === 1
+      ? [greyOf(picture)]
+      : [0, 1, 2].map((colour) => {
+          const plane = new Uint8Array(picture.width * picture.height);
+          return plane.map((_, place) => onWhite(picture.data[4 * place + colour], picture.data[4 * place + 3]));
+        });
+  const image = new Uint8Array(height * width * channels);
+  planes.forEach((values, channel) => {
+    const resized = resample({ ...picture, values }, width, height, linearShares);
+    resized.forEach((value, place) => (image[place * channels + channel] = Math.round(value)));
+  });
+  return image;
 }

@@ -14,8 +14,11 @@ const KEY_STEP = 10; // of the pen, moved by keys, on a pad of 280
 const LEAST_MOVE = 1.5; // between two points of a stroke
 const RAMP = [[16, 17, 22], [24, 96, 92], [92, 190, 172], [255, 246, 222]]; // colours of values from 0 to the largest
 
-/** What is on the pad: strokes, or a picture {width, height, data, shown}, or an image of the gallery with its truth. */
-const EMPTY = { strokes: [], picture: null, image: null, truth: null };
+const MOST_PICTURE = 4000; // pixels of the longer side of a picture; a browser may refuse a larger canvas
+const MOST_SHOWN = 1000; // of what is kept of it, to show it
+
+/** What is on the pad: strokes; or a picture, shown by a canvas, with its images, and the class of a test image. */
+const EMPTY = { strokes: [], shown: null, images: [], truth: null };
 let past = [EMPTY]; // the last is shown
 let readings = []; // of the images on the pad: {image, outputs, probabilities, label}
 let chosen = 0; // the reading whose details are shown
@@ -99,7 +102,6 @@ pad.addEventListener("keydown", (event) => {
     pen.down = !pen.down;
     if (pen.down) begin([pen.x, pen.y]);
     else stroke = null;
-    say(pen.down ? "The pen is down." : "The pen is up.");
     change();
   }
 });
@@ -121,12 +123,11 @@ function drawPad() {
   pad.width = pad.height = Math.round(PAD * scale);
   const context = pad.getContext("2d");
   context.scale(scale, scale);
-  const { strokes, picture, image } = now();
-  const shown = image ? paint(document.createElement("canvas"), image) : picture?.shown;
+  const { strokes, shown } = now();
   if (shown) {
     const factor = PAD / Math.max(shown.width, shown.height);
     const [width, height] = [shown.width * factor, shown.height * factor];
-    context.imageSmoothingEnabled = !image;
+    context.imageSmoothingEnabled = shown.width > WIDTH || shown.height > HEIGHT;
     context.drawImage(shown, (PAD - width) / 2, (PAD - height) / 2, width, height);
   }
   context.lineCap = context.lineJoin = "round";
@@ -161,16 +162,23 @@ async function load(file) {
   } catch {
     return say(`${file.name || "This"} is not a picture that this browser can read.`);
   }
-  const factor = Math.min(1, MOST_PICTURE / Math.max(bitmap.width, bitmap.height));
-  const shown = document.createElement("canvas");
-  shown.width = Math.max(1, Math.round(bitmap.width * factor));
-  shown.height = Math.max(1, Math.round(bitmap.height * factor));
-  const context = shown.getContext("2d", { willReadFrequently: true });
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, shown.width, shown.height);
+  const picture = drawBitmap(bitmap, MOST_PICTURE);
+  const shown = drawBitmap(picture, MOST_SHOWN);
   bitmap.close();
-  const { width, height, data } = context.getImageData(0, 0, shown.width, shown.height);
-  return push({ picture: { width, height, data, shown } });
+  const { width, height, data } = picture.getContext("2d").getImageData(0, 0, picture.width, picture.height);
+  return push({ shown, images: imagesOfPicture({ width, height, data }) });
+}
+
+/** Return a canvas with a picture, reduced if its longer side has more pixels than `most`. */
+function drawBitmap(bitmap, most) {
+  const factor = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * factor));
+  canvas.height = Math.max(1, Math.round(bitmap.height * factor));
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return canvas;
 }
 
 element("open").addEventListener("click", () => element("file").click());
@@ -195,13 +203,19 @@ element("undo").addEventListener("click", undo);
 element("clear").addEventListener("click", clear);
 
 /** Return the images, float32 0 to 1, that the network sees of what is on the pad. */
-function imagesOf({ strokes, picture, image }) {
-  if (image) return [image];
-  if (!picture && !strokes.length) return [];
-  if (!READS_DIGITS) return [resized(picture ?? coloured(pictureOfPad(strokes)), network.shape)];
-  const { width, height, grey } = picture ? greyOf(picture) : pictureOfDigits(strokes);
-  return normalize(grey, width, height).map((digit) => Float32Array.from(digit.image, (level) => level / 255));
+function imagesOf({ strokes, images }) {
+  if (!strokes.length) return images;
+  if (!READS_DIGITS) return imagesOfPicture(coloured(pictureOfPad(strokes)));
+  const { width, height, grey } = pictureOfDigits(strokes);
+  return normalize(grey, width, height).map(({ image }) => scaled(image));
 }
+
+function imagesOfPicture(picture) {
+  if (!READS_DIGITS) return [scaled(resize(picture, network.shape))];
+  return normalize(greyOf(picture), picture.width, picture.height).map(({ image }) => scaled(image));
+}
+
+const scaled = (image) => Float32Array.from(image, (level) => level / 255);
 
 /** Return a picture with colours; ink is light on dark, as in the grey data sets, or dark on light for colour images. */
 function coloured({ width, height, grey }) {
@@ -214,6 +228,7 @@ function coloured({ width, height, grey }) {
 
 /** Show what is on the pad now; the slower parts follow when nothing has changed for a moment. */
 function change() {
+  element("said").setAttribute("aria-busy", "true");
   frame ||= requestAnimationFrame(() => {
     frame = 0;
     drawPad();
@@ -228,7 +243,8 @@ function change() {
 function settle() {
   if (frame) return void (timer = setTimeout(settle, SETTLED));
   showLayers();
-  say(sentence());
+  say(pen ? `The pen is ${pen.down ? "down" : "up"}. ${sentence()}` : sentence());
+  element("said").setAttribute("aria-busy", "false");
 }
 
 function read(image) {
@@ -243,9 +259,9 @@ const rounded = (probability) => probability.toFixed(3);
 const probabilityOf = ({ probabilities, label }) => rounded(probabilities[label]);
 
 function sentence() {
-  const { picture, truth } = now();
+  const { shown, truth } = now();
   if (!readings.length) {
-    if (picture) return "No ink was found in this picture.";
+    if (shown) return "No ink was found in this picture.";
     return READS_DIGITS ? "Draw a digit, and the network reads it." : "Open a picture, and the network names it.";
   }
   const [first] = readings;
@@ -433,13 +449,13 @@ function showGallery() {
   const size = HEIGHT * WIDTH * CHANNELS;
   const images = decode(network.images);
   network.gallery.forEach(([actual, predicted], index) => {
-    const image = Float32Array.from(images.subarray(index * size, (index + 1) * size), (level) => level / 255);
+    const image = scaled(images.subarray(index * size, (index + 1) * size));
     const canvas = paint(document.createElement("canvas"), image);
     canvas.setAttribute("aria-hidden", "true");
     const button = make("button", canvas, `${network.classes[actual]} `, make("small", `read as ${network.classes[predicted]}`));
     button.type = "button";
     button.addEventListener("click", () => {
-      push({ image, truth: actual });
+      push({ shown: canvas, images: [image], truth: actual });
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
       element("paper").scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
     });

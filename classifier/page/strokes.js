@@ -7,9 +7,9 @@ const PEN = 20; // width of the pen on the pad
 // included. That is 1 / 7.7 of the side of the line in the middle of the strokes.
 const SIDES_PER_PEN = 7.7;
 const LEAST_SIDE = 40; // a smaller drawing is taken for a dot and keeps its size
-const DRAWN_SIDE = 200; // of a digit in the picture
+const DRAWN_SIDE = 100; // of a digit in the picture, five times as large as in the image of it
 const MOST_DRAWN = 340; // of a line of digits in the picture
-const MARGIN = 30; // of paper around the ink
+const MARGIN = 20; // of paper around the ink
 
 /** Return a picture {width, height, grey} of all strokes, with a pen whose width fits the size of the digits. */
 function pictureOfDigits(strokes) {

@@ -68,7 +68,7 @@ class Page(HTMLParser):
         if self.inside:
             self.texts[self.inside] += data
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002  # the name in HTMLParser
         self.inside = ""
 
     @property

@@ -84,8 +84,11 @@ def test_the_reader_computes_the_probabilities(tmp_path: Path, shape: tuple[int,
     data_set = own(shape, tuple(map(str, range(len(layers[-2].bias)))))
     images = RANDOM.uniform(size=(5, *data_set.image_shape)).astype(np.float32)
     description = document.describe(layers, data_set, [], "resize", None)
-    body = "const layers = readLayers(input.network);"
-    body += "give(input.images.map((image) => [...run(layers, Float32Array.from(image), input.network.shape).at(-1).values]));"
+    body = """
+        const layers = readLayers(input.network);
+        const outputs = input.images.map((image) => run(layers, Float32Array.from(image), input.network.shape));
+        give(outputs.map((each) => [...each.at(-1).values]));
+    """
     given = {"network": json.loads(document.as_json(description)), "images": images.reshape(5, -1).tolist()}
     found = np.array(run(body, given, tmp_path))
     assert np.abs(found - computed(layers, images)).max() < 1e-6
