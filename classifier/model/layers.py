@@ -51,17 +51,16 @@ def read(network: "keras.Model") -> list[Layer]:
 
 def _plain(layer: "keras.Layer") -> Iterator[Layer]:
     """Yield a layer of Keras, and its activation as another layer."""
-    weights = [np.asarray(each, np.float32) for each in layer.get_weights()]
     match type(layer).__name__:
         case "Conv2D":
-            kernel, *bias = weights
+            kernel, *bias = _as_computed(layer)
             yield Layer("convolution", layer.name, kernel, bias[0] if bias else np.zeros(layer.filters, np.float32))
         case "BatchNormalization":
-            gamma, beta, mean, variance = weights
+            gamma, beta, mean, variance = layer.get_weights()  # Keras computes it in float32 at any precision
             factor = gamma / np.sqrt(variance + np.float32(layer.epsilon))
             yield Layer("scale", layer.name, factor, beta - mean * factor)
         case "Dense":
-            yield Layer("dense", layer.name, *weights)
+            yield Layer("dense", layer.name, *_as_computed(layer))
         case "MaxPooling2D":
             yield Layer("pool", layer.name)
         case "Flatten" | "ReLU" as kind:
@@ -73,6 +72,16 @@ def _plain(layer: "keras.Layer") -> Iterator[Layer]:
         raise ValueError(f"expected the activations {', '.join(ACTIVATIONS)}, found {activation} of {layer.name}")
     if activation != "linear":
         yield Layer(activation, layer.name)
+
+
+def _as_computed(layer: "keras.Layer") -> list[np.ndarray]:
+    """Return the weights rounded to the type in which the layer computes, as float32.
+
+    With them, float32 comes closer to what a network trained in bfloat16 predicts: docs/export.md.
+    """
+    from keras import ops
+
+    return [np.asarray(ops.cast(ops.cast(each, layer.compute_dtype), "float32")) for each in layer.weights]
 
 
 def _fold(layers: list[Layer]) -> list[Layer]:
