@@ -1,4 +1,4 @@
-"""Read the model and the validation and test arrays; write models/model.onnx, and how well it agrees with the model."""
+"""Read the model and the validation and test arrays; write models/model.onnx, how it agrees, and a page to draw on."""
 
 import json
 import zipfile
@@ -8,9 +8,10 @@ import numpy as np
 
 from classifier.data import delivered, splits
 from classifier.data.description import DataSet
-from classifier.files.paths import AGREEMENT, MODEL, ONNX
+from classifier.files.paths import AGREEMENT, MODEL, ONNX, PAGE
 from classifier.files.whole_file import whole_file
 from classifier.model import layers, onnx_file, predictions, runtime
+from classifier.page import document
 from classifier.running.command import run
 
 if TYPE_CHECKING:
@@ -49,11 +50,15 @@ def main() -> None:
         path.write_bytes(model)
     with whole_file(AGREEMENT) as path:
         path.write_text(json.dumps({"bytes": len(model), **agreement}, indent=2) + "\n")
+    misread = misread_images(held_out["test"][0], outcomes["test"][0], outcomes["test"][2])
+    with whole_file(PAGE) as path:
+        size = document.write(path, plain, data_set, misread, onnx_file.normalization(data_set), floor)
     for split, found in agreement.items():
         images = (
             f"{found['changed_class']:,} of {len(outcomes[split][0]):,} {split} images in another class than by Keras"
         )
         print(f"export: {images}, largest difference {found['largest_difference']:.6f} -> {ONNX}")
+    print(f"export: a page to draw on, {size / 1e6:.2f} MB{'' if size < 1e6 else ', over 1 MB'} -> {PAGE}")
 
 
 def load_model(data_set: DataSet) -> "keras.Model":
@@ -94,6 +99,13 @@ def compare(actual: np.ndarray, by_keras: np.ndarray, by_onnx: np.ndarray) -> di
         "changed_class": int((classes["keras"] != classes["onnx"]).sum()),
         "errors": {name: int((predicted != actual).sum()) for name, predicted in classes.items()},
     }
+
+
+def misread_images(images: np.ndarray, actual: np.ndarray, probabilities: np.ndarray) -> list[document.Misread]:
+    """Return the images that are misread, the most confident errors first."""
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    rows = predictions.most_confidently_wrong(actual, predicted, confidence)
+    return [(images[row], int(actual[row]), int(predicted[row]), float(confidence[row])) for row in rows]
 
 
 def check(agreement: dict[str, dict[str, Any]], precision: str) -> None:

@@ -15,8 +15,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "classifier/data": {"classifier/files", "classifier/running"},
     "classifier/data/own": {"classifier/data", "classifier/files"},
     "classifier/model": {"classifier/data", "classifier/files", "classifier/running"},
+    "classifier/page": {"classifier/data", "classifier/model"},
     "stages": {
-        *("classifier/data", "classifier/data/own", "classifier/files", "classifier/model", "classifier/running"),
+        *("classifier/data", "classifier/data/own", "classifier/files", "classifier/model", "classifier/page"),
+        "classifier/running",
     },
     "review/statistics": set(),
     "review/wording": {"classifier/running", "review/statistics"},

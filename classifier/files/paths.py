@@ -15,6 +15,7 @@ PROVENANCE = Path("models/provenance.json")
 HISTORY = Path("evaluation/history.csv")
 
 ONNX = Path("models/model.onnx")
+PAGE = Path("page/index.html")
 AGREEMENT = Path("evaluation/export.json")  # of ONNX and MODEL
 
 METRICS = Path("metrics.json")

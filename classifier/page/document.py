@@ -29,7 +29,7 @@ def write(
     data_set: DataSet,
     misread: Sequence[Misread],
     normalization: str,
-    confidence_floor: float | None,
+    confidence_floor: float,
 ) -> int:
     """Write the page of a network and return its size in bytes. Equal arguments give equal bytes.
 
@@ -68,7 +68,7 @@ def describe(
     data_set: DataSet,
     misread: Sequence[Misread],
     normalization: str,
-    confidence_floor: float | None,
+    confidence_floor: float,
 ) -> dict[str, Any]:
     """Return what the scripts read: the network, the data set and the gallery."""
     shown = misread[: min(MOST_MISREAD, MOST_VALUES // int(np.prod(data_set.image_shape)))]

@@ -251,7 +251,7 @@ function read(image) {
   const outputs = run(layers, image, network.shape);
   const probabilities = outputs[outputs.length - 1].values;
   const label = probabilities.indexOf(Math.max(...probabilities));
-  return { image, outputs, probabilities, label, sure: probabilities[label] >= (network.confidence_floor ?? 0) };
+  return { image, outputs, probabilities, label, sure: probabilities[label] >= network.confidence_floor };
 }
 
 const nameOf = ({ label }) => network.classes[label];

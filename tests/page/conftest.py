@@ -1,4 +1,4 @@
-"""Chromium with the page, its network off; any message on its console and any violation of its policy fails the test."""
+"""Chromium with the page, without a network; a message on its console or a violation of its policy fails the test."""
 
 import os
 import shutil

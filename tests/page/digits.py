@@ -1,5 +1,6 @@
 """Ten digits as a hand writes them: strokes of points from 0 to 1, and variations of size, place and slant."""
 
+import itertools
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ Stroke = list[tuple[float, float]]
 def line(*points: tuple[float, float]) -> Stroke:
     """Straight lines through these points, with points between them as a hand leaves them."""
     steps = np.linspace(0, 1, 9)[1:]
-    pairs = zip(points, points[1:], strict=False)
+    pairs = itertools.pairwise(points)
     between = [(a + (c - a) * t, b + (d - b) * t) for (a, b), (c, d) in pairs for t in steps.tolist()]
     return [points[0], *between]
 
@@ -30,7 +31,11 @@ DIGITS: dict[int, list[Stroke]] = {
     5: [line((0.76, 0.05), (0.32, 0.05), (0.29, 0.44)) + arc(0.46, 0.68, 0.31, 0.28, -120, 145)],
     6: [line((0.64, 0.02), (0.4, 0.26), (0.25, 0.64)) + arc(0.5, 0.72, 0.26, 0.25, 190, 545)],
     7: [line((0.2, 0.07), (0.8, 0.06), (0.42, 0.98))],
-    8: [arc(0.5, 0.26, 0.23, 0.23, -40, -270) + arc(0.5, 0.74, 0.28, 0.25, -90, 270) + arc(0.5, 0.26, 0.23, 0.23, 90, -40)],
+    8: [
+        arc(0.5, 0.26, 0.23, 0.23, -40, -270)
+        + arc(0.5, 0.74, 0.28, 0.25, -90, 270)
+        + arc(0.5, 0.26, 0.23, 0.23, 90, -40)
+    ],
     9: [arc(0.48, 0.27, 0.25, 0.24, -10, -350) + line((0.73, 0.3), (0.7, 0.6), (0.6, 0.98))],
 }
 

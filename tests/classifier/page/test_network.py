@@ -83,7 +83,7 @@ def computed(layers: Sequence[Layer], images: np.ndarray) -> np.ndarray:
 def test_the_reader_computes_the_probabilities(tmp_path: Path, shape: tuple[int, ...], layers: list[Layer]) -> None:
     data_set = own(shape, tuple(map(str, range(len(layers[-2].bias)))))
     images = RANDOM.uniform(size=(5, *data_set.image_shape)).astype(np.float32)
-    description = document.describe(layers, data_set, [], "resize", None)
+    description = document.describe(layers, data_set, [], "resize", 0)
     body = """
         const layers = readLayers(input.network);
         const outputs = input.images.map((image) => run(layers, Float32Array.from(image), input.network.shape));
@@ -96,7 +96,7 @@ def test_the_reader_computes_the_probabilities(tmp_path: Path, shape: tuple[int,
 
 def test_the_reader_gives_the_output_of_each_layer_with_its_name_and_shape(tmp_path: Path) -> None:
     layers = [convolution(3, 1, 4), Layer("pool", "pool_1"), Layer("flatten", "flatten"), dense(36, 2)]
-    description = document.describe(layers, own((7, 7), ("a", "b")), [], "resize", None)
+    description = document.describe(layers, own((7, 7), ("a", "b")), [], "resize", 0)
     body = "const outputs = run(readLayers(input), new Float32Array(49).fill(1), input.shape);"
     body += "give(outputs.map(({ kind, name, shape, values }) => [kind, name, shape, values.length]));"
     assert run(body, json.loads(document.as_json(description)), tmp_path) == [
