@@ -81,7 +81,7 @@ def describe(
         "noun": data_set.noun,
         "shape": data_set.image_shape,
         "normalization": normalization,
-        "confidence_floor": confidence_floor,
+        "confidence_floor": round(float(confidence_floor), 4),
         "misread": len(misread),
         "gallery": [[actual, predicted, round(float(confidence), 6)] for _, actual, predicted, confidence in shown],
         "images": _base64(b"".join(np.rint(image * 255).astype(np.uint8).tobytes() for image, *_ in shown)),
