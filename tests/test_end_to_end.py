@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_twice(
     clone: Clone, first_output: str
 ) -> None:
-    assert clone.ran(first_output) == ["download", "preprocess", "train", "evaluate"]
+    assert clone.ran(first_output) == ["download", "preprocess", "train", "export", "evaluate"]
     assert "download: warning: mnist-5k is used instead of mnist" in first_output
     assert "evaluate: warning: mnist-5k is used instead of mnist" in first_output
     metrics = json.loads(clone.read("metrics.json"))
@@ -69,7 +69,7 @@ def test_in_another_folder_with_other_settings_every_byte_is_the_same(clone: Clo
         TF_NUM_INTRAOP_THREADS="1",
         MPLBACKEND="svg",
     )
-    assert other.ran(output) == ["download", "preprocess", "train", "evaluate"]
+    assert other.ran(output) == ["download", "preprocess", "train", "export", "evaluate"]
     assert other.run("git status --porcelain") == ""
 
 
@@ -101,7 +101,7 @@ def test_a_wrong_mirror_changes_no_output_and_no_lock_file(clone: Clone) -> None
 def test_a_branch_with_another_batch_size_can_be_reviewed_in_a_clone_without_data(clone: Clone, tmp_path: Path) -> None:
     clone.run("git checkout -q -B tuning")
     clone.set("train.batch_size", 50)
-    assert clone.ran(clone.run("dvc repro")) == ["train", "evaluate"]
+    assert clone.ran(clone.run("dvc repro")) == ["train", "export", "evaluate"]
     clone.commit("Halve the batches")
     plain = Clone(tmp_path / "plain")
     clone.run(f"git clone -q --no-local {clone.folder} {plain.folder}")
