@@ -10,7 +10,7 @@ Stroke = list[tuple[float, float]]
 
 def line(*points: tuple[float, float]) -> Stroke:
     """Straight lines through these points, with points between them as a hand leaves them."""
-    steps = np.linspace(0, 1, 9)[1:]
+    steps = np.linspace(0, 1, 6)[1:]
     pairs = itertools.pairwise(points)
     between = [(a + (c - a) * t, b + (d - b) * t) for (a, b), (c, d) in pairs for t in steps.tolist()]
     return [points[0], *between]
@@ -18,7 +18,7 @@ def line(*points: tuple[float, float]) -> Stroke:
 
 def arc(x: float, y: float, across: float, down: float, start: float, end: float) -> Stroke:
     """A part of an ellipse around x, y; the angles are in degrees, clockwise from the right."""
-    angles = np.radians(np.linspace(start, end, 25)).tolist()
+    angles = np.radians(np.linspace(start, end, 17)).tolist()
     return [(x + across * math.cos(angle), y + down * math.sin(angle)) for angle in angles]
 
 
