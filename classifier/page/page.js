@@ -322,7 +322,7 @@ function showBars() {
   }
   element("bars").replaceChildren(
     ...labels.map((each) => {
-      const line = make("li", make("span", network.classes[each]), make("span"), make("span", rounded(probabilities[each])));
+      const line = make("li", make("span", network.classes[each]), make("span"), make("span", label < 0 ? "" : rounded(probabilities[each])));
       line.className = each === label ? "first" : "";
       const [, track, value] = line.children;
       track.className = "track";
@@ -359,13 +359,12 @@ function unpooled(outputs, index) {
 }
 
 function showMaps({ shape: [height, width, count], values }, name, blank) {
-  // What a map shows of this image: the sum of what is above its lowest value, which its bias gives to empty paper.
-  const [sums, lowest] = [new Float64Array(count), new Float64Array(count).fill(Infinity)];
-  values.forEach((value, index) => {
-    sums[index % count] += value;
-    lowest[index % count] = Math.min(lowest[index % count], value);
+  // How much a map shows of this image: the distances from its median, which is what its bias makes of empty paper.
+  const sums = Float64Array.from({ length: count }, (_, map) => {
+    const ofMap = Float64Array.from({ length: width * height }, (_, place) => values[place * count + map]);
+    const usual = median(ofMap);
+    return ofMap.reduce((sum, value) => sum + Math.abs(value - usual), 0);
   });
-  sums.forEach((sum, map) => (sums[map] = sum - height * width * lowest[map]));
   const most = Math.max(...[values.reduce((larger, value) => Math.max(larger, value)), 1e-9]);
   const order = [...sums.keys()].sort((one, other) => sums[other] - sums[one] || one - other).slice(0, MOST_MAPS);
   const list = make("ul");

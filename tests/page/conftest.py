@@ -15,17 +15,21 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 REPORT_VIOLATIONS = "addEventListener('securitypolicyviolation', (e) => console.error(`blocked: ${e.blockedURI}`));"
 
 
+def program() -> str | None:
+    """The path of Chromium."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium of the system, driven by Playwright."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make servers)")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
+    if program() is None:
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as started:
         # Chromium's sandbox does not start as root.
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = started.chromium.launch(executable_path=program, args=options)
+        browser = started.chromium.launch(executable_path=program(), args=options)
         yield browser
         browser.close()
 
