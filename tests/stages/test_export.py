@@ -1,4 +1,8 @@
 import json
+import re
+import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,12 +12,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
 from classifier.data import splits
 from classifier.data.catalogue import MNIST
 from classifier.files.paths import AGREEMENT, MODEL, ONNX
 from classifier.model import architecture, keras_file, layers
 from stages import export
+from tests.conftest import REPOSITORY
 
 OUTPUTS = (ONNX, AGREEMENT)
 
@@ -207,3 +213,19 @@ def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_sta
     assert message in line
     assert line.endswith("run `dvc repro --force train` to create it again")
     assert [path.read_text() for path in OUTPUTS] == ["the old file"] * 2
+
+
+def test_the_lines_in_the_document_read_a_picture_with_the_file_alone(network: Any, tmp_path: Path) -> None:
+    document = (REPOSITORY / "docs/export.md").read_text()
+    (lines,) = re.findall(r"(?ms)^```python\n(.*?)^```", document)
+    assert len(lines.splitlines()) == 6
+    export.main()
+    folder = tmp_path / "stranger"
+    folder.mkdir()
+    shutil.copy(ONNX, folder / "model.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    Image.fromarray(pixels).save(folder / "image.png")
+    done = subprocess.run([sys.executable, "-c", lines], cwd=folder, capture_output=True, text=True, check=True)
+    (expected,) = network.predict_on_batch(pixels[np.newaxis, :, :, np.newaxis] / np.float32(255))
+    name, probability = done.stdout.split()
+    assert (name, float(probability)) == (str(expected.argmax()), pytest.approx(expected.max(), abs=1e-5))
