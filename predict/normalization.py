@@ -65,7 +65,7 @@ def normalize(grey: np.ndarray) -> list[Digit]:
         mask = np.zeros(ink.shape, bool)
         for row, start, end in piece.runs:
             mask[row, start:end] = True
-        strength = ink / ink[mask].mean()
+        strength = ink / smooth[mask].mean()  # which is positive in any picture
         near = blur(mask.astype(np.float64)) > 0
         drawn = np.where(near & (strength >= FAINTEST), np.minimum(strength, 1), 0)
         left, top, right, bottom = (factor * each for each in (piece.left, piece.top, piece.right, piece.bottom))
@@ -107,13 +107,14 @@ def around(values: np.ndarray, reach: int) -> np.ndarray:
     """Return the sum of the square of 2 * reach + 1 values around each value; outside there is nothing."""
     for axis, size in enumerate(values.shape):
         padded = np.pad(values, [(reach, reach) if each == axis else (0, 0) for each in (0, 1)])
-        values = sum(padded.take(np.arange(size) + step, axis) for step in range(2 * reach + 1))
+        values = np.stack([padded.take(np.arange(size) + step, axis) for step in range(2 * reach + 1)]).sum(axis=0)
     return values
 
 
 def blur(values: np.ndarray) -> np.ndarray:
     """Return the mean of each value and of its neighbours, up to eight."""
-    return around(values, 1) / around(np.ones(values.shape), 1)
+    mean: np.ndarray = around(values, 1) / around(np.ones(values.shape), 1)
+    return mean
 
 
 def pieces_of(mask: np.ndarray) -> list[Piece]:
@@ -188,9 +189,10 @@ def fit(ink: np.ndarray) -> np.ndarray:
         int(np.floor(CENTRE - digit.sum(1 - axis) @ np.arange(digit.shape[axis]) / digit.sum() + 0.500001))
         for axis in (0, 1)
     )
-    wide = np.zeros((3 * SIDE, 3 * SIDE))
-    wide[SIDE + top : SIDE + top + height, SIDE + left : SIDE + left + width] = digit
-    return np.floor(255 * wide[SIDE : 2 * SIDE, SIDE : 2 * SIDE] + 0.5).astype(np.uint8)
+    canvas = np.zeros((3 * SIDE, 3 * SIDE))  # the image and one on each side of it, for what is cut off
+    canvas[SIDE + top : SIDE + top + height, SIDE + left : SIDE + left + width] = digit
+    image: np.ndarray = np.floor(255 * canvas[SIDE : 2 * SIDE, SIDE : 2 * SIDE] + 0.5).astype(np.uint8)
+    return image
 
 
 def shares(size: int, target: int) -> np.ndarray:
@@ -198,4 +200,5 @@ def shares(size: int, target: int) -> np.ndarray:
     ends = np.arange(target + 1) * size / target
     pixels = np.arange(size)
     overlap = np.minimum(ends[1:, np.newaxis], pixels + 1) - np.maximum(ends[:-1, np.newaxis], pixels)
-    return np.maximum(overlap, 0) * target / size
+    part: np.ndarray = np.maximum(overlap, 0) * target / size
+    return part
