@@ -83,7 +83,7 @@ def _content(name: str) -> bytes:
             # Without O_NONBLOCK, a named pipe that nobody writes would be waited for.
             with os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise ValueError("not a file of pixels but a device, a pipe or a socket")
+                    raise ValueError("not a regular file")
                 content = file.read(MOST_BYTES + 1)
         except OSError as error:
             raise OSError(f"cannot be read: {error.strerror or error}") from error
