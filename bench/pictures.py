@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +29,16 @@ from predict.model import MODEL, Model, load
 from predict.normalization import normalize
 
 DOCUMENT = Path("docs/predict.md")
-BEGIN, END = "<!-- written by python -m bench.pictures -->", "<!-- end of what it wrote -->"
+BEGIN, END = "<!-- python -m bench.pictures: {} -->", "<!-- end -->"
 
 SIDE = 280  # pixels of a picture
 SIZES = (60, 200)  # of the longer side of the digit's box
 NOISE = 20  # standard deviation, in grey levels
 STARTS = 9  # of the command, to measure its time
 QUANTILES = (0.005, 0.01, 0.02, 0.05)
+CHOSEN = 0.02  # by stages/export.py, for confidence_floor
+ALL = "validation images"
+PARTS = ("accuracy", "limits", "scores", "time")  # of the document
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=DOCUMENT, help=f"the document with the tables ({DOCUMENT})")
     options = parser.parse_args(arguments)
     try:
-        before, after = around(options.output.read_text(encoding="utf-8"))
+        document = options.output.read_text(encoding="utf-8")
+        for name in PARTS:
+            replace(document, name, "")
         model = load(MODEL)
         images, labels = splits.load("validation")
         if model.normalization != "mnist":
@@ -76,26 +81,28 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     digits, actual = as_bytes(images[: options.images]), labels[: options.images].argmax(axis=1)
-    text = "\n\n".join(
-        [
-            as_markdown(table_of_accuracy(model, digits, actual), alignment="---:"),
-            as_markdown(table_of_warnings(model, as_bytes(images), labels.argmax(axis=1), other), alignment="---:"),
-            cold_start(digits[0]),
-        ]
+    sets = sets_of_images(model, as_bytes(images), labels.argmax(axis=1), other)
+    parts = (
+        as_markdown(table_of_accuracy(model, digits, actual), alignment="---:"),
+        as_markdown(table_of_limits(sets), alignment="---:"),
+        as_markdown(table_of_scores(sets), alignment="---:"),
+        cold_start(digits[0]),
     )
+    for name, text in zip(PARTS, parts, strict=True):
+        document = replace(document, name, text)
     with whole_file(options.output) as path:
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+        path.write_text(document, encoding="utf-8")
     print(f"bench: {len(digits):,} pictures of each kind -> {options.output}")
     return 0
 
 
-def around(document: str) -> tuple[str, str]:
-    """Return the text before and after the tables. Raises ValueError if the document has no place for them."""
-    before, begin, rest = document.partition(BEGIN)
+def replace(document: str, name: str, text: str) -> str:
+    """Return the document with another text in the part of this name. Raises ValueError if it has no such part."""
+    before, begin, rest = document.partition(BEGIN.format(name))
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"expected the lines {BEGIN} and {END} in the document")
-    return before, after
+        raise ValueError(f"expected the lines {BEGIN.format(name)} and {END} in the document")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def as_bytes(images: np.ndarray) -> np.ndarray:
@@ -124,28 +131,46 @@ def table_of_accuracy(model: Model, digits: np.ndarray, actual: np.ndarray) -> l
     return rows
 
 
-def table_of_warnings(
+def sets_of_images(
     model: Model, digits: np.ndarray, actual: np.ndarray, other: np.ndarray | None
-) -> list[list[str]]:
-    """Show the share of images below each quantile of the largest probability of the validation images."""
+) -> dict[str, np.ndarray]:
+    """Return the probabilities, float32 (n, classes), for images of digits and of something else."""
     random = np.random.default_rng(100)
-    some = digits[: 1000 if other is None else len(other)]
-    largest = probabilities(model, digits).max(axis=1)
-    misread = probabilities(model, digits).argmax(axis=1) != actual
-    noise = (random.integers(0, 256, (120, 160), np.uint8) for _ in range(100))
+    found = probabilities(model, digits)
+    noise = (random.integers(0, 256, (120, 160), np.uint8) for _ in range(min(100, len(digits))))
     sets = {
-        "misread validation images": largest[misread],
-        "digits in shaded pictures with noise": confidences(model, (embed(each, KINDS[4], random) for each in some)),
-        "pictures of noise": confidences(model, noise),
+        ALL: found,
+        "misread validation images": found[found.argmax(axis=1) != actual],
+        "digits in shaded pictures with noise": read(model, (embed(each, KINDS[4], random) for each in digits[:1000])),
+        "pictures of noise": read(model, noise),
     }
     if other is not None:
-        sets["the other images, as they are"] = probabilities(model, other).max(axis=1)
-        sets["the other images in pictures"] = confidences(model, (embed(each, KINDS[0], random) for each in other))
-    limits = {share: float(np.quantile(largest, share)) for share in QUANTILES}
-    rows = [["share below the limit", *(f"{limit:.3f}" for limit in limits.values())]]
-    rows.append(["validation images", *(f"{share:.1%}" for share in limits)])
+        sets["the other images, as they are"] = probabilities(model, other)
+        sets["the other images in pictures"] = read(model, (embed(each, KINDS[0], random) for each in other))
+    return {name: each for name, each in sets.items() if len(each)}
+
+
+def table_of_limits(sets: Mapping[str, np.ndarray]) -> list[list[str]]:
+    """Show the share of each set below some quantiles of the largest probability of the validation images."""
+    largest = {name: found.max(axis=1) for name, found in sets.items()}
+    limits = [float(np.quantile(largest[ALL], share)) for share in QUANTILES]
+    rows = [["share below the limit", *(f"{limit:.3f}" for limit in limits)]]
+    for name, found in largest.items():
+        rows.append([name, *(f"{(found < limit).mean():.1%}" for limit in limits)])
+    return rows
+
+
+def table_of_scores(sets: Mapping[str, np.ndarray]) -> list[list[str]]:
+    """Show the share of each set below the quantile CHOSEN of the validation images, by three scores."""
+    scores: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "largest probability": lambda found: found.max(axis=1),
+        "difference of the two largest": lambda found: np.diff(np.sort(found, axis=1)[:, -2:], axis=1)[:, 0],
+        "negative entropy": lambda found: (found * np.log(found + 1e-12)).sum(axis=1),
+    }
+    rows = [["share below the limit", *scores]]
+    limits = {name: np.quantile(score(sets[ALL]), CHOSEN) for name, score in scores.items()}
     for name, found in sets.items():
-        rows.append([name, *(f"{(found < limit).mean():.1%}" for limit in limits.values())])
+        rows.append([name, *(f"{(score(found) < limits[each]).mean():.1%}" for each, score in scores.items())])
     return rows
 
 
@@ -189,11 +214,9 @@ def embed(image: np.ndarray, kind: Kind, random: np.random.Generator) -> np.ndar
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
-def confidences(model: Model, pictures: Iterator[np.ndarray]) -> np.ndarray:
-    """Return the largest probability of each digit that is found in the pictures."""
-    images = [digit.image for picture in pictures for digit in normalize(picture)]
-    largest: np.ndarray = probabilities(model, images).max(axis=1)
-    return largest
+def read(model: Model, pictures: Iterator[np.ndarray]) -> np.ndarray:
+    """Return the probabilities, float32 (n, classes), of each digit that is found in the pictures."""
+    return probabilities(model, [digit.image for picture in pictures for digit in normalize(picture)])
 
 
 def classes(model: Model, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:

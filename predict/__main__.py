@@ -13,11 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from predict import pictures
-from predict.model import MODEL, Model, load
-from predict.normalization import LEAST_CONTRAST, normalize
+from predict.model import MODEL, load
+from predict.reading import read
 
 SOME_REFUSED, UNUSABLE, INTERRUPTED, CLOSED = 1, 2, 130, 141  # the last two as shells count SIGINT and SIGPIPE
 
@@ -44,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     found: list[dict[str, Any]] = []
     for name in pictures.find(options.pictures):
         try:
-            shown = read(name, model)
+            shown = read(pictures.load(name), model)
         except (OSError, ValueError) as error:
             found.append({"picture": name, "error": str(error)})
             _say(f"{_label(name)}: {error}")
@@ -61,36 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(found, indent=2))
     return SOME_REFUSED if any("error" in each for each in found) else 0
-
-
-def read(name: str, model: Model) -> list[dict[str, Any]]:
-    """Return what a picture shows, from left to right: class, confidence, all probabilities, and where it is.
-
-    Raises:
-        OSError, ValueError: the picture cannot be read, or has no ink.
-    """
-    image = pictures.read(name)
-    if model.normalization == "mnist":
-        grey = pictures.grey(image)
-        digits = normalize(grey)
-        if not digits:
-            blank = "blank: all its pixels are equal" if np.ptp(grey) == 0 else "no ink"
-            raise ValueError(f"{blank}; expected ink at least {LEAST_CONTRAST} of 255 grey levels from the paper")
-        images = np.stack([digit.image for digit in digits])[..., np.newaxis]
-        boxes: list[tuple[int, ...]] = [digit.box for digit in digits]
-    else:
-        images = pictures.resize(image, model.shape)[np.newaxis]
-        boxes = [(0, 0, *image.size)]
-    return [
-        {
-            "class": model.classes[probabilities.argmax()],
-            "confidence": float(probabilities.max()),
-            "uncertain": model.floor is not None and float(probabilities.max()) < model.floor,
-            "box": list(box),  # left, top, right, bottom
-            "probabilities": dict(zip(model.classes, map(float, probabilities), strict=True)),
-        }
-        for probabilities, box in zip(model.predict(images), boxes, strict=True)
-    ]
 
 
 def as_line(name: str, found: list[dict[str, Any]]) -> str:

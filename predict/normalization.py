@@ -5,6 +5,7 @@ alike, so no step is left to a library whose rounding another language would hav
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Piece:
     bottom: int
     runs: list[Run]
 
-    @property
+    @cached_property
     def area(self) -> int:
         return sum(end - start for _, start, end in self.runs)
 

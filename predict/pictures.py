@@ -32,48 +32,12 @@ def find(names: list[str]) -> Iterator[str]:
             yield name
 
 
-def read(name: str) -> Image.Image:
-    """Return a picture in the mode L or RGB, upright, on white where it is transparent.
+def load(name: str) -> bytes:
+    """Return the bytes of a file or of stdin.
 
     Raises:
-        ValueError: it is no whole PNG or JPEG picture, too large, or transparent. OSError: it cannot be read.
+        ValueError: it is a folder, no regular file, empty or too large. OSError: it cannot be read.
     """
-    content = _content(name)
-    with warnings.catch_warnings(action="ignore"):  # about what is odd in a file and needs no repair
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-            if image.format == "JPEG" and min(image.size) > DRAFT:
-                image.draft(image.mode, (DRAFT // 2, DRAFT // 2))
-            image.load()
-            return _opaque(ImageOps.exif_transpose(image))
-        except UnidentifiedImageError as error:
-            raise ValueError("not a PNG or JPEG picture") from error
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise ValueError(f"too large: {error}") from error
-        except _TransparentError:
-            raise ValueError("transparent everywhere: there is nothing to see") from None
-        except Exception as error:  # Pillow promises no set of exceptions for damaged files
-            raise ValueError(f"not a whole picture: {error or type(error).__name__}") from error
-
-
-def grey(image: Image.Image) -> np.ndarray:
-    """Return the luminance of a picture: uint8 (height, width). Pillow computes it as docs/predict.md specifies."""
-    return np.asarray(image.convert("L"))
-
-
-def resize(image: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return a picture in another shape, uint8 (height, width, channels): squashed, as download resizes own images."""
-    height, width, channels = shape
-    resized = image.convert("L" if channels == 1 else "RGB").resize((width, height), Resampling.BILINEAR)
-    return np.asarray(resized).reshape(shape)
-
-
-class _TransparentError(Exception):
-    pass
-
-
-def _content(name: str) -> bytes:
     if name == STDIN:
         content = sys.stdin.buffer.read(MOST_BYTES + 1)
     elif Path(name).is_dir():
@@ -89,13 +53,48 @@ def _content(name: str) -> bytes:
             raise OSError(f"cannot be read: {error.strerror or error}") from error
     if len(content) > MOST_BYTES:
         raise ValueError(f"expected a file of at most {MOST_BYTES:,} bytes, found more")
-    if not content:
-        raise ValueError("empty")
     return content
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """Return the picture in the mode L or RGB."""
+def decode(content: bytes) -> Image.Image:
+    """Return a picture in the mode L or RGB, upright, on white where it is transparent.
+
+    Raises:
+        ValueError: it is no whole PNG or JPEG picture, too large, or transparent everywhere.
+    """
+    with warnings.catch_warnings(action="ignore"):  # about what is odd in a file and needs no repair
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            if image.format == "JPEG" and min(image.size) > DRAFT:
+                image.draft(image.mode, (DRAFT // 2, DRAFT // 2))
+            image.load()
+            opaque = _opaque(ImageOps.exif_transpose(image))
+        except UnidentifiedImageError as error:
+            raise ValueError("not a PNG or JPEG picture" if content else "empty") from error
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise ValueError(f"too large: {error}") from error
+        except Exception as error:  # Pillow promises no set of exceptions for damaged files
+            raise ValueError(f"not a whole picture: {error or type(error).__name__}") from error
+    if opaque is None:
+        raise ValueError("transparent everywhere: there is nothing to see")
+    return opaque
+
+
+def grey(image: Image.Image) -> np.ndarray:
+    """Return the luminance of a picture: uint8 (height, width). Pillow computes it as docs/predict.md specifies."""
+    return np.asarray(image.convert("L"))
+
+
+def resize(image: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return a picture in another shape, uint8 (height, width, channels): squashed, as download resizes own images."""
+    height, width, channels = shape
+    resized = image.convert("L" if channels == 1 else "RGB").resize((width, height), Resampling.BILINEAR)
+    return np.asarray(resized).reshape(shape)
+
+
+def _opaque(image: Image.Image) -> Image.Image | None:
+    """Return the picture in the mode L or RGB; None if all of it is transparent."""
     if image.mode.startswith("I"):  # 16 bits; Pillow would cut its values at 255
         return Image.fromarray((np.asarray(image).clip(0, 65535).astype(np.uint32) // 257).astype(np.uint8))
     if image.mode not in ("LA", "PA", "RGBA") and "transparency" not in image.info:
@@ -103,5 +102,5 @@ def _opaque(image: Image.Image) -> Image.Image:
     pixels = np.asarray(image.convert("RGBA")).astype(np.uint16)
     colours, opacity = pixels[..., :3], pixels[..., 3:]
     if not opacity.any():
-        raise _TransparentError
+        return None
     return Image.fromarray(((colours * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8))

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from predict import pictures
-from predict.__main__ import read
 from predict.model import MODEL, Model, load
 from predict.normalization import normalize
+from predict.reading import read
 from tests.conftest import REPOSITORY
 from tests.predict.hand import draw, on_paper, photographed
 from tests.predict.test_predict import LOADED
@@ -55,7 +55,7 @@ def test_of_twenty_pictures_made_by_hand_at_most_one_is_misread(model: Model, tm
     for number, (digit, picture) in enumerate(by_hand()):
         path = tmp_path / f"{number}.{'jpg' if number % 2 else 'png'}"
         Image.fromarray(picture).save(path)
-        found = "".join(each["class"] for each in read(str(path), model))
+        found = "".join(each["class"] for each in read(path.read_bytes(), model))
         if found != str(digit):
             misread.append((digit, found))
     assert len(misread) <= 1, misread
@@ -68,7 +68,7 @@ def test_a_photographed_line_is_read(model: Model, tmp_path: Path) -> None:
         for place, digit in enumerate((2, 0, 2, 6, 1, 9, 8))
     )
     Image.fromarray(photographed(np.minimum(ink, 1), random)).save(tmp_path / "line.jpg")
-    assert "".join(each["class"] for each in read(str(tmp_path / "line.jpg"), model)) == "2026198"
+    assert "".join(each["class"] for each in read((tmp_path / "line.jpg").read_bytes(), model)) == "2026198"
 
 
 def test_the_model_is_uncertain_of_most_that_it_reads_in_noise(model: Model) -> None:
@@ -82,7 +82,7 @@ def test_the_model_is_uncertain_of_most_that_it_reads_in_noise(model: Model) -> 
 def test_the_command_takes_less_than_120_mb(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     Image.fromarray(by_hand()[1][1]).resize((4000, 4000)).save(path)
-    assert pictures.read(str(path)).size == (1000, 1000)
+    assert pictures.decode(path.read_bytes()).size == (1000, 1000)
     command = [sys.executable, "-c", LOADED, str(path)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
     status, heavy, peak = done.stdout.splitlines()[-1].split(" ")
