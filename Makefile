@@ -122,8 +122,9 @@ use: repository setup  ## test what uses the model of `make repro`: predict, and
 	python -m pytest -m model
 
 .PHONY: hostile
-hostile: setup  ## test that 10,000 broken archives, data sets and params.yaml are refused
-	HOSTILE_EXAMPLES=10000 python -m pytest tests/stages/test_hostile_input.py tests/classifier/data/own/test_hostile_own.py
+hostile: setup  ## test that 10,000 broken archives, data sets, pictures and params.yaml are refused
+	HOSTILE_EXAMPLES=10000 python -m pytest tests/stages/test_hostile_input.py tests/classifier/data/own/test_hostile_own.py \
+		tests/predict/test_hostile_pictures.py
 
 .PHONY: noise
 noise: setup  ## train the recipe with SEEDS=5 seeds and record what each misreads; RECIPE=... names another params.yaml

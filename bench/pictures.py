@@ -227,7 +227,8 @@ def classes(model: Model, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarr
 
 def probabilities(model: Model, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     """Return float32 (n, classes) for images, uint8 (height, width)."""
-    return model.predict(np.asarray(images)[..., np.newaxis])
+    stack = np.asarray(images)[..., np.newaxis]
+    return np.concatenate([model.predict(stack[row : row + 500]) for row in range(0, len(stack), 500)])
 
 
 if __name__ == "__main__":
