@@ -5,7 +5,7 @@ alike, so no step is left to a library whose rounding another language would hav
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Piece:
 def normalize(grey: np.ndarray) -> list[Digit]:
     """Return the digits of a picture, uint8 (height, width), from left to right; none if there is no ink."""
     factor = -(-max(grey.shape) // MOST_SIDE)
-    picture = reduce(grey.astype(np.float64), factor)
+    picture = shrink(grey.astype(np.float64), factor)
     ink = picture - paper_of(picture)
     if (ink**3).sum() < 0:  # a few pixels much darker than the paper, not lighter
         ink = -ink
@@ -63,18 +63,25 @@ def normalize(grey: np.ndarray) -> list[Digit]:
         return []
     digits = []
     for piece in join(pieces_of(smooth >= INK * peak)):
-        mask = np.zeros(ink.shape, bool)
-        for row, start, end in piece.runs:
-            mask[row, start:end] = True
-        strength = ink / smooth[mask].mean()  # which is positive in any picture
-        near = blur(mask.astype(np.float64)) > 0
-        drawn = np.where(near & (strength >= FAINTEST), np.minimum(strength, 1), 0)
         left, top, right, bottom = (factor * each for each in (piece.left, piece.top, piece.right, piece.bottom))
-        digits.append(Digit(fit(drawn), (left, top, min(right, grey.shape[1]), min(bottom, grey.shape[0]))))
+        box = (left, top, min(right, grey.shape[1]), min(bottom, grey.shape[0]))
+        digits.append(Digit(fit(strength(ink, smooth, piece)), box))
     return digits
 
 
-def reduce(picture: np.ndarray, factor: int) -> np.ndarray:
+def strength(ink: np.ndarray, smooth: np.ndarray, piece: Piece) -> np.ndarray:
+    """Return the ink of a digit, 0 to 1, in its box and one pixel around it."""
+    top, left = max(0, piece.top - 1), max(0, piece.left - 1)
+    here = np.s_[top : piece.bottom + 1, left : piece.right + 1]
+    mask = np.zeros(ink[here].shape)
+    for row, start, end in piece.runs:
+        mask[row - top, start - left : end - left] = 1
+    level = smooth[here][mask > 0].mean()  # positive in any picture, which the mean of the ink is not
+    found = ink[here] / level
+    return np.where((blur(mask) > 0) & (found >= FAINTEST), np.minimum(found, 1), 0)
+
+
+def shrink(picture: np.ndarray, factor: int) -> np.ndarray:
     """Return the mean of each block of factor x factor pixels; blocks at the right and at the bottom may be smaller."""
     for axis in (0, 1):
         starts = np.arange(0, picture.shape[axis], factor)
@@ -86,7 +93,7 @@ def reduce(picture: np.ndarray, factor: int) -> np.ndarray:
 def paper_of(picture: np.ndarray) -> np.ndarray:
     """Estimate the grey of the paper at each pixel: a local mean in which ink has little weight."""
     factor = -(-max(picture.shape) // CELLS)
-    cells = reduce(picture, factor)
+    cells = shrink(picture, factor)
     border = np.ones(cells.shape, bool)
     border[2:-2, 2:-2] = False
     paper = np.full(cells.shape, np.median(cells[border]))
@@ -106,9 +113,9 @@ def paper_of(picture: np.ndarray) -> np.ndarray:
 
 def around(values: np.ndarray, reach: int) -> np.ndarray:
     """Return the sum of the square of 2 * reach + 1 values around each value; outside there is nothing."""
-    for axis, size in enumerate(values.shape):
-        padded = np.pad(values, [(reach, reach) if each == axis else (0, 0) for each in (0, 1)])
-        values = np.stack([padded.take(np.arange(size) + step, axis) for step in range(2 * reach + 1)]).sum(axis=0)
+    for _ in range(2):
+        padded = np.pad(values, [(reach, reach), (0, 0)])
+        values = reduce(np.add, (padded[step : step + len(values)] for step in range(2 * reach + 1))).T
     return values
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predict.normalization import BOX, CENTRE, Piece, fit, join, normalize, pieces_of, reduce, shares
+from predict.normalization import BOX, CENTRE, Piece, fit, join, normalize, pieces_of, shares, shrink
 from tests.predict.hand import draw, on_paper, photographed
 from tests.predict.vectors import VECTORS, pictures, unpacked
 
@@ -104,7 +104,7 @@ def test_any_picture_gives_images_of_28x28_with_ink_and_boxes_inside_it(
 
 def test_blocks_at_the_edge_are_means_of_the_pixels_that_are_left() -> None:
     picture = np.array([[1.0, 3, 5], [3, 5, 9], [2, 4, 8]])
-    assert reduce(picture, 2).tolist() == [[3, 7], [3, 8]]
+    assert shrink(picture, 2).tolist() == [[3, 7], [3, 8]]
 
 
 def test_a_larger_pixel_is_the_mean_of_the_area_that_it_covers() -> None:
