@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("classifier/data", "classifier/files", "classifier/running"),
         *("review/rendering", "review/results", "review/statistics", "review/training", "review/wording"),
     },
-    "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "stages"},
+    "predict": set(),  # it is also used without the rest of the project
+    "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "predict", "stages"},
     "bench/verdict": {"classifier/files", "review/results", "review/statistics", "review/wording"},
 }
 
