@@ -116,9 +116,15 @@ faults: repository setup  ## kill stages and dvc, and damage their files, in man
 datasets: repository setup  ## test the whole pipeline and a review on four data sets of other shapes and classes
 	python -m pytest --numprocesses=2 --dist=worksteal -m datasets
 
+.PHONY: use
+use: repository setup  ## test what uses the model of `make repro`: predict, and the page in a browser if one is installed
+	@$(INSTALL) requirements-servers.txt
+	python -m pytest -m model
+
 .PHONY: hostile
-hostile: setup  ## test that 10,000 broken archives, data sets and params.yaml are refused
-	HOSTILE_EXAMPLES=10000 python -m pytest tests/stages/test_hostile_input.py tests/classifier/data/own/test_hostile_own.py
+hostile: setup  ## test that 10,000 broken archives, data sets, pictures and params.yaml are refused
+	HOSTILE_EXAMPLES=10000 python -m pytest tests/stages/test_hostile_input.py tests/classifier/data/own/test_hostile_own.py \
+		tests/predict/test_hostile_pictures.py
 
 .PHONY: noise
 noise: setup  ## train the recipe with SEEDS=5 seeds and record what each misreads; RECIPE=... names another params.yaml

@@ -157,7 +157,7 @@ def run_pipeline(sandbox: Sandbox, clone: Path) -> Run:
     Raises:
         ValueError: a stage did not run.
     """
-    # With dvc.lock, DVC would skip evaluate, because training makes exactly the model that dvc.lock names.
+    # With dvc.lock, DVC would skip export and evaluate, because training makes exactly the model that dvc.lock names.
     (clone / "dvc.lock").unlink()
     lines, seconds = run_command(sandbox, ["dvc", "repro"], clone)
     processes = recorded(sandbox)

@@ -1,8 +1,9 @@
 """Write what changed between two revisions as a folder for reviewers: report.md with its pictures, and report.html.
 
 The words and tables are those of review.compare, and review.verify says whether dvc.lock of head matches. The pictures
-are learning curves of both sides, confusion matrices of the split that decided, and the images that the recipes read
-most differently, if data/processed is in this folder.
+are learning curves of both sides, confusion matrices of the split that decided, and, if data/processed is in this
+folder, the images that the recipes read most differently and those on which the two committed models disagree. The
+pages to draw on of both sides are copied into the folder and linked, if they are on this machine.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,9 +25,16 @@ from review.rendering.documents import as_markdown, wrap
 from review.rendering.findings import SMOOTHING, conclude
 from review.rendering.page import as_page
 from review.rendering.pictures import draw_confusion_matrix, draw_difference, draw_learning_curve
-from review.rendering.tables import images_that_differ, table_of_images
+from review.rendering.tables import (
+    MOST_DISAGREEMENTS,
+    disagreements,
+    images_that_differ,
+    table_of_disagreements,
+    table_of_images,
+)
 from review.results.difference import Comparison, changed_parameters, compare
 from review.results.lock import check, check_noise
+from review.results.page import load_page
 from review.results.predictions import Predictions
 from review.results.revision import load, open_repo
 from review.wording.escaping import quote
@@ -34,6 +43,9 @@ CURVES = {metric: f"learning_curve_{metric}.png" for metric in ("loss", "accurac
 MATRICES = {side: f"confusion_{side}.png" for side in ("base", "head")}
 DIFFERENCE = "confusion_difference.png"
 IMAGES = "images_that_differ.png"
+DISAGREEMENTS = "images_of_disagreement.png"
+NOT_DRAWN = f"They are not drawn: `{PROCESSED}` of this data set is not in the folder."
+PAGES = {side: f"page_{side}.html" for side in ("base", "head")}
 
 
 @command("report", refused=2)
@@ -50,15 +62,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("report"), help="the folder to write (default: report)")
     options = parser.parse_args(arguments)
     comparison = compare(load(options.base), load(options.head))
-    files = render(comparison, check_lock(options.head), options.final)
+    pages = load_pages({"base": options.base, "head": options.head})
+    files = render(comparison, check_lock(options.head), options.final, pages)
     save(options.output, files)
     print(wrap(conclude(comparison)))
-    print(f"report: report.html, report.md and {len(files) - 2} pictures -> {printable(str(options.output))}")
+    pictures = sum(name.endswith(".png") for name in files)
+    print(f"report: report.html, report.md and {pictures} pictures -> {printable(str(options.output))}")
     return 0
 
 
-def render(comparison: Comparison, lock: str, final: bool = False) -> dict[str, bytes]:
-    """Return the files of the report by name; `lock` is the Markdown that says whether head's dvc.lock matches."""
+def render(
+    comparison: Comparison, lock: str, final: bool = False, pages: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Return the files of the report by name.
+
+    Args:
+        lock: the Markdown that says whether head's dvc.lock matches.
+        final: show the test images too.
+        pages: the page to draw on of base and of head, if it is at hand.
+    """
     verdict, why, rest = as_markdown(comparison, final).split("\n\n", 2)
     base, head, split = comparison.base, comparison.head, comparison.decided_by
     blocks = [verdict, why, lock, rest]
@@ -86,20 +108,34 @@ def render(comparison: Comparison, lock: str, final: bool = False) -> dict[str, 
         "What changed from base to head. Orange: new errors. Purple: errors that are gone.",
         f"![Difference of the confusion matrices, {split} images]({DIFFERENCE})",
     ]
+    images = load_images(comparison)
     if differ := list(images_that_differ(comparison)):
         blocks += ["### Images that the seeds read most differently", as_markdown_table(table_of_images(comparison))]
-        if picture := draw_images(comparison):
-            pictures[IMAGES] = picture
-            blocks.append(f"![The {len(differ)} images of this table]({IMAGES})")
+        if images is None:
+            blocks.append(NOT_DRAWN)
         else:
-            blocks.append(f"They are not drawn: `{PROCESSED}` of this data set is not in the folder.")
+            pictures[IMAGES] = draw_images(comparison, images)
+            blocks.append(f"![The {len(differ)} images of this table]({IMAGES})")
+    found = disagreements(comparison)
+    blocks += [
+        "### Images on which the two committed models disagree",
+        f"{len(found):,} of {len(base.predictions[split].image):,} {split} images.{_only_some(found)}",
+    ]
+    if len(found):
+        blocks.append(as_markdown_table(table_of_disagreements(comparison)))
+        if images is None:
+            blocks.append(NOT_DRAWN)
+        else:
+            pictures[DISAGREEMENTS] = draw_disagreements(comparison, images)
+            blocks.append(f"![The images of this table]({DISAGREEMENTS})")
     markdown = "\n\n".join(blocks) + "\n"
-    page = as_page(conclude(comparison), markdown, pictures)
-    return pictures | {"report.md": markdown.encode(), "report.html": page.encode()}
+    page = as_page(conclude(comparison), markdown, pictures, {PAGES[label]: label for label in pages})
+    files = pictures | {"report.md": markdown.encode(), "report.html": page.encode()}
+    return files | {PAGES[label]: content for label, content in pages.items()}
 
 
-def draw_images(comparison: Comparison) -> bytes | None:
-    """Draw the images that the seeds read most differently, as a PNG; None if data/processed does not hold them."""
+def load_images(comparison: Comparison) -> np.ndarray | None:
+    """Return the images of the split that decided; None if data/processed does not hold them."""
     split = comparison.decided_by
     predictions = comparison.base.predictions[split]
     try:
@@ -108,17 +144,47 @@ def draw_images(comparison: Comparison) -> bytes | None:
         return None
     if not np.array_equal(predictions.image, np.arange(len(labels))):
         return None
-    if not np.array_equal(labels.argmax(axis=1), predictions.actual):
-        return None
+    return images if np.array_equal(labels.argmax(axis=1), predictions.actual) else None
+
+
+def draw_images(comparison: Comparison, images: np.ndarray) -> bytes:
+    """Draw the images that the seeds read most differently, as a PNG."""
     found = list(images_that_differ(comparison))
-    base, head = (side.seeds for side in (comparison.splits[split].base, comparison.splits[split].head))
+    split = comparison.splits[comparison.decided_by]
+    base, head = split.base.seeds, split.head.seeds
     names = [drawing.shorten(name) for name in comparison.classes]
     captions = [f"{image}: {names[actual]}\n{one} of {base}, {other} of {head}" for image, actual, one, other in found]
+    title = "image: actual, and how many seeds of base and of head misread it"
+    return _drawn(images[[image for image, *_ in found]], captions, title)
+
+
+def draw_disagreements(comparison: Comparison, images: np.ndarray) -> bytes:
+    """Draw the first images on which the two committed models disagree, as a PNG."""
+    found = disagreements(comparison)[:MOST_DISAGREEMENTS]
+    names = [drawing.shorten(name) for name in comparison.classes]
+    captions = [f"{image}: {names[actual]}\n{names[one]} | {names[other]}" for image, actual, one, other in found]
+    return _drawn(images[found[:, 0]], captions, "image: actual, and below it base | head")
+
+
+def _drawn(images: np.ndarray, captions: list[str], title: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / IMAGES
-        title = "image: actual, and how many seeds of base and of head misread it"
-        drawing.draw_images(images[[image for image, *_ in found]], captions, title, path)
+        drawing.draw_images(images, captions, title, path)
         return path.read_bytes()
+
+
+def _only_some(found: np.ndarray) -> str:
+    return f" These are the first {MOST_DISAGREEMENTS}." if len(found) > MOST_DISAGREEMENTS else ""
+
+
+def load_pages(revisions: Mapping[str, str | None]) -> dict[str, bytes]:
+    """Return the page to draw on of each side, by its label, if it is on this machine."""
+    pages = {}
+    for label, revision in revisions.items():
+        with open_repo(revision) as repo:
+            if content := load_page(repo, revision):
+                pages[label] = content
+    return pages
 
 
 def check_lock(revision: str | None) -> str:

@@ -1,31 +1,21 @@
-"""Read the model and the validation and test arrays; write metrics.json, and tables and pictures in evaluation/."""
+"""Read the ONNX model and the validation and test arrays; write metrics.json, tables and pictures in evaluation/."""
 
 import json
-import math
 import sys
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
-from classifier.data import batches, delivered, splits
+from classifier.data import delivered, splits
 from classifier.data.description import DataSet
 from classifier.files import pictures, table
-from classifier.files.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, MODEL, PER_CLASS, PREDICTIONS
+from classifier.files.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, ONNX, PER_CLASS, PREDICTIONS
 from classifier.files.whole_file import whole_file
-from classifier.model import runtime
+from classifier.model import predictions
 from classifier.running.command import run
 
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-
-
-HOW_TO_RENEW = "run `dvc repro --force train` to create it again"
-
-BATCH = 100  # images predicted at once; larger batches would need more memory than training
+HOW_TO_RENEW = "run `dvc repro --force export` to create it again"
 
 UNEQUAL = 1.5  # times as many images in the largest class as in the smallest; MNIST's test images have 1.3
 
@@ -35,23 +25,27 @@ def main() -> None:
     held_out = {split: splits.load(split) for split in ("validation", "test")}
     source = delivered.load()
     data_set = source.data_set
-    model = load_model(data_set)
-    outcomes = {  # only of splits that have images
-        split: (labels.argmax(axis=1), predict(model, batches.load(split, BATCH)))
-        for split, (images, labels) in held_out.items()
-        if len(images)
-    }
+    try:
+        session = predictions.load(ONNX.read_bytes(), data_set)
+        outcomes = {  # only of splits that have images
+            split: (labels.argmax(axis=1), predictions.predict(session, images))
+            for split, (images, labels) in held_out.items()
+            if len(images)
+        }
+    except ValueError as error:
+        raise ValueError(f"{ONNX}: {error}; {HOW_TO_RENEW}") from error
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{ONNX}: missing; {HOW_TO_RENEW}") from error
     metrics = {split: measure(*each) for split, each in outcomes.items()}
     table.save(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
 
     # The table of classes and the pictures show the test images only.
     actual, probabilities = outcomes["test"]
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    worst = most_confidently_wrong(actual, predicted, confidence, 25)
-    labels = range(len(data_set.classes))
-    save_per_class(data_set, per_class(actual, predicted, len(labels)))
+    worst = predictions.most_confidently_wrong(actual, predicted, confidence)[:25]
+    counts = confusion_matrix(actual, predicted, len(data_set.classes))
+    save_per_class(data_set, per_class(counts))
     with whole_file(CONFUSION_MATRIX) as path:
-        counts = confusion_matrix(actual, predicted, labels=labels)
         pictures.draw_confusion_matrix(counts, data_set.classes, path)
     with whole_file(MISCLASSIFIED) as path:
         names = [pictures.shorten(name) for name in data_set.classes]
@@ -68,46 +62,6 @@ def main() -> None:
         print(f"evaluate: {warning}", file=sys.stderr)
 
 
-def load_model(data_set: DataSet) -> "keras.Model":
-    """Load the trained network, without its optimizer.
-
-    Raises:
-        ValueError: the file is damaged, contains code, or its network has other input or output shapes.
-    """
-    if not zipfile.is_zipfile(MODEL):
-        raise ValueError(f"{MODEL}: missing, or not a whole .keras file; {HOW_TO_RENEW}")
-    runtime.start(seed=0)  # prediction uses no random numbers
-    import keras
-
-    try:
-        model = keras.models.load_model(MODEL, compile=False, safe_mode=True)
-        found = model.input_shape, model.output_shape
-    except Exception as error:  # a damaged file makes Keras raise any exception
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f"{MODEL}: not a model that can be loaded: {reason}; {HOW_TO_RENEW}") from error
-    expected = (None, *data_set.image_shape), (None, len(data_set.classes))
-    if found != expected:
-        shapes = [f"input shape {each[0]} and output shape {each[1]}" for each in (expected, found)]
-        raise ValueError(f"{MODEL}: expected {shapes[0]}, found {shapes[1]}; {HOW_TO_RENEW}")
-    return model
-
-
-def predict(model: "keras.Model", images: "tf.data.Dataset") -> np.ndarray:
-    """Return float32 (n, classes): the probability of each class for each image, in the order of the batches.
-
-    Raises:
-        ValueError: a prediction is not a number or not a probability.
-    """
-    probabilities: np.ndarray = model.predict(images, verbose=0)
-    if not np.isfinite(probabilities).all():
-        raise ValueError(
-            f"{MODEL}: predicts probabilities that are not numbers; lower train.learning_rate and run `dvc repro`"
-        )
-    if probabilities.min() < 0 or np.abs(probabilities.sum(axis=1) - 1).max() > 0.01:
-        raise ValueError(f"{MODEL}: predicts numbers that are not probabilities; {HOW_TO_RENEW}")
-    return probabilities
-
-
 def rows_of(outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterable[Sequence[Any]]:
     """Yield a row for each image: split, image (counted from 0), actual, predicted, confidence (0 to 1)."""
     for split, (actual, probabilities) in outcomes.items():
@@ -122,34 +76,39 @@ def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     If the classes have unequal numbers of images, the accuracy is mainly that of the large ones. Then the balanced
     accuracy, the mean of the accuracies of the classes that have images, is returned too.
     """
-    predicted = probabilities.argmax(axis=1)
+    right = probabilities.argmax(axis=1) == actual
     exact = probabilities.astype(np.float64)
-    loss = log_loss(actual, exact / exact.sum(axis=1, keepdims=True), labels=range(probabilities.shape[1]))
-    if not math.isfinite(loss):
-        raise ValueError(f"{MODEL}: expected a loss that is a number, found {loss}; {HOW_TO_RENEW}")
+    of_class = exact[np.arange(len(actual)), actual] / exact.sum(axis=1)
+    loss = float(-np.log(np.maximum(of_class, np.finfo(np.float64).eps)).mean())
     images = np.bincount(actual, minlength=probabilities.shape[1])
     unequal = images.max() >= UNEQUAL * images.min()
     return {
-        "accuracy": accuracy_score(actual, predicted),
-        **({"balanced_accuracy": balanced_accuracy(actual, predicted)} if unequal else {}),
+        "accuracy": float(right.mean()),
+        **({"balanced_accuracy": balanced_accuracy(actual, right)} if unequal else {}),
         "loss": round(loss, 6),
-        "errors": int((actual != predicted).sum()),
+        "errors": int((~right).sum()),
     }
 
 
-def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray) -> float:
+def balanced_accuracy(actual: np.ndarray, right: np.ndarray) -> float:
     """Return the mean of the accuracies of the classes that have images."""
     images = np.bincount(actual)
-    right = np.bincount(actual[actual == predicted], minlength=len(images))
-    return round(float(np.mean(right[images > 0] / images[images > 0])), 6)
+    of_class = np.bincount(actual[right], minlength=len(images))
+    return round(float(np.mean(of_class[images > 0] / images[images > 0])), 6)
 
 
-def per_class(actual: np.ndarray, predicted: np.ndarray, classes: int) -> Iterable[Sequence[Any]]:
-    """Yield a row for each class: its number, its images, errors among them, precision, recall, F1 (each 0 to 1)."""
-    scores = precision_recall_fscore_support(actual, predicted, labels=range(classes), zero_division=0)
-    for label, (precision, recall, f1, count) in enumerate(zip(*scores, strict=True)):
-        errors = int(((actual == label) & (predicted != label)).sum())
-        yield label, count, errors, float(precision), float(recall), float(f1)
+def confusion_matrix(actual: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many images of each class are read as each class: int (classes, classes), rows actual."""
+    return np.bincount(actual * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def per_class(counts: np.ndarray) -> Iterable[Sequence[Any]]:
+    """Yield a row for each class of a confusion matrix: its number, its images, errors among them, precision, recall,
+    F1 (each 0 to 1; 0 where it is undefined)."""
+    for label, (row, column) in enumerate(zip(counts, counts.T, strict=True)):
+        right, images, read = int(counts[label, label]), int(row.sum()), int(column.sum())
+        shares = (right / read if read else 0.0, right / images if images else 0.0)
+        yield label, images, images - right, *shares, 2 * right / max(1, images + read)
 
 
 def save_per_class(data_set: DataSet, rows: Iterable[Sequence[Any]]) -> None:
@@ -159,12 +118,6 @@ def save_per_class(data_set: DataSet, rows: Iterable[Sequence[Any]]) -> None:
         header.insert(1, "name")
         rows = [(label, data_set.classes[label], *scores) for label, *scores in rows]
     table.save(PER_CLASS, header, rows)
-
-
-def most_confidently_wrong(actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, most: int) -> np.ndarray:
-    """Return the rows of up to `most` errors, the most confident first; equal confidence keeps the order of rows."""
-    wrong = np.flatnonzero(actual != predicted)
-    return wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "classifier/data": {"classifier/files", "classifier/running"},
     "classifier/data/own": {"classifier/data", "classifier/files"},
     "classifier/model": {"classifier/data", "classifier/files", "classifier/running"},
+    "classifier/page": {"classifier/data", "classifier/model"},
     "stages": {
-        *("classifier/data", "classifier/data/own", "classifier/files", "classifier/model", "classifier/running"),
+        *("classifier/data", "classifier/data/own", "classifier/files", "classifier/model", "classifier/page"),
+        "classifier/running",
     },
     "review/statistics": set(),
     "review/wording": {"classifier/running", "review/statistics"},
@@ -32,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("classifier/data", "classifier/files", "classifier/running"),
         *("review/rendering", "review/results", "review/statistics", "review/training", "review/wording"),
     },
-    "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "stages"},
+    "predict": set(),  # it is also used without the rest of the project
+    "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "predict", "stages"},
     "bench/verdict": {"classifier/files", "review/results", "review/statistics", "review/wording"},
 }
 

@@ -84,7 +84,7 @@ def test_a_data_set_goes_from_files_to_a_review_without_a_change_of_code(
     clone.set("download.dataset", source)
     clone.set("train.batch_size", 20)
     clone.set("train.epochs", 4)
-    assert clone.ran(clone.run("dvc repro")) == ["download", "preprocess", "train", "evaluate"]
+    assert clone.ran(clone.run("dvc repro")) == ["download", "preprocess", "train", "export", "evaluate"]
     described = json.loads(clone.read("data/raw/dataset.json"))
     assert (described["dataset"], described["image_shape"], described["classes"]) == (source, shape, classes)
     metrics = json.loads(clone.read("metrics.json"))
@@ -92,7 +92,7 @@ def test_a_data_set_goes_from_files_to_a_review_without_a_change_of_code(
     assert ("balanced_accuracy" in metrics["test"]) == (len(classes) == 2)
     clone.commit("Another data set")
     assert clone.run("dvc status") == "Data and pipelines are up to date.\n"
-    assert "matches all 4 stages" in clone.run("python -m review.verify HEAD")
+    assert "matches all 5 stages" in clone.run("python -m review.verify HEAD")
     assert clone.run("git diff --name-only HEAD~ -- stages classifier review tests dvc.yaml") == ""
 
     refused = clone.attempt("python -m review.compare HEAD~")
@@ -102,7 +102,7 @@ def test_a_data_set_goes_from_files_to_a_review_without_a_change_of_code(
 
     clone.run("git checkout -q -b wider")
     clone.set("train.dense_units", "[256, 64]")
-    assert clone.ran(clone.run("dvc repro")) == ["train", "evaluate"]
+    assert clone.ran(clone.run("dvc repro")) == ["train", "export", "evaluate"]
     clone.run("make --old-file=.venv/installed noise SEEDS=2")
     clone.commit("Wider")
     compared = clone.run("python -m review.compare main")

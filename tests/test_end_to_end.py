@@ -17,12 +17,16 @@ pytestmark = pytest.mark.slow
 def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_twice(
     clone: Clone, first_output: str
 ) -> None:
-    assert clone.ran(first_output) == ["download", "preprocess", "train", "evaluate"]
+    assert clone.ran(first_output) == ["download", "preprocess", "train", "export", "evaluate"]
     assert "download: warning: mnist-5k is used instead of mnist" in first_output
     assert "evaluate: warning: mnist-5k is used instead of mnist" in first_output
     metrics = json.loads(clone.read("metrics.json"))
     assert {key for numbers in metrics.values() for key in numbers} == {"accuracy", "loss", "errors"}
     assert metrics["test"]["accuracy"] > 0.5
+    agreement = json.loads(clone.read("evaluation/export.json"))
+    assert {split: agreement[split]["errors"]["onnx"] for split in metrics} == {
+        split: metrics[split]["errors"] for split in metrics
+    }
     provenance = json.loads(clone.read("models/provenance.json"))
     assert provenance["dataset"] == "mnist-5k"
     assert provenance["images"] == {"train": 3000, "validation": 1000}
@@ -69,7 +73,7 @@ def test_in_another_folder_with_other_settings_every_byte_is_the_same(clone: Clo
         TF_NUM_INTRAOP_THREADS="1",
         MPLBACKEND="svg",
     )
-    assert other.ran(output) == ["download", "preprocess", "train", "evaluate"]
+    assert other.ran(output) == ["download", "preprocess", "train", "export", "evaluate"]
     assert other.run("git status --porcelain") == ""
 
 
@@ -101,7 +105,7 @@ def test_a_wrong_mirror_changes_no_output_and_no_lock_file(clone: Clone) -> None
 def test_a_branch_with_another_batch_size_can_be_reviewed_in_a_clone_without_data(clone: Clone, tmp_path: Path) -> None:
     clone.run("git checkout -q -B tuning")
     clone.set("train.batch_size", 50)
-    assert clone.ran(clone.run("dvc repro")) == ["train", "evaluate"]
+    assert clone.ran(clone.run("dvc repro")) == ["train", "export", "evaluate"]
     clone.commit("Halve the batches")
     plain = Clone(tmp_path / "plain")
     clone.run(f"git clone -q --no-local {clone.folder} {plain.folder}")
@@ -172,7 +176,8 @@ def test_a_released_model_comes_from_the_cache_of_the_project_or_from_a_remote(c
     shutil.copytree(clone.folder, tmp_path / "project", symlinks=True)
     project, plain, elsewhere = (Clone(tmp_path / name) for name in ("project", "plain", "elsewhere"))
     elsewhere.folder.mkdir()
-    released = (project.folder / "models/model.keras").read_bytes()
+    released = (project.folder / "models/model.onnx").read_bytes()
+    trained = (project.folder / "models/model.keras").read_bytes()
     get = "dvc artifacts get {} image-classifier --rev v1.0.0 --force"
 
     def tag(release: str) -> None:
@@ -184,17 +189,19 @@ def test_a_released_model_comes_from_the_cache_of_the_project_or_from_a_remote(c
     project.commit("A remote")
     tag("image-classifier@v1.0.0")
     project.set("train.seed", 1)
-    project.run("dvc repro train")
+    project.run("dvc repro export")
     project.commit("Another seed")
     tag("image-classifier@v1.1.0")
-    latest = (project.folder / "models/model.keras").read_bytes()
+    latest = (project.folder / "models/model.onnx").read_bytes()
     assert latest != released
 
     elsewhere.run("dvc artifacts get ../project image-classifier")
-    assert (elsewhere.folder / "model.keras").read_bytes() == latest
+    assert (elsewhere.folder / "model.onnx").read_bytes() == latest
     elsewhere.run(get.format("../project"))
-    assert (elsewhere.folder / "model.keras").read_bytes() == released
-    (elsewhere.folder / "model.keras").unlink()
+    assert (elsewhere.folder / "model.onnx").read_bytes() == released
+    (elsewhere.folder / "model.onnx").unlink()
     project.run(f"git clone -q --no-local {project.folder} {plain.folder}")  # a clone has no cache
     elsewhere.run(get.format("../plain"))
-    assert (elsewhere.folder / "model.keras").read_bytes() == released
+    assert (elsewhere.folder / "model.onnx").read_bytes() == released
+    elsewhere.run("dvc get ../plain models/model.keras --rev image-classifier@v1.0.0")
+    assert (elsewhere.folder / "model.keras").read_bytes() == trained

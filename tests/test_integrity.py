@@ -18,7 +18,8 @@ READER = {  # each output that DVC caches, and a stage that reads it
     "data/processed/validation_labels.npy": "evaluate",
     "data/processed/test_images.npy": "evaluate",
     "data/processed/test_labels.npy": "evaluate",
-    "models/model.keras": "evaluate",
+    "models/model.keras": "export",
+    "models/model.onnx": "evaluate",
 }
 every_output_and_link = pytest.mark.parametrize(
     ("link", "path"), [(link, path) for link in ("copy", "hardlink", "symlink") for path in READER]

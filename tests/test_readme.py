@@ -115,7 +115,7 @@ def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
         assert needed in words
     assert "train.epochs" in output["dvc params diff main"]
     assert "test.accuracy" in output["dvc metrics diff main"]
-    assert "matches all 4 stages" in output["python -m review.verify"]
+    assert "matches all 5 stages" in output["python -m review.verify"]
     compared = output["python -m review.compare main"]
     assert compared.startswith("verdict: ")
     assert " over 2 seeds\n" in compared
@@ -162,5 +162,5 @@ def test_experiments_and_recipes_run_and_the_default_is_restored(reader: Clone) 
     default = reader.read("params.yaml")
     output = {command: reader.run(command) for command in in_readme(PARAMETERS)}
     assert "larger-batches" in output["dvc exp show --only-changed"]
-    assert reader.ran(output["dvc repro"])[-2:] == ["train", "evaluate"]
+    assert reader.ran(output["dvc repro"])[-3:] == ["train", "export", "evaluate"]
     assert reader.read("params.yaml") == default

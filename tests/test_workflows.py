@@ -137,7 +137,7 @@ def test_an_action_has_the_same_commit_in_every_workflow() -> None:
     assert len(commits) == len({action for action, _ in commits})
 
 
-def test_only_the_job_that_comments_may_write() -> None:
+def test_only_the_jobs_that_comment_and_publish_may_write() -> None:
     writers = {
         (name, job): sorted(scope for scope, access in asked["permissions"].items() if access == "write")
         for name, document in DOCUMENTS.items()
@@ -145,7 +145,10 @@ def test_only_the_job_that_comments_may_write() -> None:
         if "write" in asked.get("permissions", {}).values()
     }
     assert all(set(document["permissions"].values()) <= {"read"} for document in DOCUMENTS.values())
-    assert writers == {("review.yml", "comment"): ["contents", "pull-requests"]}
+    assert writers == {
+        ("pages.yml", "publish"): ["id-token", "pages"],
+        ("review.yml", "comment"): ["contents", "pull-requests"],
+    }
 
 
 def test_no_shell_script_contains_text_from_the_event() -> None:
@@ -174,6 +177,26 @@ def test_the_job_that_may_write_runs_the_script_of_base_and_no_checkout_keeps_a_
         if step.get("uses", "").startswith("actions/checkout@")
     ]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@pytest.mark.parametrize(
+    ("remotes", "command"),
+    [("store\t/mnt/store\n", "dvc pull page/index.html"), ("", "make repro PYTHON=python")],
+)
+def test_the_published_page_is_the_committed_one_if_a_remote_has_it(tmp_path: Path, remotes: str, command: str) -> None:
+    (tmp_path / "remotes").write_text(remotes)
+    list_or_note = 'if [ "$1 $2" = "remote list" ]; then cat remotes; else echo "dvc $@" > ran; fi'
+    for name, body in ((".venv/bin/dvc", list_or_note), ("make", 'echo "make $@" > ran')):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    page, publish = DOCUMENTS["pages.yml"]["jobs"].values()
+    (script,) = [step["run"] for step in page["steps"] if "dvc" in step.get("run", "")]
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=60)
+    assert (tmp_path / "ran").read_text() == f"{command}\n"
+    assert page["steps"][-1]["with"]["path"] == "page"
+    assert [step["uses"].split("@")[0] for step in publish["steps"]] == ["actions/deploy-pages"]
 
 
 RESULTS = ("success", "failure", "cancelled", "skipped")

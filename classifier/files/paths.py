@@ -14,6 +14,10 @@ MODEL = Path("models/model.keras")
 PROVENANCE = Path("models/provenance.json")
 HISTORY = Path("evaluation/history.csv")
 
+ONNX = Path("models/model.onnx")
+PAGE = Path("page/index.html")
+AGREEMENT = Path("evaluation/export.json")  # of ONNX and MODEL
+
 METRICS = Path("metrics.json")
 PREDICTIONS = Path("evaluation/predictions.csv")
 PER_CLASS = Path("evaluation/per_class.csv")

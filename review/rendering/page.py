@@ -3,6 +3,7 @@
 import base64
 import html
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from markdown_it import MarkdownIt
 
@@ -36,8 +37,14 @@ img {{ max-width: 100%; background: white; padding: 0.3rem; box-sizing: border-b
 """
 
 
-def as_page(title: str, markdown: str, pictures: Mapping[str, bytes]) -> str:
-    """Render Markdown with its PNGs by name; links, other pictures and HTML, which a name may contain, stay text."""
+def as_page(
+    title: str, markdown: str, pictures: Mapping[str, bytes], pages: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Render Markdown with its PNGs by name; links, other pictures and HTML, which a name may contain, stay text.
+
+    Args:
+        pages: the labels of pages beside this one, by file name; they alone are links, at the end.
+    """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "autolink"])
     tokens = parser.parse(markdown)
     for image in (child for token in tokens for child in token.children or [] if child.type == "image"):
@@ -46,4 +53,7 @@ def as_page(title: str, markdown: str, pictures: Mapping[str, bytes]) -> str:
         else:
             image.type = "text"
     body = parser.renderer.render(tokens, parser.options, {})
+    if pages:
+        links = ", ".join(f'<a href="{html.escape(name)}">{html.escape(label)}</a>' for name, label in pages.items())
+        body += f"<h3>Try the models</h3>\n<p>The page to draw on: {links}</p>\n"
     return PAGE.format(title=html.escape(title), body=body)

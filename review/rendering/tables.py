@@ -13,6 +13,7 @@ from review.wording.notation import p_value, shown
 Table = list[list[str]]  # the first row is the header
 
 MOST_IMAGES = 10  # listed, and drawn in the report
+MOST_DISAGREEMENTS = 30  # images that the two committed models read differently, listed and drawn in the report
 MOST_CLASSES = 30  # listed: those with the most images that one model alone reads right
 
 
@@ -102,3 +103,23 @@ def table_of_images(comparison: Comparison) -> Table:
         for image, actual, base, head in images_that_differ(comparison)
     ]
     return [[f"{comparison.decided_by} image", "actual", "seeds of base that misread it", "of head"], *rows]
+
+
+def disagreements(comparison: Comparison) -> np.ndarray:
+    """Return the images that the two committed models put into different classes: int (n, 4), by ascending image.
+
+    A row has the image, its actual class, and the classes of base and of head.
+    """
+    base, head = (side.predictions[comparison.decided_by] for side in (comparison.base, comparison.head))
+    rows = np.stack([base.image, base.actual, base.predicted, head.predicted], axis=1)
+    found: np.ndarray = rows[base.predicted != head.predicted]
+    return found
+
+
+def table_of_disagreements(comparison: Comparison) -> Table:
+    """List the first MOST_DISAGREEMENTS of these images."""
+    rows = [
+        [f"{image:,}", *(name_of(comparison, each) for each in classes)]
+        for image, *classes in disagreements(comparison)[:MOST_DISAGREEMENTS].tolist()
+    ]
+    return [[f"{comparison.decided_by} image", "actual", "base", "head"], *rows]

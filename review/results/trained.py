@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from classifier.files.paths import MODEL
+from classifier.files.paths import MODEL, ONNX
 from classifier.running.yaml_values import parse
 from review.results.predictions import Predictions
 from review.wording.escaping import brief
@@ -18,8 +18,9 @@ MOST_KEY = 200  # characters of a dotted key
 class Trained:
     """The training behind a model, the model's MD5 in dvc.lock, its metrics, and its predictions by split.
 
-    `training` has the MD5 of each file that the stage train read, according to dvc.lock; `steps` has those of evaluate,
-    without the model, and the commands of both. They are empty and `model` is None if dvc.lock has no stage train.
+    `training` has the MD5 of each file that the stage train read, according to dvc.lock; `steps` has those of export
+    and evaluate, without the models, and the commands of all three. They are empty and `model` is None if dvc.lock has
+    no stage train.
     """
 
     dataset: str
@@ -75,11 +76,12 @@ def parse_lock(text: str) -> tuple[dict[str, str], dict[str, str], str | None]:
 
     match parse(text.encode()):
         case {"stages": {"train": {"deps": deps, "outs": outs, **train}, **others}}:
-            evaluate = others.get("evaluate")
-            entry = evaluate if isinstance(evaluate, dict) else {}
-            steps = {"train": str(train.get("cmd")), "evaluate": str(entry.get("cmd")), **md5s(entry.get("deps"))}
-            steps.pop(str(MODEL), None)
-            return md5s(deps), steps, md5s(outs).get(str(MODEL))
+            steps = {"train": str(train.get("cmd"))}
+            for name in ("export", "evaluate"):  # older pipelines have no export
+                if isinstance(entry := others.get(name), dict):
+                    steps |= {name: str(entry.get("cmd")), **md5s(entry.get("deps"))}
+            models = {str(MODEL), str(ONNX)}
+            return md5s(deps), {key: steps[key] for key in steps if key not in models}, md5s(outs).get(str(MODEL))
     return {}, {}, None
 
 

@@ -142,8 +142,9 @@ def _prepare(folder: Path, recipe: Recipe) -> dict[str, str]:
 
 def _run_seed(folder: Path, recipe: Recipe, seed: int, training: Mapping[str, str]) -> Run:
     start = time.monotonic()
-    for stage in ("train", "evaluate"):
-        _run(folder, stage, recipe.seeded(seed))
+    for stage in ("train", "export", "evaluate"):
+        if (folder / f"stages/{stage}.py").exists():  # an older revision has no export
+            _run(folder, stage, recipe.seeded(seed))
     seconds = time.monotonic() - start
     metrics = parse_metrics((folder / METRICS).read_text())
     _, _, environment = parse_provenance((folder / PROVENANCE).read_text())

@@ -52,7 +52,7 @@ def test_a_recipe_is_measured_beside_its_committed_run_and_again_with_the_same_b
     assert trained(clone.run(f"{COMMAND} --anew")) == [0, 1]
     assert clone.read("evaluation/seed_noise.json") == before
     clone.commit("Noise")
-    assert clone.run("python -m review.verify").endswith("matches all 4 stages\n")
+    assert clone.run("python -m review.verify").endswith("matches all 5 stages\n")
 
 
 @pytest.mark.slow

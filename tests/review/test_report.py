@@ -2,7 +2,9 @@
 
 import base64
 import errno
+import hashlib
 import html.parser
+import json
 import os
 import re
 import shutil
@@ -24,7 +26,7 @@ from review import report
 from review.rendering import pictures
 from review.rendering.documents import as_markdown
 from review.rendering.page import as_page
-from review.rendering.tables import MOST_IMAGES
+from review.rendering.tables import MOST_DISAGREEMENTS, MOST_IMAGES
 from review.report import main
 from review.results.difference import compare
 from review.results.revision import load
@@ -303,19 +305,77 @@ def test_the_images_that_the_seeds_read_most_differently_are_listed_and_drawn(
     table = [line for line in markdown.splitlines() if line.endswith(" of 5 |")]
     assert len(table) == MOST_IMAGES
     assert table[0] == "| 1 | 1 | 5 of 5 | 0 of 5 |"
-    assert markdown.endswith(f"\n\n![The {MOST_IMAGES} images of this table](images_that_differ.png)\n")
+    assert f"\n\n![The {MOST_IMAGES} images of this table](images_that_differ.png)\n" in markdown
     assert (repository.folder / "report/images_that_differ.png").read_bytes().startswith(b"\x89PNG\r\n")
     drawn: list[Any] = []
 
     def draw(images: np.ndarray, captions: list[str], title: str, path: Path) -> None:
-        drawn.extend([images, captions])
+        drawn.append([images, captions])
         path.write_bytes(b"")
 
     monkeypatch.setattr(report.drawing, "draw_images", draw)
     main(["main", "better"])
-    images, captions = drawn
+    (images, captions), (others, classes) = drawn
     assert images.shape == (MOST_IMAGES, 28, 28, 1)
     assert captions[0] == "1: 1\n5 of 5, 0 of 5"
+    assert others.shape == (11, 28, 28, 1)
+    assert classes[0] == "1: 1\n2 | 1"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_images_on_which_the_committed_models_disagree_are_listed_with_the_classes_of_both(
+    repository: Repository, processed: Callable[..., None]
+) -> None:
+    processed()
+    main(["main", "better"])
+    markdown = repository.read("report/report.md")
+    listed = markdown.split("### Images on which the two committed models disagree\n\n")[1]
+    assert listed.splitlines()[:6] == [
+        *("11 of 40 validation images.", "", "| validation image | actual | base | head |"),
+        *("| --- | --- | --- | --- |", "| 1 | 1 | 2 | 1 |", "| 2 | 2 | 3 | 2 |"),
+    ]
+    assert "| 35 | 5 | 5 | 6 |" in listed  # base is right
+    assert listed.endswith("\n\n![The images of this table](images_of_disagreement.png)\n")
+    assert (repository.folder / "report/images_of_disagreement.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_of_many_disagreements_the_first_are_listed_and_all_are_counted(repository: Repository) -> None:
+    repository.write(validation=set(range(10, IMAGES)))  # main misreads the first ten, and 30
+    main(["main"])
+    listed = repository.read("report/report.md").split("models disagree\n\n")[1]
+    assert listed.startswith(f"39 of 40 validation images. These are the first {MOST_DISAGREEMENTS}.\n")
+    assert len(re.findall(r"(?m)^\| \d+ ", listed)) == MOST_DISAGREEMENTS == 30
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_pages_that_are_on_this_machine_are_copied_beside_the_report_and_linked(repository: Repository) -> None:
+    pages = {name: f"<title>{name}</title>" for name in ("base", "head")}
+    md5s = {name: hashlib.md5(text.encode()).hexdigest() for name, text in pages.items()}
+    for name in pages:
+        outs = {"stages": {"export": {"cmd": "x", "outs": [{"path": "page/index.html", "md5": md5s[name]}]}}}
+        repository.on(name, lambda outs=outs: repository.put("dvc.lock", json.dumps({"schema": "2.0", **outs})))
+    main(["base", "head"])
+    assert "<a " not in repository.read("report/report.html")  # neither page is here
+    repository.put(f".dvc/cache/files/md5/{md5s['base'][:2]}/{md5s['base'][2:]}", pages["base"])
+    repository.put("page/index.html", pages["head"])
+    main(["base", "head"])
+    html = repository.read("report/report.html")
+    assert 'draw on: <a href="page_base.html">base</a>, <a href="page_head.html">head</a>' in html
+    assert [repository.read(f"report/page_{name}.html") for name in pages] == list(pages.values())
+    assert "page_base" not in repository.read("report/report.md")  # where it is shown, the page is not beside it
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_page_of_other_bytes_than_the_lock_names_is_not_linked(repository: Repository) -> None:
+    outs = {"stages": {"export": {"cmd": "x", "outs": [{"path": "page/index.html", "md5": "a" * 32}]}}}
+    repository.on("head", lambda: repository.put("dvc.lock", json.dumps({"schema": "2.0", **outs})))
+    repository.put(f".dvc/cache/files/md5/aa/{'a' * 30}", "<title>changed</title>")
+    repository.put("page/index.html", "<title>another</title>")
+    main(["main", "head"])
+    assert "<a " not in repository.read("report/report.html")
+    main(["main"])  # but of this folder it is the file in the folder
+    assert '<a href="page_head.html">' in repository.read("report/report.html")
 
 
 @pytest.mark.usefixtures("undrawn")

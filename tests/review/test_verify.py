@@ -44,11 +44,11 @@ def verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 def test_what_is_committed_is_true_in_a_checkout_and_at_a_revision(plain: Clone, verify: Verify) -> None:
     for revision in ([], ["HEAD"], ["main"]):
         status, lines = verify(plain, *revision)
-        assert (status, lines[:4]) == (
+        assert (status, lines[:5]) == (
             0,
-            [f"verify: {name}: matches" for name in ("download", "preprocess", "train", "evaluate")],
+            [f"verify: {name}: matches" for name in ("download", "preprocess", "train", "export", "evaluate")],
         )
-        assert lines[4] == f"verify: dvc.lock of {''.join(revision) or 'this folder'} matches all 4 stages"
+        assert lines[5] == f"verify: dvc.lock of {''.join(revision) or 'this folder'} matches all 5 stages"
 
 
 def edit(path: str, old: str, new: str) -> Callable[[Clone], None]:
@@ -74,7 +74,7 @@ def edit_lock(change: Callable[[dict[str, Any]], object]) -> Callable[[Clone], N
 
 def swap_in_another_model(stages: dict[str, Any]) -> None:
     """As after a merge that took train's entry from one branch and evaluate's from the other."""
-    next(dep for dep in stages["evaluate"]["deps"] if dep["path"] == "models/model.keras")["md5"] = "0" * 32
+    next(dep for dep in stages["evaluate"]["deps"] if dep["path"] == "models/model.onnx")["md5"] = "0" * 32
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def swap_in_another_model(stages: dict[str, Any]) -> None:
             "verify: evaluate: missing output evaluation/predictions.csv, which Git should hold",
         ),
         (edit("models/provenance.json", '"threads"', '"thread"'), "verify: train: models/provenance.json is "),
-        (edit_lock(swap_in_another_model), "verify: evaluate: models/model.keras was read as "),
+        (edit_lock(swap_in_another_model), "verify: evaluate: models/model.onnx was read as "),
         (
             edit_lock(lambda stages: stages.update(traim=stages["train"])),
             "verify: traim: in dvc.lock, but not in dvc.yaml",

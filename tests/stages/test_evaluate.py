@@ -2,42 +2,31 @@ import csv
 import io
 import json
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from matplotlib.figure import Figure
+from sklearn import metrics
 
 from classifier.data import splits
 from classifier.data.catalogue import MNIST, MNIST_5K
-from classifier.data.description import DataSet
-from classifier.files.paths import SOURCE
-from classifier.model import architecture, keras_file
-from stages import evaluate, train
+from classifier.data.description import Array, DataSet
+from classifier.files.paths import MODEL, ONNX, SOURCE
+from classifier.model import layers, onnx_file, predictions
+from classifier.model.layers import Layer
+from stages import evaluate, export, train
 from tests.conftest import describe
 
 
-@pytest.fixture
-def model(project: Path, keras: ModuleType) -> None:
-    """A small untrained network, 60 random test images, 30 for validation, and no training arrays."""
-    keras.utils.set_random_seed(0)
-    random = np.random.default_rng(0)
-    splits.PROCESSED.mkdir(parents=True)
-    for split, count in (("test", 60), ("validation", 30)):
-        np.save(splits.images_path(split), random.random((count, 28, 28, 1), np.float32))
-        np.save(splits.labels_path(split), np.eye(10, dtype=np.float32)[random.integers(0, 10, count)])
-    describe(project)
-    evaluate.MODEL.parent.mkdir()
-    keras_file.save(architecture.build(MNIST, [4], 3, [8]), evaluate.MODEL)
-
-
-def test_the_metrics_equal_those_of_keras(model: None, keras: ModuleType) -> None:
+def test_the_metrics_equal_those_of_keras(network: Any) -> None:
     evaluate.main()
-    network = keras.models.load_model(evaluate.MODEL)
     network.compile(loss="categorical_crossentropy", metrics=["accuracy"])
     metrics = json.loads(evaluate.METRICS.read_text())
     assert list(metrics) == ["validation", "test"]
@@ -50,7 +39,7 @@ def test_the_metrics_equal_those_of_keras(model: None, keras: ModuleType) -> Non
         }
 
 
-def test_without_validation_images_there_are_only_test_metrics(model: None) -> None:
+def test_without_validation_images_there_are_only_test_metrics(network: Any) -> None:
     np.save(splits.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
     np.save(splits.labels_path("validation"), np.zeros((0, 10), np.float32))
     evaluate.main()
@@ -58,7 +47,7 @@ def test_without_validation_images_there_are_only_test_metrics(model: None) -> N
     assert "validation" not in evaluate.PREDICTIONS.read_text()
 
 
-def test_predictions_and_the_table_of_classes_agree_with_the_metrics(model: None) -> None:
+def test_predictions_and_the_table_of_classes_agree_with_the_metrics(network: Any) -> None:
     evaluate.main()
     rows = list(csv.DictReader(evaluate.PREDICTIONS.open()))
     assert [row["split"] for row in rows] == ["validation"] * 30 + ["test"] * 60
@@ -75,7 +64,7 @@ def test_predictions_and_the_table_of_classes_agree_with_the_metrics(model: None
     assert sum(int(digit["errors"]) for digit in digits) == metrics["errors"]
 
 
-def test_evaluating_twice_gives_the_same_bytes(model: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluating_twice_gives_the_same_bytes(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_CLASS]
     pictures = [evaluate.CONFUSION_MATRIX, evaluate.MISCLASSIFIED]
     evaluate.main()
@@ -91,7 +80,7 @@ def test_evaluating_twice_gives_the_same_bytes(model: None, monkeypatch: pytest.
 
 
 def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(
-    model: None, monkeypatch: pytest.MonkeyPatch
+    network: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Figure] = []
 
@@ -134,7 +123,7 @@ def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(
     assert confidences == sorted((float(f"{float(row['confidence']):.3f}") for row in wrong), reverse=True)[:25]
 
 
-def test_the_warning_about_the_fallback_is_repeated(model: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_warning_about_the_fallback_is_repeated(network: Any, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate.main()
     assert capsys.readouterr().err == ""
     describe(Path(), MNIST_5K, requested="mnist")
@@ -142,102 +131,78 @@ def test_the_warning_about_the_fallback_is_repeated(model: None, capsys: pytest.
     assert "evaluate: warning: mnist-5k is used instead of mnist" in capsys.readouterr().err
 
 
-def test_a_model_that_predicts_nan_is_refused_and_the_old_metrics_stay(
-    model: None, keras: ModuleType, refusal: Callable[..., str]
-) -> None:
-    evaluate.main()
-    before = evaluate.METRICS.read_bytes()
-    network = keras.models.load_model(evaluate.MODEL)
-    network.set_weights([np.full_like(weights, np.nan) for weights in network.get_weights()])
-    keras_file.save(network, evaluate.MODEL)
-    assert "models/model.keras: predicts probabilities that are not numbers" in refusal("evaluate", evaluate.main)
-    assert evaluate.METRICS.read_bytes() == before
+def build(network: Any, change: Callable[[list[Layer]], list[Layer]], data_set: DataSet = MNIST) -> bytes:
+    """The ONNX file of the changed layers of a network."""
+    return onnx_file.build(change(layers.read(network)), data_set)
 
 
-def test_a_file_that_is_not_a_model_is_refused_in_one_line(model: None, refusal: Callable[..., str]) -> None:
-    evaluate.MODEL.write_bytes(b"not a model")
-    assert "models/model.keras" in refusal("evaluate", evaluate.main)
+def without_the_last(plain: list[Layer]) -> list[Layer]:
+    return plain[:-1]
 
 
-def without_config(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist() if name != "config.json"}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+def with_nan(plain: list[Layer]) -> list[Layer]:
+    return [replace(layer, bias=np.full_like(layer.bias, np.nan)) for layer in plain]
 
 
-def with_code(path: Path) -> None:
-    import keras
-
-    layers = [keras.layers.Flatten(), keras.layers.Lambda(lambda pixels: pixels), keras.layers.Dense(10)]
-    keras.Sequential([keras.Input((28, 28, 1)), *layers]).save(path)
-
-
-def with_another_input_shape(path: Path) -> None:
-    import keras
-
-    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
+def with_another_input(_: Any) -> bytes:
+    images = Array((9, 32, 32, 3), "")
+    data_set = DataSet("own", tuple("0123456789"), {"x_train": images})
+    return onnx_file.build([Layer("flatten", "flat"), Layer("dense", "last", *dense(32 * 32 * 3, 10))], data_set)
 
 
-def with_two_outputs(path: Path) -> None:
-    import keras
-
-    images = keras.Input((28, 28, 1))
-    digits = keras.layers.Dense(10)(keras.layers.Flatten()(images))
-    keras.Model(images, [digits, digits]).save(path)
+def with_more_classes(_: Any) -> bytes:
+    data_set = DataSet("own", tuple("0123456789a"), MNIST.arrays)
+    return onnx_file.build([Layer("flatten", "flat"), Layer("dense", "last", *dense(28 * 28, 11))], data_set)
 
 
-def without_softmax(path: Path) -> None:
-    import keras
-
-    keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
+def dense(inputs: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.ones((inputs, outputs), np.float32), np.zeros(outputs, np.float32)
 
 
-def with_a_sum_above_one(path: Path) -> None:
-    import keras
-
-    layers = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax"), keras.layers.Rescaling(1.05)]
-    keras.Sequential([keras.Input((28, 28, 1)), *layers]).save(path)
-
-
-def with_a_flipped_byte(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 255
-    path.write_bytes(content)
+def with_a_pixel_more(network: Any) -> bytes:
+    """A dense layer that does not fit its input; onnx.checker would refuse it."""
+    model = onnx.load_from_string(ONNX.read_bytes())
+    model.graph.node[-2].input[1] = model.graph.node[1].input[1]
+    return bytes(model.SerializeToString())
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damaged", "message"),
     [
-        (Path.unlink, "missing, or not a whole .keras file"),
-        (lambda path: path.write_bytes(b""), "missing, or not a whole .keras file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "missing, or not a whole .keras file"),
-        (with_a_flipped_byte, "not a model that can be loaded: Bad CRC-32"),
-        (without_config, "not a model that can be loaded"),
-        (with_code, "not a model that can be loaded: Requested the deserialization of a `Lambda` layer"),
+        (lambda _: b"", "not a model that can be loaded"),
+        (lambda _: ONNX.read_bytes()[:-100], "not a model that can be loaded"),
+        (lambda _: ONNX.read_bytes()[:1000], "not a model that can be loaded"),
+        (lambda _: MODEL.read_bytes(), "not a model that can be loaded"),
+        (with_a_pixel_more, "not a model that can be loaded"),
         (
-            with_another_input_shape,
-            "expected input shape (None, 28, 28, 1) and output shape (None, 10), found input shape (None, 32, 32, 3)",
+            with_another_input,
+            "expected images ['n', 28, 28, 1] of tensor(float) and probabilities ['n', 10] of tensor(float), "
+            "found images ['n', 32, 32, 3] of tensor(float) and ",
         ),
-        (with_two_outputs, "output shape [(None, 10), (None, 10)]"),
-        (without_softmax, "predicts numbers that are not probabilities"),
-        (with_a_sum_above_one, "predicts numbers that are not probabilities"),
+        (with_more_classes, "probabilities ['n', 10] of tensor(float), found images"),
+        (lambda network: build(network, without_the_last), "predicts numbers that are not probabilities"),
+        (lambda network: build(network, with_nan), "predicts probabilities that are not numbers"),
     ],
 )
 def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(
-    model: None, refusal: Callable[..., str], damage: Callable[[Path], None], message: str
+    network: Any, refusal: Callable[..., str], damaged: Callable[[Any], bytes], message: str
 ) -> None:
     outputs = [evaluate.METRICS, evaluate.PREDICTIONS, evaluate.PER_CLASS]
     for path in outputs:
         path.parent.mkdir(exist_ok=True)
         path.write_text("the old file")
-    damage(evaluate.MODEL)
+    ONNX.write_bytes(damaged(network))
     line = refusal("evaluate", evaluate.main)
-    assert line.startswith("evaluate: models/model.keras: ")
+    assert line.startswith("evaluate: models/model.onnx: ")
     assert message in line
-    assert line.endswith("run `dvc repro --force train` to create it again")
+    assert line.endswith("run `dvc repro --force export` to create it again")
     assert [path.read_text() for path in outputs] == ["the old file"] * 3
+
+
+def test_a_missing_model_is_named_with_the_stage_that_writes_it(network: Any, refusal: Callable[..., str]) -> None:
+    ONNX.unlink()
+    expected = "evaluate: models/model.onnx: missing; run `dvc repro --force export` to create it again"
+    assert refusal("evaluate", evaluate.main) == expected
 
 
 def saved(array: np.ndarray) -> bytes:
@@ -267,9 +232,9 @@ WHOLE = saved(np.zeros((3, 28, 28, 1), np.float32))
     ],
     ids=range(12),
 )
-@pytest.mark.parametrize(("stage", "split"), [(evaluate, "test"), (train, "train")])
+@pytest.mark.parametrize(("stage", "split"), [(evaluate, "test"), (export, "test"), (train, "train")])
 def test_a_damaged_array_is_refused_in_one_line(
-    model: None, refusal: Callable[..., str], content: bytes, stage: ModuleType, split: str
+    network: Any, refusal: Callable[..., str], content: bytes, stage: ModuleType, split: str
 ) -> None:
     for kind in (splits.images_path, splits.labels_path):
         kind("train").write_bytes(kind("test").read_bytes())
@@ -291,9 +256,9 @@ def test_a_damaged_array_is_refused_in_one_line(
         "[" * 100_000,
     ],
 )
-@pytest.mark.parametrize("stage", [evaluate, train])
+@pytest.mark.parametrize("stage", [evaluate, export, train])
 def test_a_malformed_record_of_the_data_set_is_refused_in_one_line(
-    model: None, refusal: Callable[..., str], text: str, stage: ModuleType
+    network: Any, refusal: Callable[..., str], text: str, stage: ModuleType
 ) -> None:
     for kind in (splits.images_path, splits.labels_path):
         kind("train").write_bytes(kind("test").read_bytes())
@@ -303,24 +268,36 @@ def test_a_malformed_record_of_the_data_set_is_refused_in_one_line(
     assert line.endswith("run `dvc repro --force download` to create it again")
 
 
+def test_the_metrics_and_the_table_equal_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    actual, probabilities = random.integers(0, 7, 500), random.dirichlet(np.ones(8), 500)  # class 7 has no images
+    probabilities[:, 6] = 0  # never predicted, and of its images the loss is that of the smallest probability
+    predicted = probabilities.argmax(axis=1)
+    measured = evaluate.measure(actual, probabilities)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    assert measured["accuracy"] == metrics.accuracy_score(actual, predicted)
+    assert measured["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(actual, predicted), abs=1e-6)
+    assert measured["loss"] == round(metrics.log_loss(actual, probabilities, labels=range(8)), 6)
+    counts = evaluate.confusion_matrix(actual, predicted, 8)
+    assert counts.tolist() == metrics.confusion_matrix(actual, predicted, labels=range(8)).tolist()
+    scores = metrics.precision_recall_fscore_support(actual, predicted, labels=range(8), zero_division=0)
+    rows = [
+        (label, row[3], row[3] - counts[label, label], *row[:3]) for label, row in enumerate(zip(*scores, strict=True))
+    ]
+    assert list(evaluate.per_class(counts)) == [pytest.approx(row) for row in rows]
+
+
 def test_without_errors_the_picture_of_misread_images_is_empty(tmp_path: Path) -> None:
     actual = np.arange(10)
-    worst = evaluate.most_confidently_wrong(actual, actual, np.ones(10), 25)
+    worst = predictions.most_confidently_wrong(actual, actual, np.ones(10))
     assert len(worst) == 0
     evaluate.pictures.draw_images(np.zeros((10, 28, 28, 1))[worst], [], "none", tmp_path / "none.png")
     assert (tmp_path / "none.png").exists()
 
 
-def test_the_most_confident_errors_are_first() -> None:
-    actual = np.array([0, 0, 0, 0])
-    predicted = np.array([1, 0, 2, 3])
-    confidence = np.array([0.5, 0.99, 0.9, 0.5])
-    assert evaluate.most_confidently_wrong(actual, predicted, confidence, 2).tolist() == [2, 0]
-
-
 def test_the_table_of_digits_of_an_example_computed_by_hand() -> None:
     actual, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
-    rows = list(evaluate.per_class(actual, predicted, 10))
+    rows = list(evaluate.per_class(evaluate.confusion_matrix(actual, predicted, 10)))
     assert rows[0] == (0, 3, 1, 1.0, pytest.approx(2 / 3), pytest.approx(0.8))
     assert rows[1] == (1, 1, 0, 0.5, 1.0, pytest.approx(2 / 3))
     assert rows[9] == (9, 0, 0, 0.0, 0.0, 0.0)
@@ -330,7 +307,7 @@ NAMED = DataSet("own", ("cat", "dog, $1"), MNIST.arrays)
 
 
 def test_classes_with_names_have_a_column_of_names(project: Path) -> None:
-    rows = list(evaluate.per_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 2))
+    rows = list(evaluate.per_class(np.array([[1, 1], [0, 1]])))
     evaluate.save_per_class(NAMED, rows)
     table = list(csv.reader(evaluate.PER_CLASS.open()))
     assert [row[:3] for row in table] == [["class", "name", "images"], ["0", "cat", "2"], ["1", "dog, $1", "1"]]

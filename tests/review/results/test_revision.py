@@ -95,13 +95,18 @@ def test_the_lock_names_the_model_and_what_trained_and_evaluated_it() -> None:
         "deps": [{"path": "stages/train.py", "md5": "a"}],
         "outs": [{"path": "models/model.keras", "md5": "b"}],
     }
-    deps = [{"path": "stages/evaluate.py", "md5": "c"}, {"path": "models/model.keras", "md5": "b"}]
-    stages = {"train": {"cmd": "train", **train}, "evaluate": {"cmd": "evaluate", "deps": deps}}
-    assert parse_lock(json.dumps({"stages": stages})) == (
-        {"stages/train.py": "a"},
-        {"train": "train", "evaluate": "evaluate", "stages/evaluate.py": "c"},
-        "b",
-    )
+    evaluate = [{"path": "stages/evaluate.py", "md5": "c"}, {"path": "models/model.onnx", "md5": "d"}]
+    export = [{"path": "stages/export.py", "md5": "e"}, {"path": "models/model.keras", "md5": "b"}]
+    stages = {
+        "train": {"cmd": "train", **train},
+        "export": {"cmd": "export", "deps": export},
+        "evaluate": {"cmd": "evaluate", "deps": evaluate},
+    }
+    steps = {"train": "train", "evaluate": "evaluate", "stages/evaluate.py": "c"}
+    both = {**steps, "export": "export", "stages/export.py": "e"}
+    assert parse_lock(json.dumps({"stages": stages})) == ({"stages/train.py": "a"}, both, "b")
+    del stages["export"]  # as in older commits
+    assert parse_lock(json.dumps({"stages": stages})) == ({"stages/train.py": "a"}, steps, "b")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "stages: {train: 1}", "stages: {train: {deps: 1, outs: [2, {}]}}"])

@@ -1,0 +1,106 @@
+"""Write the page to draw on: one HTML file that holds the network, and needs no connection and no server."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classifier.data.description import DataSet
+from classifier.model.layers import Layer
+
+SOURCES = Path(__file__).parent  # of page.html, and of what is written into it
+SCRIPTS = ("network.js", "normalization.js", "strokes.js", "page.js")
+
+MOST_MISREAD = 60  # images in the gallery
+MOST_VALUES = 2**16  # of all images in the gallery; MNIST's 60 have 47,040
+
+# An image float32 (height, width, channels) 0..1, its class, the predicted class, and the probability of that one.
+Misread = tuple[np.ndarray, int, int, float]
+
+
+def write(
+    path: Path,
+    layers: Sequence[Layer],
+    data_set: DataSet,
+    misread: Sequence[Misread],
+    normalization: str,
+    confidence_floor: float,
+) -> int:
+    """Write the page of a network and return its size in bytes. Equal arguments give equal bytes.
+
+    Args:
+        misread: all test images that the network misreads, in the order in which the page shows them.
+        normalization: how the page makes an image from a picture, as in docs/predict.md.
+        confidence_floor: below this probability the page says that it is uncertain.
+    """
+    style = _source("page.css")
+    script = "\n".join(map(_source, SCRIPTS))
+    parts = {
+        "policy": policy(script, style),
+        "style": style,
+        "script": script,
+        "network": as_json(describe(layers, data_set, misread, normalization, confidence_floor)),
+    }
+    page = re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _source("page.html")).encode()
+    path.write_bytes(page)
+    return len(page)
+
+
+def policy(script: str, style: str) -> str:
+    """Return the Content-Security-Policy that allows this script and style, and no connection.
+
+    Images are allowed only as part of the page: its icon.
+    """
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
+    return (
+        f"default-src 'none'; script-src 'sha256-{digests[0]}'; style-src 'sha256-{digests[1]}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    )
+
+
+def describe(
+    layers: Sequence[Layer],
+    data_set: DataSet,
+    misread: Sequence[Misread],
+    normalization: str,
+    confidence_floor: float,
+) -> dict[str, Any]:
+    """Return what the scripts read: the network, the data set and the gallery."""
+    shown = misread[: min(MOST_MISREAD, MOST_VALUES // int(np.prod(data_set.image_shape)))]
+    weights = b"".join(array.astype("<f4").tobytes() for layer in layers for array in (layer.kernel, layer.bias))
+    return {
+        "name": data_set.name,
+        "licence": data_set.licence,
+        "source": data_set.source,
+        "classes": data_set.classes,
+        "noun": data_set.noun,
+        "shape": data_set.image_shape,
+        "normalization": normalization,
+        "confidence_floor": round(float(confidence_floor), 4),
+        "misread": len(misread),
+        "gallery": [[actual, predicted, round(float(confidence), 6)] for _, actual, predicted, confidence in shown],
+        "images": _base64(b"".join(np.rint(image * 255).astype(np.uint8).tobytes() for image, *_ in shown)),
+        "layers": [
+            {"kind": layer.kind, "name": layer.name, "kernel": layer.kernel.shape, "bias": layer.bias.shape}
+            for layer in layers
+        ],
+        "weights": _base64(weights),
+    }
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def as_json(document: Any) -> str:
+    """Return JSON that may stand in a script element, which the text `</script` would end."""
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _source(name: str) -> str:
+    return (SOURCES / name).read_text(encoding="utf-8")

@@ -1,0 +1,131 @@
+"""ONNX Runtime computes what Keras computes, for every form of network that params.yaml can describe."""
+
+import json
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from classifier.data.catalogue import FASHION_MNIST, MNIST, MNIST_5K
+from classifier.data.description import Array, DataSet
+from classifier.model import architecture, layers, onnx_file, predictions
+
+
+def described(height: int, width: int, channels: int, classes: int) -> DataSet:
+    """A data set of such images; its name has a space and its classes are in any script."""
+    shape = (9, height, width) if channels == 1 else (9, height, width, channels)
+    return DataSet("own images", tuple(f"犬 {each}" for each in range(classes)), {"x_train": Array(shape, "")})
+
+
+def build(data_set: DataSet, *recipe: Any) -> Any:
+    """A network in which all weights are random: no bias and no mean is 0, no factor and no variance 1."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    network = architecture.build(data_set, *recipe)
+    random = np.random.default_rng(0)
+    for weight in network.weights:
+        weight.assign(np.asarray(weight) + random.uniform(-0.3, 0.3, weight.shape) / np.sqrt(weight.shape[-1]))
+    return network
+
+
+def predicted(network: Any, data_set: DataSet, images: np.ndarray) -> np.ndarray:
+    """The probabilities by ONNX Runtime."""
+    session = predictions.load(onnx_file.build(layers.read(network), data_set), data_set)
+    found: np.ndarray = session.run(None, {"images": images})[0]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "recipe"),
+    [
+        ((28, 28, 1), 10, ([3, 4, 5], 3, [8, 7])),
+        ((8, 8, 1), 10, ([4], 2, [])),
+        ((9, 13, 3), 2, ([3, 2], 4, [5])),
+        ((11, 8, 3), 20, ([2, 3, 2], 5, [])),
+        ((17, 16, 1), 3, ([9, 8, 7, 6], 2, [])),
+        ((6, 7, 1), 3, ([5], 1, [9, 8, 7])),
+        ((10, 12, 3), 2, ([], 3, [4])),
+        ((8, 9, 1), 2, ([], 3, [])),
+    ],
+)
+@pytest.mark.parametrize("normalized", [False, True])
+def test_onnx_runtime_computes_what_keras_computes(
+    keras: ModuleType, shape: tuple[int, int, int], classes: int, recipe: Any, normalized: bool
+) -> None:
+    data_set = described(*shape, classes)
+    network = build(data_set, *recipe, normalized)
+    images = np.random.default_rng(1).random((5, *shape), np.float32)
+    found = predicted(network, data_set, images)
+    np.testing.assert_allclose(found, network(images), rtol=0, atol=1e-5)
+    assert np.ptp(found, axis=0).max() > 0.0001  # the images make a difference
+
+
+def test_batch_normalization_is_folded_unless_a_factor_is_negative(keras: ModuleType) -> None:
+    images = np.random.default_rng(1).random((5, 28, 28, 1), np.float32)
+    for factor, kinds in ((0.5, ["convolution", "pool", "relu"]), (-0.5, ["convolution", "pool", "scale", "relu"])):
+        network = build(MNIST, [3], 3, [], True)
+        network.get_layer("norm_1").gamma.assign([0.3, factor, 0.0])
+        assert [layer.kind for layer in layers.read(network)] == [*kinds, "flatten", "dense", "softmax"]
+        np.testing.assert_allclose(predicted(network, MNIST, images), network(images), atol=1e-5)
+
+
+def test_weights_of_layers_in_bfloat16_are_rounded_as_keras_rounds_them(keras: ModuleType) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = build(MNIST, [3], 3, [4])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    convolution, dense, last = (each for each in layers.read(network) if each.kernel.size)
+    for layer in (convolution, dense):
+        assert layer.kernel.dtype == np.float32
+        assert not (layer.kernel.view(np.uint32) & 0xFFFF).any()
+        np.testing.assert_allclose(layer.kernel, network.get_layer(layer.name).kernel, rtol=2**-8)
+    np.testing.assert_array_equal(last.kernel, network.get_layer("digits").kernel)  # it computes in float32
+
+
+def test_the_same_weights_give_the_same_bytes_in_the_stated_version(keras: ModuleType) -> None:
+    network = build(MNIST, [3], 3, [4])
+    first, second = (onnx_file.build(layers.read(network), MNIST, {"key": "text"}) for _ in range(2))
+    assert first == second
+    model = onnx.load_from_string(first)
+    assert (model.ir_version, [(each.domain, each.version) for each in model.opset_import]) == (7, [("", 13)])
+    assert {node.op_type for node in model.graph.node} == {
+        *("Transpose", "Conv", "MaxPool", "Relu", "Flatten", "Gemm", "Softmax"),
+    }
+
+
+def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
+    def metadata(data_set: DataSet) -> dict[str, str]:
+        content = onnx_file.build(layers.read(architecture.build(data_set, [], 3, [])), data_set, {"key": "text"})
+        return {each.key: each.value for each in onnx.load_from_string(content).metadata_props}
+
+    digits, own = metadata(MNIST), metadata(described(9, 13, 3, 2))
+    assert set(digits) == {
+        *("dataset", "noun", "classes", "image_shape", "preprocessing", "normalization", "key"),
+    }
+    assert (digits["dataset"], digits["noun"], digits["normalization"]) == ("mnist", "digits", "mnist")
+    assert json.loads(digits["classes"]) == list("0123456789")
+    assert json.loads(digits["image_shape"]) == [28, 28, 1]
+    assert "its centre of mass at the centre of 28 x 28 pixels" in digits["preprocessing"]
+    assert (json.loads(own["classes"]), json.loads(own["image_shape"])) == (["犬 0", "犬 1"], [9, 13, 3])
+    assert own["preprocessing"] == "Resize the picture to 9 x 13 pixels of RGB and divide its values by 255."
+    assert [onnx_file.normalization(each) for each in (MNIST_5K, FASHION_MNIST)] == ["mnist", "resize"]
+
+
+def test_a_network_that_a_file_cannot_hold_is_refused() -> None:
+    huge = np.broadcast_to(np.float32(0), (2**16, 2**14))  # 4 GiB, of which one number is in memory
+    with pytest.raises(ValueError, match="at most 2 GiB of weights"):
+        onnx_file.build([layers.Layer("dense", "dense_1", huge)], MNIST)
+
+
+def test_a_layer_or_an_activation_of_another_kind_is_refused(keras: ModuleType) -> None:
+    def refusal(*more: Any) -> str:
+        with pytest.raises(ValueError, match=r".") as refused:
+            layers.read(keras.Sequential([keras.Input((28, 28, 1)), *more]))
+        return str(refused.value)
+
+    assert "found drop (Dropout)" in refusal(keras.layers.Dropout(0.5, name="drop"))
+    assert "found elu of conv_1" in refusal(keras.layers.Conv2D(2, 3, activation="elu", name="conv_1"))

@@ -1,0 +1,103 @@
+"""Digits drawn as by hand: strokes through points that shake a little, with pens of any width, upright or tilted."""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+Point = tuple[float, float]
+FINER = 4  # the digit is drawn this many times larger, and then reduced
+
+
+def arc(x: float, y: float, wide: float, tall: float, start: float, end: float) -> list[Point]:
+    """Return points on an ellipse from one angle to another, in degrees; 0 is right, 90 is down."""
+    angles = [math.radians(start + (end - start) * step / 14) for step in range(15)]
+    return [(x + wide * math.cos(angle), y + tall * math.sin(angle)) for angle in angles]
+
+
+# Two ways to write each digit, as strokes in a box 100 wide and 160 tall.
+STROKES: dict[int, list[list[list[Point]]]] = {
+    0: [[arc(50, 80, 44, 76, -80, 290)], [arc(50, 80, 34, 78, -60, 285)]],
+    1: [[[(50, 4), (50, 156)]], [[(24, 38), (54, 4), (50, 156)]]],
+    2: [
+        [[*arc(50, 42, 40, 38, -170, 40), (14, 152), (94, 150)]],
+        [[*arc(48, 44, 42, 42, -160, 60), (30, 130), (8, 150), (22, 130), (40, 140), (70, 156), (94, 144)]],
+    ],
+    3: [
+        [[*arc(46, 40, 38, 36, -150, 80), *arc(46, 114, 44, 40, -80, 150)]],
+        [[(12, 8), (86, 6), (44, 62), *arc(44, 108, 42, 46, -80, 140)]],
+    ],
+    4: [
+        [[(62, 4), (10, 100), (96, 98)], [(68, 60), (64, 156)]],
+        [[(16, 8), (14, 80), (86, 74)], [(84, 6), (76, 156)]],
+    ],
+    5: [
+        [[(84, 8), (22, 10), (18, 70), *arc(46, 108, 42, 44, -110, 140)]],
+        [[(24, 10), (20, 72), *arc(46, 108, 40, 46, -120, 130)], [(24, 10), (88, 6)]],
+    ],
+    6: [
+        [[(76, 6), (40, 40), (16, 96), *arc(50, 112, 36, 42, 180, -180)]],
+        [[*arc(80, 90, 66, 86, -100, -180), *arc(48, 116, 34, 38, -180, 180)]],
+    ],
+    7: [[[(8, 10), (92, 8), (40, 156)]], [[(8, 14), (90, 8), (44, 156)], [(24, 84), (84, 78)]]],
+    8: [
+        [[*arc(50, 40, 34, 36, 90, -270), *arc(50, 118, 42, 40, -90, 270)]],
+        [[(82, 16), (50, 4), (18, 30), (50, 72), (86, 116), (50, 156), (14, 122), (46, 76), (82, 36), (82, 16)]],
+    ],
+    9: [
+        [[*arc(46, 46, 36, 40, 0, -360), (82, 46), (78, 156)]],
+        [[*arc(48, 44, 38, 40, -10, -350), (84, 50), (80, 110), (58, 150), (26, 152)]],
+    ],
+}
+
+
+def draw(
+    digit: int,
+    way: int,
+    random: np.random.Generator,
+    size: tuple[int, int] = (280, 280),
+    centre: Point | None = None,
+    height: float = 170,
+    pen: float = 18,
+    tilt: float = 0,
+) -> np.ndarray:
+    """Return ink, 0 to 1, in a picture of a size, width and height.
+
+    Args:
+        way: 0 or 1, in which the digit is written.
+        random: how the hand shakes.
+        centre: of the digit in the picture; None: its middle.
+        height: of the digit, in pixels; pen: width of its stroke; tilt: clockwise, in degrees.
+    """
+    width, tall = size
+    across, down = centre or (width / 2, tall / 2)
+    image = Image.new("L", (width * FINER, tall * FINER))
+    pencil = ImageDraw.Draw(image)
+    cosine, sine = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
+    radius = pen * FINER / 2
+    for stroke in STROKES[digit][way]:
+        points = []
+        for right, below in stroke:
+            x, y = ((each + random.normal(0, 2.5)) * height / 160 for each in (right - 50, below - 80))
+            points.append(((across + cosine * x - sine * y) * FINER, (down + sine * x + cosine * y) * FINER))
+        pencil.line(points, fill=255, width=max(1, round(2 * radius)), joint="curve")
+        for x, y in points:
+            pencil.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return np.asarray(image.resize(size, Image.Resampling.BOX), float) / 255
+
+
+def on_paper(ink: np.ndarray, paper: float = 255, pen: float = 0) -> np.ndarray:
+    """Return the grey picture, uint8, of ink on flat paper; each has its grey level."""
+    return rounded(paper + (pen - paper) * ink)
+
+
+def photographed(ink: np.ndarray, random: np.random.Generator, noise: float = 10) -> np.ndarray:
+    """Return the grey picture, uint8, of dark ink on paper that light falls on from one side, with noise."""
+    rows, columns = np.mgrid[: ink.shape[0], : ink.shape[1]]
+    angle = random.uniform(0, 2 * math.pi)
+    slope = math.cos(angle) * (columns / ink.shape[1] - 0.5) + math.sin(angle) * (rows / ink.shape[0] - 0.5)
+    return rounded((215 - 150 * ink) * (0.75 - 0.35 * slope) + random.normal(0, noise, ink.shape))
+
+
+def rounded(picture: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)

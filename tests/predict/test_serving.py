@@ -1,0 +1,34 @@
+"""The example of docs/serving.md, where FastAPI is installed."""
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import REPOSITORY
+from tests.predict.hand import draw, on_paper
+
+
+def test_the_server_of_the_document_reads_a_posted_picture_and_refuses_a_text(
+    templates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fastapi", reason="FastAPI is not installed")
+    testclient = pytest.importorskip("fastapi.testclient", reason="httpx, for FastAPI's test client, is missing")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/model.onnx").symlink_to(templates)
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"(?s)```python\n(.*?)```", (REPOSITORY / "docs/serving.md").read_text())
+    names: dict[str, object] = {"__name__": "server"}
+    exec(compile(example, "server.py", "exec"), names)
+    client = testclient.TestClient(names["app"])
+    file = io.BytesIO()
+    Image.fromarray(on_paper(draw(7, 0, np.random.default_rng(0), (90, 90), height=60, pen=7))).save(file, "PNG")
+    headers = {"Content-Type": "application/octet-stream"}
+    answer = client.post("/read", content=file.getvalue(), headers=headers)
+    assert answer.status_code == 200
+    assert [digit["class"] for digit in answer.json()] == ["7"]
+    refusal = client.post("/read", content=b"a text", headers=headers)
+    assert (refusal.status_code, refusal.json()) == (400, {"detail": "not a PNG or JPEG picture"})

@@ -1,0 +1,231 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from classifier.data import splits
+from classifier.data.catalogue import MNIST
+from classifier.files.paths import AGREEMENT, MODEL, ONNX
+from classifier.model import architecture, keras_file, layers
+from stages import export
+from tests.conftest import REPOSITORY
+
+OUTPUTS = (ONNX, AGREEMENT)
+
+
+def test_the_file_predicts_what_keras_predicts_and_the_metrics_say_so(network: Any) -> None:
+    ONNX.unlink()
+    export.main()
+    session = onnxruntime.InferenceSession(ONNX)
+    agreement = json.loads(AGREEMENT.read_text())
+    assert list(agreement) == ["bytes", "validation", "test"]
+    assert agreement["bytes"] == ONNX.stat().st_size
+    for split in ("validation", "test"):
+        images, labels = splits.load(split)
+        by_keras, (by_onnx,) = network.predict_on_batch(np.array(images)), session.run(None, {"images": images})
+        errors = int((by_keras.argmax(axis=1) != labels.argmax(axis=1)).sum())
+        assert np.abs(by_keras - by_onnx).max() < 1e-5
+        assert agreement[split]["errors"] == {"keras": errors, "onnx": errors}
+        assert agreement[split]["changed_class"] == 0
+        assert agreement[split]["largest_difference"] < 1e-5
+
+
+def test_exporting_twice_gives_the_same_bytes(network: Any) -> None:
+    export.main()
+    first = [path.read_bytes() for path in OUTPUTS]
+    export.main()
+    assert [path.read_bytes() for path in OUTPUTS] == first
+
+
+def metadata() -> dict[str, str]:
+    found: dict[str, str] = onnxruntime.InferenceSession(ONNX).get_modelmeta().custom_metadata_map
+    return found
+
+
+def test_the_file_names_the_confidence_that_two_in_a_hundred_validation_images_do_not_reach(network: Any) -> None:
+    export.main()
+    session = onnxruntime.InferenceSession(ONNX)
+    confidence = session.run(None, {"images": splits.load("validation")[0]})[0].max(axis=1)
+    assert float(metadata()["confidence_floor"]) == pytest.approx(np.quantile(confidence, 0.02) - 5e-5, abs=5.1e-5)
+    assert export.confidence_floor(np.linspace(0, 1, 1001)[:, np.newaxis]) == 0.02
+
+    np.save(splits.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
+    np.save(splits.labels_path("validation"), np.zeros((0, 10), np.float32))
+    export.main()  # without validation images, no confidence is too low
+    assert metadata()["confidence_floor"] == "0.0000"
+    assert list(json.loads(AGREEMENT.read_text())) == ["bytes", "test"]
+
+
+def test_agreement_of_an_example_computed_by_hand() -> None:
+    by_keras = np.array([[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]], np.float32)
+    by_onnx = np.array([[0.8, 0.2], [0.55, 0.45], [0.2, 0.8]], np.float32)
+    assert export.compare(np.array([1, 0, 1]), by_keras, by_onnx) == {
+        "largest_difference": 0.1,
+        "changed_class": 1,
+        "errors": {"keras": 2, "onnx": 1},
+    }
+
+
+def test_a_file_that_predicts_otherwise_than_keras_is_refused_and_the_old_outputs_stay(
+    network: Any, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_a_bias(network: Any) -> list[layers.Layer]:
+        """As a defect in layers.py would read the network."""
+        first, *others = read(network)
+        return [replace(first, bias=first.bias + 1), *others]
+
+    export.main()
+    before = [path.read_bytes() for path in OUTPUTS]
+    read = layers.read
+    monkeypatch.setattr(layers, "read", without_a_bias)
+    line = refusal("export", export.main)
+    expected = (
+        "export: models/model.onnx: expected the probabilities that Keras computes in float32 within 0.001, found"
+    )
+    assert line.startswith(expected)
+    assert [path.read_bytes() for path in OUTPUTS] == before
+
+
+def test_in_bfloat16_more_is_tolerated_and_float32_is_the_remedy() -> None:
+    found = {"validation": {"largest_difference": 0.05, "changed_class": 1}}
+    export.check(found, "bfloat16")
+    with pytest.raises(
+        ValueError, match=r"found a difference of 0\.05 in the validation images, of which 1 change class"
+    ):
+        export.check(found, "float32")
+    found["validation"]["largest_difference"] = 0.11
+    with pytest.raises(ValueError, match=r"set train\.precision to float32"):
+        export.check(found, "bfloat16")
+
+
+def test_a_network_trained_in_bfloat16_is_compared_as_such(network: Any, keras: Any) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        keras_file.save(architecture.build(MNIST, [4], 3, [8]), MODEL)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    export.main()
+    difference = json.loads(AGREEMENT.read_text())["test"]["largest_difference"]
+    assert 0 < difference < export.TOLERANCE["bfloat16"]
+
+
+def test_a_model_that_predicts_nan_is_refused_and_the_old_outputs_stay(
+    network: Any, refusal: Callable[..., str]
+) -> None:
+    export.main()
+    before = [path.read_bytes() for path in OUTPUTS]
+    network.set_weights([np.full_like(weights, np.nan) for weights in network.get_weights()])
+    keras_file.save(network, MODEL)
+    assert "models/model.keras: predicts probabilities that are not numbers" in refusal("export", export.main)
+    assert [path.read_bytes() for path in OUTPUTS] == before
+
+
+def without_config(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist() if name != "config.json"}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def with_code(path: Path) -> None:
+    import keras
+
+    layers = [keras.layers.Flatten(), keras.layers.Lambda(lambda pixels: pixels), keras.layers.Dense(10)]
+    keras.Sequential([keras.Input((28, 28, 1)), *layers]).save(path)
+
+
+def with_another_input_shape(path: Path) -> None:
+    import keras
+
+    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
+
+
+def with_two_outputs(path: Path) -> None:
+    import keras
+
+    images = keras.Input((28, 28, 1))
+    digits = keras.layers.Dense(10)(keras.layers.Flatten()(images))
+    keras.Model(images, [digits, digits]).save(path)
+
+
+def without_softmax(path: Path) -> None:
+    import keras
+
+    keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
+
+
+def with_another_layer(path: Path) -> None:
+    import keras
+
+    layers = [
+        keras.layers.Flatten(),
+        keras.layers.Dense(10, activation="softmax"),
+        keras.layers.Rescaling(1.05, name="rescaling"),
+    ]
+    keras.Sequential([keras.Input((28, 28, 1)), *layers]).save(path)
+
+
+def with_a_flipped_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (Path.unlink, "missing, or not a whole .keras file"),
+        (lambda path: path.write_bytes(b""), "missing, or not a whole .keras file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "missing, or not a whole .keras file"),
+        (with_a_flipped_byte, "not a model that can be loaded: Bad CRC-32"),
+        (without_config, "not a model that can be loaded"),
+        (with_code, "not a model that can be loaded: Requested the deserialization of a `Lambda` layer"),
+        (
+            with_another_input_shape,
+            "expected input shape (None, 28, 28, 1) and output shape (None, 10), found input shape (None, 32, 32, 3)",
+        ),
+        (with_two_outputs, "output shape [(None, 10), (None, 10)]"),
+        (without_softmax, "predicts numbers that are not probabilities"),
+        (with_another_layer, "expected layers of classifier/model/architecture.py, found rescaling (Rescaling)"),
+    ],
+)
+def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(
+    network: Any, refusal: Callable[..., str], damage: Callable[[Path], None], message: str
+) -> None:
+    for path in OUTPUTS:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("the old file")
+    damage(MODEL)
+    line = refusal("export", export.main)
+    assert line.startswith("export: models/model.keras: ")
+    assert message in line
+    assert line.endswith("run `dvc repro --force train` to create it again")
+    assert [path.read_text() for path in OUTPUTS] == ["the old file"] * 2
+
+
+def test_the_lines_in_the_document_read_a_picture_with_the_file_alone(network: Any, tmp_path: Path) -> None:
+    document = (REPOSITORY / "docs/export.md").read_text()
+    (lines,) = re.findall(r"(?ms)^```python\n(.*?)^```", document)
+    assert len(lines.splitlines()) == 6
+    export.main()
+    folder = tmp_path / "stranger"
+    folder.mkdir()
+    shutil.copy(ONNX, folder / "model.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    Image.fromarray(pixels).save(folder / "image.png")
+    done = subprocess.run([sys.executable, "-c", lines], cwd=folder, capture_output=True, text=True, check=True)
+    (expected,) = network.predict_on_batch(pixels[np.newaxis, :, :, np.newaxis] / np.float32(255))
+    name, probability = done.stdout.split()
+    assert (name, float(probability)) == (str(expected.argmax()), pytest.approx(expected.max(), abs=1e-5))
