@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from classifier.data.own.data_set import load_own
 from tests.classifier.data.own.pictures import chunk, encoded, pixels, png, two_classes, write
+from tests.whole_arrays import load_own
 
 GREY, COLOUR = pixels(100), pixels(101, colour=True)
 WHOLE = encoded(GREY)
@@ -154,7 +154,7 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (write(tmp_path, two_classes()) / "cat/odd.png").symlink_to("/proc/self/mem")  # fails for root too
-    with pytest.raises(OSError, match=rf"^{tmp_path}/cat/odd\.png: cannot be read: Input/output error$"):
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/cat/odd\.png: cannot be read: Input/output error$"):
         load_own(tmp_path, 0, 0.2, None)
 
 
