@@ -127,6 +127,8 @@ def _content(path: Path) -> bytes:
     try:
         with io.BufferedReader(open_regular(path, MOST_FILE)) as file:
             return file.read(os.fstat(file.fileno()).st_size + 1)  # 1: files of the kernel claim to be empty
+    except TooLargeError as error:  # of one file, which no parameter limits
+        raise ValueError(str(error)) from error
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
 
