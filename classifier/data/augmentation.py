@@ -1,4 +1,4 @@
-"""Small random changes of the training images, other ones for each batch; the labels stay the same."""
+"""Small random changes of the training images, other ones in each epoch; the labels stay the same."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., Any] | None:
-    """Return a function that changes the images of a batch, or None if every limit is 0; `draw` describes the limits.
+    """Return a function that changes the images of batches, or None if every limit is 0; `draw` describes the limits.
 
-    Images are float32 (n, height, width, channels), before and after. Shift, rotation and zoom are one affine
+    Images are float32 (batches, n, height, width, channels), before and after. Shift, rotation and zoom are one affine
     transform, so the pixels are interpolated once.
     """
     import keras
@@ -22,14 +22,17 @@ def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[...
         return None
     random = np.random.default_rng([seed, 1])  # independent of the stream that orders the images
 
+    def drawn(batches: int, count: int, height: int, width: int) -> np.ndarray:
+        maps = [draw(random, count, (height, width), shift, rotation, zoom) for _ in range(batches)]
+        return np.concatenate(maps)
+
     def change(images: "tf.Tensor", labels: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
-        size = images.shape[1], images.shape[2]
-        drawn = tf.numpy_function(
-            lambda count: draw(random, count, size, shift, rotation, zoom), [tf.shape(images)[0]], tf.float32
-        )
-        transforms = tf.ensure_shape(drawn, (None, 8))
+        shape = tf.shape(images)
+        transforms = tf.ensure_shape(tf.numpy_function(drawn, tf.unstack(shape[:4]), tf.float32), (None, 8))
+        single = tf.reshape(images, (-1, *images.shape[2:]))
         # Pixels from outside the image are background (0).
-        return keras.ops.image.affine_transform(images, transforms, fill_mode="constant", fill_value=0.0), labels
+        changed = keras.ops.image.affine_transform(single, transforms, fill_mode="constant", fill_value=0.0)
+        return tf.ensure_shape(tf.reshape(changed, shape), images.shape), labels
 
     # AutoGraph would write a temporary file to convert `if` and `for`; the function has neither.
     unconverted: Callable[..., Any] = tf.autograph.experimental.do_not_convert(change)

@@ -70,6 +70,9 @@ def start(seed: int, precision: str = "float32") -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads())
     tf.config.threading.set_inter_op_parallelism_threads(threads())
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would compute with fewer bits
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)  # without it, one training takes all memory of the GPU
     keras.utils.set_random_seed(seed)
 
 

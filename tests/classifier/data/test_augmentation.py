@@ -17,13 +17,14 @@ Changed = Callable[..., np.ndarray]
 @pytest.fixture
 def changed(keras: ModuleType) -> Changed:
     """Augment copies of an image with one non-zero pixel, and return them as (copies, 28, 28)."""
+    import tensorflow as tf
 
     def run(copies: int, row: int, column: int, seed: int = 0, **limits: float) -> np.ndarray:
-        images = np.zeros((copies, 28, 28, 1), np.float32)
-        images[:, row, column] = 1
+        images = np.zeros((1, copies, 28, 28, 1), np.float32)
+        images[:, :, row, column] = 1
         change = augmentation.build(**{"shift": 0, "rotation": 0, "zoom": 0} | limits, seed=seed)
         assert change is not None
-        return np.asarray(change(images, np.zeros((copies, 10), np.float32))[0])[..., 0]
+        return np.asarray(change(tf.constant(images), np.zeros((1, copies, 10), np.float32))[0])[0, ..., 0]
 
     return run
 

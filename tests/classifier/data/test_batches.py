@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier.data import batches, splits
+from classifier.data import augmentation, batches, splits
 from tests.conftest import describe
 
 
@@ -50,6 +50,26 @@ def test_with_a_seed_each_epoch_has_every_image_once_in_a_new_order(numbered: No
     again = batches.load("train", 10, seed=3)
     assert [epoch(again), epoch(again)] == [first, second]
     assert epoch(batches.load("train", 10, seed=4)) != first
+
+
+@pytest.mark.parametrize("block", [1, 2 * 10 * 28 * 28 * 4, 2**23], ids=["a batch", "two batches", "all batches"])
+@pytest.mark.parametrize("kept", [0, 2**28], ids=["mapped again", "kept"])
+def test_batches_do_not_depend_on_how_many_are_read_at_once(
+    numbered: None, keras: ModuleType, monkeypatch: pytest.MonkeyPatch, block: int, kept: int
+) -> None:
+    monkeypatch.setattr(batches, "BLOCK", block)
+    monkeypatch.setattr(batches, "KEPT", kept)
+    random, limits = np.random.default_rng(3), (2.0, 10.0, 0.1)
+    orders = [random.permutation(25) for _ in range(2)]
+    random = np.random.default_rng([3, 1])
+    drawn = [augmentation.draw(random, count, (28, 28), *limits) for _ in orders for count in (10, 10, 5)]
+    images = np.load(splits.images_path("train"))
+    of = batches.load("train", 10, 3, augmentation.build(*limits, seed=3))
+    got = [batch for _ in orders for batch, _ in of]
+    rows = [order[first : first + 10] for order in orders for first in (0, 10, 20)]
+    for batch, expected, transforms in zip(got, rows, drawn, strict=True):
+        changed = keras.ops.image.affine_transform(images[expected], transforms, fill_mode="constant", fill_value=0.0)
+        np.testing.assert_array_equal(batch, changed)
 
 
 def test_training_sees_each_image_once_in_each_epoch_though_keras_reads_ahead(

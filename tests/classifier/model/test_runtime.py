@@ -62,6 +62,21 @@ def test_there_is_one_thread_for_each_processor_and_kernels_are_deterministic(ke
     assert config.is_op_determinism_enabled()
 
 
+def test_on_a_gpu_float32_is_not_shortened_and_memory_is_taken_as_needed(
+    keras: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With stand-ins for the devices: this says what is asked of TensorFlow, not what a GPU does."""
+    import tensorflow as tf
+
+    grown: list[tuple[str, bool]] = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: ["gpu 0", "gpu 1"])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda *asked: grown.append(asked))
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    runtime.start(seed=0)
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+    assert grown == [("gpu 0", True), ("gpu 1", True)]
+
+
 def test_output_of_imports_is_held_back_unless_they_fail(capfd: pytest.CaptureFixture[str]) -> None:
     with runtime._hold_back_stderr():
         os.write(2, b"no GPU was found\n")
