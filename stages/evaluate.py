@@ -1,11 +1,13 @@
 """Read the ONNX model and the validation and test arrays; write metrics.json, tables and pictures in evaluation/."""
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
 from classifier.data import delivered, splits
 from classifier.data.description import DataSet
@@ -43,9 +45,10 @@ def main() -> None:
     actual, probabilities = outcomes["test"]
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     worst = predictions.most_confidently_wrong(actual, predicted, confidence)[:25]
-    counts = confusion_matrix(actual, predicted, len(data_set.classes))
-    save_per_class(data_set, per_class(counts))
+    labels = range(len(data_set.classes))
+    save_per_class(data_set, per_class(actual, predicted, len(labels)))
     with whole_file(CONFUSION_MATRIX) as path:
+        counts = confusion_matrix(actual, predicted, labels=labels)
         pictures.draw_confusion_matrix(counts, data_set.classes, path)
     with whole_file(MISCLASSIFIED) as path:
         names = [pictures.shorten(name) for name in data_set.classes]
@@ -76,39 +79,34 @@ def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     If the classes have unequal numbers of images, the accuracy is mainly that of the large ones. Then the balanced
     accuracy, the mean of the accuracies of the classes that have images, is returned too.
     """
-    right = probabilities.argmax(axis=1) == actual
+    predicted = probabilities.argmax(axis=1)
     exact = probabilities.astype(np.float64)
-    of_class = exact[np.arange(len(actual)), actual] / exact.sum(axis=1)
-    loss = float(-np.log(np.maximum(of_class, np.finfo(np.float64).eps)).mean())
+    loss = log_loss(actual, exact / exact.sum(axis=1, keepdims=True), labels=range(probabilities.shape[1]))
+    if not math.isfinite(loss):
+        raise ValueError(f"{ONNX}: expected a loss that is a number, found {loss}; {HOW_TO_RENEW}")
     images = np.bincount(actual, minlength=probabilities.shape[1])
     unequal = images.max() >= UNEQUAL * images.min()
     return {
-        "accuracy": float(right.mean()),
-        **({"balanced_accuracy": balanced_accuracy(actual, right)} if unequal else {}),
+        "accuracy": accuracy_score(actual, predicted),
+        **({"balanced_accuracy": balanced_accuracy(actual, predicted)} if unequal else {}),
         "loss": round(loss, 6),
-        "errors": int((~right).sum()),
+        "errors": int((actual != predicted).sum()),
     }
 
 
-def balanced_accuracy(actual: np.ndarray, right: np.ndarray) -> float:
+def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray) -> float:
     """Return the mean of the accuracies of the classes that have images."""
     images = np.bincount(actual)
-    of_class = np.bincount(actual[right], minlength=len(images))
-    return round(float(np.mean(of_class[images > 0] / images[images > 0])), 6)
+    right = np.bincount(actual[actual == predicted], minlength=len(images))
+    return round(float(np.mean(right[images > 0] / images[images > 0])), 6)
 
 
-def confusion_matrix(actual: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return how many images of each class are read as each class: int (classes, classes), rows actual."""
-    return np.bincount(actual * classes + predicted, minlength=classes**2).reshape(classes, classes)
-
-
-def per_class(counts: np.ndarray) -> Iterable[Sequence[Any]]:
-    """Yield a row for each class of a confusion matrix: its number, its images, errors among them, precision, recall,
-    F1 (each 0 to 1; 0 where it is undefined)."""
-    for label, (row, column) in enumerate(zip(counts, counts.T, strict=True)):
-        right, images, read = int(counts[label, label]), int(row.sum()), int(column.sum())
-        shares = (right / read if read else 0.0, right / images if images else 0.0)
-        yield label, images, images - right, *shares, 2 * right / max(1, images + read)
+def per_class(actual: np.ndarray, predicted: np.ndarray, classes: int) -> Iterable[Sequence[Any]]:
+    """Yield a row for each class: its number, its images, errors among them, precision, recall, F1 (each 0 to 1)."""
+    scores = precision_recall_fscore_support(actual, predicted, labels=range(classes), zero_division=0)
+    for label, (precision, recall, f1, count) in enumerate(zip(*scores, strict=True)):
+        errors = int(((actual == label) & (predicted != label)).sum())
+        yield label, count, errors, float(precision), float(recall), float(f1)
 
 
 def save_per_class(data_set: DataSet, rows: Iterable[Sequence[Any]]) -> None:

@@ -18,7 +18,7 @@ AHEAD = 2  # batches to prefetch
 # images brings up to 64 KiB of the file into memory.
 BLOCK = 2**23
 
-KEPT = 2**28  # bytes; a file of up to this size stays in memory, because its pages take time to map
+KEPT = 256 * 2**20  # bytes; a file of up to this size stays in memory, because its pages take time to map
 
 
 def load(split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None) -> "tf.data.Dataset":
