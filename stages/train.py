@@ -4,36 +4,30 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from classifier.data import augmentation, batches, delivered, splits
 from classifier.data.description import DataSet
 from classifier.files import table
-from classifier.files.paths import HISTORY, MODEL, PROVENANCE
+from classifier.files.paths import HISTORY, MODEL, PROVENANCE, SOURCE
 from classifier.files.whole_file import whole_file
-from classifier.model import architecture, keras_file, learning, runtime
+from classifier.model import architecture, checkpoint, keras_file, learning, memory, runtime
 from classifier.running import parameters
 from classifier.running.command import run
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
+GROWING = Path("evaluation/training.csv")  # not in Git: the history of a training that runs or was interrupted
+
+SPLITS = ("train", "validation")
 
 COLUMNS = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
-# The memory limit of a container in version 2 and 1 of control groups; other systems have neither file.
-LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-
 MOST_PIXELS = 128  # of a side of an image, which seven poolings reduce to 1
-
-REMEDY = "lower train.batch_size, train.filters, train.dense_units or train.kernel_size"
 
 VALIDATION_BATCH = 250  # images; larger batches would need more memory than training
 
@@ -65,31 +59,33 @@ def main() -> None:
     recipe = parameters.load("train", Parameters)
     data_set = delivered.load().data_set
     check_size(recipe, data_set)
-    images = {split: len(splits.load(split)[0]) for split in ("train", "validation")}
-    check_memory(recipe, data_set, images["train"], memory())
-    runtime.start(recipe.seed, recipe.precision)
-    with _refuse_if_memory_runs_out():
-        network = build(recipe, data_set, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
-        network.summary(line_length=80, print_fn=print)
-        change = augmentation.build(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed)
-        began = time.perf_counter()
-        history = fit(
-            network,
-            batches.load("train", recipe.batch_size, recipe.seed, change),
-            batches.load("validation", VALIDATION_BATCH) if images["validation"] else None,
-            recipe.epochs,
-        )
-    seconds = time.perf_counter() - began
-    with whole_file(MODEL) as path:
-        keras_file.save(network, path)
-    with whole_file(PROVENANCE) as path:
-        provenance = {"dataset": data_set.name, "images": images, **runtime.describe()}
-        path.write_text(json.dumps(provenance, indent=2) + "\n")
-    # Without validation images their columns are empty but present, so that `dvc plots` draws the others.
-    rows = ([epoch, *(metrics.get(column, "") for column in COLUMNS)] for epoch, metrics in enumerate(history, start=1))
-    table.save(HISTORY, ["epoch", *COLUMNS], rows)
+    images = {split: len(splits.load(split)[0]) for split in SPLITS}
+    step = min(recipe.batch_size, images["train"])
+    memory.check(data_set, recipe.filters, recipe.kernel_size, recipe.dense_units, step, memory.available())
+    with ThreadPoolExecutor() as pool:  # one processor reads the files while the other imports TensorFlow
+        digest = pool.submit(checkpoint.digest, Path(__file__), inputs())
+        runtime.start(recipe.seed, recipe.precision)
+    provenance = {"dataset": data_set.name, "images": images, **runtime.describe()}
+    with checkpoint.reserve([asdict(recipe), digest.result(), provenance]) as kept:
+        with memory.refuse_if_it_runs_out():
+            network = build(recipe, data_set, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
+            network.summary(line_length=80, print_fn=print)
+            began = time.perf_counter()
+            history = fit(network, recipe, images, kept)
+        seconds = time.perf_counter() - began
+        with whole_file(MODEL) as path:
+            keras_file.save(network, path)
+        with whole_file(PROVENANCE) as path:
+            path.write_text(json.dumps(provenance, indent=2) + "\n")
+        save_history(HISTORY, history)
+        GROWING.unlink(missing_ok=True)
     summary = f"{recipe.epochs} epochs on {images['train']:,} images of {data_set.name} in {provenance['precision']}"
     print(f"train: {summary}, {seconds:.1f} s -> {MODEL}")
+
+
+def inputs() -> list[Path]:
+    """Return the files that the stage reads."""
+    return [SOURCE, *(path(split) for path in (splits.images_path, splits.labels_path) for split in SPLITS)]
 
 
 def check_size(recipe: Parameters, data_set: DataSet) -> None:
@@ -105,44 +101,6 @@ def check_size(recipe: Parameters, data_set: DataSet) -> None:
         raise ValueError(f"params.yaml: train.shift must be below {side / 2:g} {images}, got {recipe.shift:g}")
 
 
-def check_memory(recipe: Parameters, data_set: DataSet, images: int, available: int) -> None:
-    """Refuse parameters with which a training step would need more than half of the memory.
-
-    A step stores four float32 numbers for each weight (value, gradient, two moments of Adam), and for each image two
-    for each output of a layer (value, gradient). Measured use, with buffers, is 1.3 to 2.6 times that.
-
-    Args:
-        images: number of training images. available: memory in bytes.
-
-    Raises:
-        ValueError: a step would need more.
-    """
-    weights, outputs = architecture.size(data_set, recipe.filters, recipe.kernel_size, recipe.dense_units)
-    needed = 4 * (4 * weights + 2 * outputs * min(recipe.batch_size, images))
-    if needed > available // 2:
-        size = f"about {needed / 2**30:,.1f} GiB" if needed < 2**60 else "over 1,000,000,000 GiB"
-        raise ValueError(
-            f"params.yaml: a training step needs {size}, more than half of the {available / 2**30:,.1f} GiB of "
-            f"memory here; {REMEDY}"
-        )
-
-
-def memory() -> int:
-    """Return the bytes of memory that this process may use: those of the machine or, if less, of its container."""
-    limits = [int(text) for path in LIMITS if path.exists() and (text := path.read_text().strip()).isdigit()]
-    return min([psutil.virtual_memory().total, *limits])
-
-
-@contextmanager
-def _refuse_if_memory_runs_out() -> Iterator[None]:
-    import tensorflow as tf
-
-    try:
-        yield
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        raise ValueError(f"params.yaml: memory ran out; {REMEDY}") from error
-
-
 def build(recipe: Parameters, data_set: DataSet, steps: int) -> "keras.Sequential":
     """Return the network of a recipe, compiled for this number of training steps."""
     network = architecture.build(
@@ -153,44 +111,38 @@ def build(recipe: Parameters, data_set: DataSet, steps: int) -> "keras.Sequentia
     return network
 
 
-def fit(
-    network: "keras.Model",
-    training: "tf.data.Dataset",
-    validation: "tf.data.Dataset | None",
-    epochs: int,
-) -> list[dict[str, float]]:
-    """Train `network` and return the metrics of each epoch; those of the validation images begin with `validation_`.
+def fit(network: "keras.Model", recipe: Parameters, images: dict[str, int], kept: Path | None) -> checkpoint.History:
+    """Train the network, from its checkpoint if there is one, and return the metrics of each epoch.
 
     Args:
-        training: batches of images and labels, in a new order in each epoch.
-        validation: batches to evaluate after each epoch, or None.
-
-    Raises:
-        ValueError: the loss is not a finite number.
+        images: number of images in each split. kept: path of the checkpoint; None: keep none.
     """
-    import keras
+    history = checkpoint.load(kept, network) if kept else []
+    passed = len(history)
+    if passed:
+        print(f"train: an interrupted training goes on after epoch {passed} of {recipe.epochs}", flush=True)
 
-    def report(epoch: int, logs: dict[str, float]) -> None:
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower train.learning_rate")
-        if not on_terminal:
-            metrics = ", ".join(f"{_write_out(key)} {value:.4f}" for key, value in sorted(logs.items()))
-            print(f"train: epoch {epoch + 1} of {epochs}: {metrics}", flush=True)
+    def ended() -> None:
+        try:
+            save_history(GROWING, history)
+            if kept and history:
+                checkpoint.save(kept, network, history)
+        except OSError as error:
+            print(f"train: warning: {error}", file=sys.stderr)
 
-    on_terminal = sys.stdout.isatty()
-    history = network.fit(
-        training,
-        epochs=epochs,
-        validation_data=validation,
-        shuffle=False,  # the images are shuffled already
-        verbose=1 if on_terminal else 0,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
-    ).history
-    return [{_write_out(key): values[epoch] for key, values in history.items()} for epoch in range(epochs)]
+    ended()
+    change = augmentation.build(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed, passed * images["train"])
+    training = batches.load("train", recipe.batch_size, recipe.seed, change, passed)
+    validation = batches.load("validation", VALIDATION_BATCH) if images["validation"] else None
+    learning.fit(network, training, validation, recipe.epochs, history, ended)
+    return history
 
 
-def _write_out(metric: str) -> str:
-    return metric.replace("val_", "validation_")  # the prefix that Keras abbreviates
+def save_history(path: Path, history: checkpoint.History) -> None:
+    """Write a row for each epoch."""
+    # Without validation images their columns are empty but present, so that `dvc plots` draws the others.
+    rows = ([epoch, *(metrics.get(column, "") for column in COLUMNS)] for epoch, metrics in enumerate(history, start=1))
+    table.save(path, ["epoch", *COLUMNS], rows)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from classifier.running.integrity import digest
 from tests.clone import Clone
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -33,6 +34,7 @@ OUTPUTS = {
 VICTIMS = ("stage", "dvc", "both")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 KILLS = 32
+KILLED_TRAININGS = 20  # in one training, until it ends
 
 
 def start(clone: Clone, command: str) -> subprocess.Popen[str]:
@@ -120,6 +122,58 @@ def test_after_a_kill_at_any_time_outputs_are_whole_and_the_next_run_succeeds(
     assert {path: (clone.folder / path).read_bytes() for path in OUTPUTS[stage]} == whole
     assert clone.run("git status --porcelain") == ""
     assert partial_files(clone) == []
+
+
+def test_a_training_that_is_killed_20_times_ends_with_the_bytes_of_one_that_was_not(clone: Clone) -> None:
+    chance = random.Random(0)
+    clone.set("train.epochs", 20)
+    clone.set("train.filters", "[8]")
+    began = time.monotonic()
+    whole = clone.run("python -m stages.train")
+    seconds = time.monotonic() - began
+    fitted = float(whole.split(" s -> ")[0].split()[-1])
+    expected = {path: (clone.folder / path).read_bytes() for path in OUTPUTS["train"]}
+    kills, passed = 0, set()
+    while kills < KILLED_TRAININGS:
+        for path in OUTPUTS["train"]:
+            (clone.folder / path).write_bytes(b"old")
+        training = start(clone, "python -m stages.train")
+        try:  # at any time of the start, or in one of the next epochs
+            training.wait(chance.uniform(0.5 * (seconds - fitted), seconds - fitted + 0.2 * fitted))
+        except subprocess.TimeoutExpired:
+            training.kill()
+            kills += 1
+        printed = training.communicate(timeout=20)[0]
+        passed |= {int(line.split()[8]) for line in printed.splitlines() if " goes on after epoch " in line}
+        found = {path: (clone.folder / path).read_bytes() for path in OUTPUTS["train"]}
+        if training.returncode == 0:
+            assert found == expected
+        else:
+            assert training.returncode == -signal.SIGKILL, printed
+            assert all(content in (b"old", expected[path]) for path, content in found.items())
+    clone.run("python -m stages.train")
+    assert {path: (clone.folder / path).read_bytes() for path in OUTPUTS["train"]} == expected
+    assert len(passed) > 1
+    assert list((clone.folder / ".dvc/tmp/checkpoints").iterdir()) == []
+
+
+def test_an_experiment_elsewhere_goes_on_where_a_killed_one_ended(clone: Clone) -> None:
+    command = "dvc exp run --temp -S train.epochs=20 -S 'train.filters=[8]'"
+    checkpoints = clone.folder / ".dvc/tmp/checkpoints"
+    dvc = start(clone, f"{command} --name killed")
+    process = stage_process(dvc, within=60)
+    assert process is not None
+    while not list(checkpoints.glob("*.checkpoint")):
+        assert dvc.poll() is None, dvc.communicate()[0]
+        time.sleep(0.02)
+    process.kill()
+    dvc.communicate(timeout=60)
+    assert "train: an interrupted training goes on after epoch " in clone.run(f"{command} --name again")
+    assert list(checkpoints.iterdir()) == []
+    clone.set("train.epochs", 20)
+    clone.set("train.filters", "[8]")
+    clone.run("python -m stages.train")
+    assert digest(clone.folder / "models/model.keras") in clone.run("git show again:dvc.lock")
 
 
 def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:

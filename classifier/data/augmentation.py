@@ -9,18 +9,24 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def build(shift: float, rotation: float, zoom: float, seed: int) -> Callable[..., Any] | None:
+DRAWN = 5  # random numbers for each image
+
+
+def build(shift: float, rotation: float, zoom: float, seed: int, passed: int = 0) -> Callable[..., Any] | None:
     """Return a function that changes the images of batches, or None if every limit is 0; `draw` describes the limits.
 
     Images are float32 (batches, n, height, width, channels), before and after. Shift, rotation and zoom are one affine
-    transform, so the pixels are interpolated once.
+    transform, so the pixels are interpolated once. The first image gets the change that follows those of `passed`
+    images.
     """
     import keras
     import tensorflow as tf
 
     if not (shift or rotation or zoom):
         return None
-    random = np.random.default_rng([seed, 1])  # independent of the stream that orders the images
+    bits = np.random.PCG64([seed, 1])  # independent of the stream that orders the images
+    bits.advance(DRAWN * passed)
+    random = np.random.Generator(bits)
 
     def drawn(batches: int, count: int, height: int, width: int) -> np.ndarray:
         maps = [draw(random, count, (height, width), shift, rotation, zoom) for _ in range(batches)]

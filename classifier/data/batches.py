@@ -16,23 +16,27 @@ AHEAD = 2  # batches to prefetch
 
 # Bytes of images to read at once. Larger blocks take less time for each image, but while a block is read, each of its
 # images brings up to 64 KiB of the file into memory.
-BLOCK = 2**23
+BLOCK = 8 * 2**20
 
 KEPT = 256 * 2**20  # bytes; a file of up to this size stays in memory, because its pages take time to map
 
 
-def load(split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None) -> "tf.data.Dataset":
+def load(
+    split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None, passed: int = 0
+) -> "tf.data.Dataset":
     """Return the batches of a split, float32 images and one-hot labels, `size` of each; the last may be smaller.
 
-    With a seed, the order of the images is random and new in each epoch; the same seed gives the same orders. Without a
-    seed, the order is that of the file. `change` maps the images and labels of several batches, (batches, n, ...), to
-    new ones.
+    With a seed, the order of the images is random and new in each epoch; the same seed gives the same orders. The first
+    order is that after `passed` epochs. Without a seed, the order is that of the file. `change` maps the images and
+    labels of several batches, (batches, n, ...), to new ones.
     """
     import tensorflow as tf
 
     images, labels = splits.load(split)
     path, count = splits.images_path(split), len(images)
     random = np.random.default_rng(seed)
+    for _ in range(passed):
+        random.permutation(count)
     block = max(1, BLOCK // (size * math.prod(images.shape[1:]) * images.itemsize)) * size
     whole = count - count % size  # a smaller last batch is a block of its own
     ends = [*range(0, whole, block), whole, count]

@@ -1,9 +1,13 @@
-"""The training settings of a network: Adam, the schedule of the learning rate, and the loss."""
+"""Train a network: Adam, the schedule of the learning rate, the loss, and the epochs."""
 
+import math
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 SCHEDULES = ("constant", "cosine")
 STEPS_PER_EXECUTION = 10  # training steps per call from Python
@@ -36,4 +40,46 @@ def prepare(network: "keras.Model", learning_rate: Any, label_smoothing: float) 
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
         metrics=["accuracy"],
         steps_per_execution=STEPS_PER_EXECUTION,
+    )
+
+
+def fit(
+    network: "keras.Model",
+    training: "tf.data.Dataset",
+    validation: "tf.data.Dataset | None",
+    epochs: int,
+    history: list[dict[str, float]],
+    ended: Callable[[], None],
+) -> None:
+    """Train `network` for the epochs that `history` lacks, and append the metrics of each.
+
+    Args:
+        training: batches of images and labels, in a new order in each epoch.
+        validation: batches to evaluate after each epoch, or None; the names of their metrics begin with `validation_`.
+        ended: what to do at the end of each epoch.
+
+    Raises:
+        ValueError: the loss is not a finite number.
+    """
+    import keras
+
+    def report(epoch: int, logs: dict[str, float]) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower train.learning_rate")
+        # Keras abbreviates the prefix.
+        history.append({key.replace("val_", "validation_"): float(value) for key, value in logs.items()})
+        if not on_terminal:
+            metrics = ", ".join(f"{key} {value:.4f}" for key, value in sorted(history[-1].items()))
+            print(f"train: epoch {epoch + 1} of {epochs}: {metrics}", flush=True)
+        ended()
+
+    on_terminal = sys.stdout.isatty()
+    network.fit(
+        training,
+        initial_epoch=len(history),
+        epochs=epochs,
+        validation_data=validation,
+        shuffle=False,  # the images are shuffled already
+        verbose=1 if on_terminal else 0,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
     )

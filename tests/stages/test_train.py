@@ -17,7 +17,7 @@ from classifier.data import splits
 from classifier.data.catalogue import MNIST, MNIST_5K
 from classifier.data.description import Array, DataSet
 from classifier.files.paths import SOURCE
-from classifier.model import architecture, runtime
+from classifier.model import checkpoint, learning, memory, runtime
 from stages import train
 from tests.conftest import describe
 
@@ -152,11 +152,10 @@ def test_the_seed_decides_the_first_weights_the_order_of_the_images_and_their_au
         np.save(splits.images_path("train"), np.repeat(image, 40, axis=0))
     started = []
 
-    def note(network: Any, training: Any, validation: Any, epochs: int) -> list[dict[str, float]]:
+    def note(network: Any, training: Any, *_: Any) -> None:
         started.append((network.get_weights()[0], np.concatenate([images for images, _ in training])))
-        return [{}] * epochs
 
-    monkeypatch.setattr(train, "fit", note)
+    monkeypatch.setattr(learning, "fit", note)
     for seed in (0, 0, 1):
         write_recipe(seed=seed, shift=2.0 if identical else 0.0)
         train.main()
@@ -184,6 +183,91 @@ def test_each_epoch_has_a_row_in_the_history_and_a_printed_line(trained: str) ->
     assert list(rows[1])[1:] == columns
     assert f"train: epoch 2 of 2: {', '.join(f'{each} {float(rows[1][each]):.4f}' for each in columns)}" in trained
     assert re.search(r"train: 2 epochs on 40 images of mnist-5k in float32, \d+\.\d s -> models/model.keras", trained)
+
+
+VARIED = {"batch_normalization": True, "rotation": 10.0, "zoom": 0.1, "schedule": "constant", "label_smoothing": 0.1}
+
+
+@pytest.mark.parametrize(("epochs", "changed"), [(1, VARIED), (3, {})], ids=["in between", "before the outputs"])
+def test_an_interrupted_training_goes_on_to_the_bytes_of_one_that_was_not(
+    processed: None,
+    new_session: None,
+    keras: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    epochs: int,
+    changed: dict[str, Any],
+) -> None:
+    write_recipe(epochs=3, **changed)
+    train.main()
+    expected = outputs()
+    for path in expected:
+        Path(path).write_bytes(b"old")
+    save = checkpoint.save
+
+    def interrupt(path: Path, network: Any, history: checkpoint.History) -> None:
+        save(path, network, history)
+        if len(history) == epochs:
+            raise KeyboardInterrupt
+
+    keras.utils.clear_session()
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train.main()
+    assert set(outputs().values()) == {b"old"}
+    assert len(train.GROWING.read_text().splitlines()) == 1 + epochs
+    capsys.readouterr()
+    keras.utils.clear_session()
+    train.main()
+    assert f"train: an interrupted training goes on after epoch {epochs} of 3\n" in capsys.readouterr().out
+    assert outputs() == expected
+    assert list(checkpoint.folder().iterdir()) == []
+
+
+def test_a_checkpoint_belongs_to_the_parameters_the_code_the_data_and_the_environment(
+    processed: None, keras: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    def note(belongs_to: object) -> None:
+        found.append(json.dumps(belongs_to))
+        raise KeyboardInterrupt
+
+    def training() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            train.main()
+
+    monkeypatch.setattr(checkpoint, "reserve", note)
+    training()
+    training()
+    assert len(set(found)) == 1
+    for name in OTHER:
+        write_recipe(**{name: OTHER[name]})
+        training()
+    write_recipe()
+    for path in (splits.images_path("train"), splits.labels_path("train"), splits.images_path("validation")):
+        array = np.load(path)
+        array[-1, -1] += 1
+        np.save(path, array)
+        training()
+    environment = runtime.describe()
+    monkeypatch.setattr(runtime, "describe", lambda: environment | {"threads": 99})
+    training()
+    monkeypatch.setattr(train, "__file__", __file__)
+    training()
+    assert len(set(found)) == 1 + len(OTHER) + 3 + 1 + 1
+
+
+def test_the_history_can_be_read_while_the_network_trains(
+    processed: None, new_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    save = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda *state: read.append(train.GROWING.read_text()) or save(*state))
+    train.main()
+    rows = train.HISTORY.read_text().splitlines()
+    assert [each.splitlines() for each in read] == [rows[:2], rows]
 
 
 def test_training_without_validation_images_gives_the_same_model(trained: str, new_session: None) -> None:
@@ -244,7 +328,7 @@ def test_a_learning_rate_beyond_float32_is_refused_in_one_line(
 def test_a_step_that_needs_too_much_memory_is_refused_before_training(
     processed: None, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(train, "memory", lambda: 2**30)
+    monkeypatch.setattr(memory, "available", lambda: 2**30)
     monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("training started"))
     write_recipe(**changed)
     line = refusal("train", train.main)
@@ -254,28 +338,12 @@ def test_a_step_that_needs_too_much_memory_is_refused_before_training(
     assert line.endswith("; lower train.batch_size, train.filters, train.dense_units or train.kernel_size")
 
 
-def test_a_batch_larger_than_the_training_images_needs_no_more_memory_than_all_of_them(processed: None) -> None:
-    recipe = train.Parameters(**RECIPE | {"batch_size": 10**20})
-    train.check_memory(recipe, MNIST, images=40, available=2**30)
-
-
-def test_a_step_may_need_half_of_the_memory() -> None:
-    recipe = train.Parameters(**RECIPE)
-    weights, outputs = architecture.size(MNIST, recipe.filters, recipe.kernel_size, recipe.dense_units)
-    needed = 4 * (4 * weights + 2 * outputs * recipe.batch_size)
-    train.check_memory(recipe, MNIST, images=40, available=2 * needed)
-    with pytest.raises(ValueError, match="more than half of the"):
-        train.check_memory(recipe, MNIST, images=40, available=2 * needed - 2)
-
-
-def test_the_memory_limit_of_a_container_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    machine = train.memory()
-    assert machine > 0
-    limits = [tmp_path / "unlimited", tmp_path / "limited", tmp_path / "absent"]
-    limits[0].write_text("max\n")
-    limits[1].write_text("12345\n")
-    monkeypatch.setattr(train, "LIMITS", limits)
-    assert train.memory() == 12345
+def test_a_batch_larger_than_the_training_images_needs_no_more_memory_than_all_of_them(
+    processed: None, keras: ModuleType, new_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 2**30)
+    write_recipe(batch_size=10**9, epochs=1)
+    train.main()
 
 
 @pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError"])
@@ -288,7 +356,7 @@ def test_when_memory_runs_out_the_message_names_the_parameters_to_lower_and_the_
         raise MemoryError if kind == "MemoryError" else tf.errors.ResourceExhaustedError(None, None, "OOM")
 
     first = outputs()
-    monkeypatch.setattr(train, "fit", exhausted)
+    monkeypatch.setattr(learning, "fit", exhausted)
     assert "train: params.yaml: memory ran out; lower train.batch_size" in refusal("train", train.main)
     assert outputs() == first
 
