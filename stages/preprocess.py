@@ -1,23 +1,22 @@
 """Read data/raw/mnist.npz, hold out validation images, and write data/processed/*.npy: NHWC in 0..1, one-hot labels."""
 
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from classifier.data import delivered
 from classifier.data.description import DataSet
-from classifier.data.formats import ALL_UINT8, Arrays, read_npz
+from classifier.data.formats import LABELLED, Rows, open_npz, row_counts, write_npy_header
+from classifier.data.held_out import hold_out
 from classifier.data.splits import images_path, labels_path
 from classifier.files.paths import PROCESSED, RAW
 from classifier.files.whole_file import whole_file
 from classifier.running import parameters
 from classifier.running.command import run
-
-CAP = 2**30 + 2**16  # bytes of raw arrays and their headers; MNIST has 55 MB
-CONTENTS = {**ALL_UINT8, "y_train": "integers", "y_test": "integers"}
 
 
 @dataclass(frozen=True)
@@ -32,21 +31,21 @@ def main() -> None:
     """Check the raw arrays, then write the images and labels of each split."""
     recipe = parameters.load("preprocess", Parameters)
     data_set = delivered.load().data_set
-    try:
-        raw = read_npz(RAW, CAP, CONTENTS)
-        check_raw(raw, data_set)
-    except ValueError as error:
-        raise ValueError(f"{error}; run `dvc repro --force download` to create it again") from error
-    held_out = hold_out(raw["y_train"], recipe.validation_images, recipe.seed)
+    with open_raw(data_set) as raw:
+        labels = load_labels(raw, data_set)
+        check_images(raw)
+    held_out = hold_out(labels["train"], recipe.validation_images, recipe.seed)
     splits = {
-        "train": (raw["x_train"][~held_out], raw["y_train"][~held_out]),
-        "validation": (raw["x_train"][held_out], raw["y_train"][held_out]),
-        "test": (raw["x_test"], raw["y_test"]),
+        "train": {"train": ~held_out, "validation": held_out},
+        "test": {"test": np.ones(len(labels["test"]), dtype=bool)},
     }
-    for split, (images, labels) in splits.items():
-        save(images_path(split), scale_pixels(images).reshape(-1, *data_set.image_shape))
-        save(labels_path(split), one_hot(labels, len(data_set.classes)))
-    counts = ", ".join(f"{len(labels):,} {split}" for split, (_, labels) in splits.items())
+    for part, rows in splits.items():
+        with open_raw(data_set) as raw:
+            images = (scale_pixels(block).reshape(-1, *data_set.image_shape) for block in raw[f"x_{part}"].blocks())
+            save({images_path(split): each for split, each in rows.items()}, images, data_set.image_shape)
+        encoded = one_hot(labels[part], len(data_set.classes))
+        save({labels_path(split): each for split, each in rows.items()}, encoded, (len(data_set.classes),))
+    counts = ", ".join(f"{each.sum():,} {split}" for rows in splits.values() for split, each in rows.items())
     print(f"preprocess: {counts} images -> {PROCESSED} (float32, {'x'.join(map(str, data_set.image_shape))})")
     if held_out.sum() < recipe.validation_images:
         print(
@@ -56,47 +55,47 @@ def main() -> None:
         )
 
 
-def hold_out(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Choose `count` rows of `labels`, at most a quarter of all, so that each class keeps its share.
+@contextmanager
+def open_raw(data_set: DataSet) -> Iterator[dict[str, Rows]]:
+    """Open the raw arrays for the block to read; a ValueError in the block says how to create them again."""
+    try:
+        with open_npz(RAW, data_set.size, LABELLED) as raw:
+            yield raw
+    except ValueError as error:
+        raise ValueError(f"{error}; run `dvc repro --force download` to create it again") from error
 
-    Args:
-        labels: integers (n,).
 
-    Returns:
-        bool (n,), true for the rows held out.
+def load_labels(raw: Mapping[str, Rows], data_set: DataSet) -> dict[str, np.ndarray]:
+    """Read the labels of each split.
 
     Raises:
-        ValueError: `count` is less than the number of classes, or a class has only one row.
+        ValueError: a split has no images, images of another shape, or not a label of a class for each image.
     """
-    held_out = np.zeros(len(labels), dtype=bool)
-    count = min(count, len(labels) // 4)
-    if count:
-        try:
-            _, rows = train_test_split(np.arange(len(labels)), test_size=count, random_state=seed, stratify=labels)
-        except ValueError as error:
-            raise ValueError(
-                f"preprocess.validation_images cannot be {count:,} for these images: {error}; 0 holds out none"
-            ) from error
-        held_out[rows] = True
-    return held_out
-
-
-def check_raw(raw: Arrays, data_set: DataSet) -> None:
-    """Raise ValueError unless each split has at least one image of the right shape, and a label of a class for each."""
     row = data_set.arrays["x_train"].shape[1:]
     most = len(data_set.classes) - 1
+    found = {}
     for split in ("train", "test"):
-        images, labels = raw[f"x_{split}"], raw[f"y_{split}"]
-        if images.shape[1:] != row:
+        images, rows = raw[f"x_{split}"].shape, raw[f"y_{split}"]
+        if images[1:] != row:
             expected = f"(n, {', '.join(map(str, row))})"
-            raise ValueError(f"{RAW}: x_{split} must have the shape {expected}, found {images.shape}")
-        if labels.shape != (len(images),) or not len(labels):
+            raise ValueError(f"{RAW}: x_{split} must have the shape {expected}, found {images}")
+        if rows.shape != images[:1] or not images[0]:
             raise ValueError(
-                f"{RAW}: y_{split} must have {len(images):,} labels, one for each image, found the shape {labels.shape}"
+                f"{RAW}: y_{split} must have {images[0]:,} labels, one for each image, found the shape {rows.shape}"
             )
+        labels = rows.whole()
         for at in (labels.argmin(), labels.argmax()):
             if not 0 <= labels[at] <= most:
                 raise ValueError(f"{RAW}: y_{split} must be labels 0 to {most}, found {labels[at]} at row {at}")
+        found[split] = labels
+    return found
+
+
+def check_images(raw: Mapping[str, Rows]) -> None:
+    """Read all images once, so that a damaged file is refused before the first output is replaced."""
+    for split in ("train", "test"):
+        for _ in raw[f"x_{split}"].blocks():
+            pass
 
 
 def scale_pixels(images: np.ndarray) -> np.ndarray:
@@ -105,16 +104,30 @@ def scale_pixels(images: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Map labels (n,) to float32 (n, classes) with a single 1 in the column of the label."""
-    encoded: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
-    return encoded
+def one_hot(labels: np.ndarray, classes: int) -> Iterator[np.ndarray]:
+    """Yield blocks of labels (n,) as float32 (n, classes), with a single 1 in the column of the label."""
+    columns, first = np.eye(classes, dtype=np.float32), 0
+    for count in row_counts((len(labels), classes), columns.itemsize):
+        yield columns[labels[first : first + count]]
+        first += count
 
 
-def save(path: Path, array: np.ndarray) -> None:
-    """Write an array in C order to a npy file, whole or not at all."""
-    with whole_file(path) as partial:
-        np.save(partial, np.ascontiguousarray(array))
+def save(rows: Mapping[Path, np.ndarray], blocks: Iterable[np.ndarray], row_shape: tuple[int, ...]) -> None:
+    """Write the chosen rows of an array to a npy file for each path, whole or not at all.
+
+    Args:
+        rows: bool (n,) for each path, true for the rows to write.
+        blocks: float32 (n, *row_shape) in blocks, each of which is read once.
+    """
+    with ExitStack() as opened:
+        files = [opened.enter_context(opened.enter_context(whole_file(path)).open("wb")) for path in rows]
+        for file, chosen in zip(files, rows.values(), strict=True):
+            write_npy_header(file, (int(chosen.sum()), *row_shape), np.dtype(np.float32))
+        first = 0
+        for block in blocks:
+            for file, chosen in zip(files, rows.values(), strict=True):
+                file.write(block[chosen[first : first + len(block)]].data)
+            first += len(block)
 
 
 if __name__ == "__main__":

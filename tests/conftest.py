@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from classifier.data.catalogue import MNIST
 from classifier.data.delivered import Delivered
-from classifier.data.description import Array, DataSet, identify
+from classifier.data.description import DataSet
 from classifier.data.formats import Arrays
 from classifier.files.paths import SOURCE
 from classifier.model import runtime
@@ -36,11 +36,6 @@ def arrays() -> Arrays:
         "x_test": random.integers(0, 256, (8, 28, 28), np.uint8),
         "y_test": np.arange(8, dtype=np.uint8),
     }
-
-
-def identities(arrays: Arrays) -> dict[str, Array]:
-    """The shapes and hashes of these arrays, as in the catalogue."""
-    return {name: identify(array) for name, array in arrays.items()}
 
 
 def describe(folder: Path, data_set: DataSet = MNIST, requested: str | None = None) -> None:

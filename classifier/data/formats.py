@@ -1,20 +1,26 @@
-"""Read and write the four arrays of a data set: npz archives and folders of IDX files."""
+"""Read and write the four arrays of a data set as an npz archive, in blocks of rows."""
 
-import gzip
+import hashlib
 import io
 import math
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
+from typing import IO
 
 import numpy as np
 
+from classifier.data.description import Array
 from classifier.files import stored_zip
 
 Arrays = dict[str, np.ndarray]
+
+BLOCK = 2**20  # bytes of rows to read at once; a block of larger rows has one row
 
 # Limit of a zip's list of members, in bytes. zipfile finds the list with one read of 64 KB, the longest comment, and 22
 # bytes more. Our list has 4 entries; in memory, an entry needs 8 times its bytes.
@@ -29,19 +35,61 @@ CONTENTS: dict[str, Callable[[np.dtype], bool]] = {
     "text": lambda dtype: dtype.kind in "US" and dtype.itemsize > 0,
 }
 ALL_UINT8 = dict.fromkeys(MEMBERS, "uint8")
-
-# File names and format: http://yann.lecun.com/exdb/mnist/. In the magic number, a third byte of 8 means unsigned bytes,
-# and the fourth is the number of dimensions.
-IDX_FILES = {
-    "x_train": "train-images-idx3-ubyte.gz",
-    "y_train": "train-labels-idx1-ubyte.gz",
-    "x_test": "t10k-images-idx3-ubyte.gz",
-    "y_test": "t10k-labels-idx1-ubyte.gz",
-}
+LABELLED = {**ALL_UINT8, "y_train": "integers", "y_test": "integers"}  # more than 256 classes need uint16
 
 
-def read_npz(path: Path, cap: int, contents: Mapping[str, str] = ALL_UINT8, optional: Collection[str] = ()) -> Arrays:
-    """Read exactly the named members of an npz archive; a wrong size is refused before memory is allocated for it.
+class TooLargeError(ValueError):
+    """A file or its arrays have more bytes than the caller allows."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An array in a file, which is read in blocks of rows, so that it need not fit into memory.
+
+    `blocks` reads the file from its first row, each time that it is called; it yields arrays in C order. It raises
+    ValueError if the file is damaged or cannot be read.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    blocks: Callable[[], Iterator[np.ndarray]]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def whole(self) -> np.ndarray:
+        """Return the array in memory."""
+        array = np.empty(self.shape, self.dtype)
+        values, first = array.reshape(-1), 0
+        for block in self.blocks():
+            values[first : first + block.size] = block.reshape(-1)
+            first += block.size
+        return array
+
+
+def rows_of(array: np.ndarray) -> Rows:
+    """Return an array that is in memory as Rows of one block."""
+    return Rows(array.shape, array.dtype, lambda: iter([np.ascontiguousarray(array)]))
+
+
+def row_counts(shape: tuple[int, ...], itemsize: int) -> Iterator[int]:
+    """Yield the number of rows of each block of an array with bytes; one without bytes has no blocks."""
+    if not math.prod(shape):
+        return
+    left, most = shape[0] if shape else 1, max(1, BLOCK // (math.prod(shape[1:]) * itemsize))
+    while left:
+        yield min(most, left)
+        left -= min(most, left)
+
+
+@contextmanager
+def open_npz(
+    path: Path, cap: int, contents: Mapping[str, str] = ALL_UINT8, optional: Collection[str] = ()
+) -> Iterator[dict[str, Rows]]:
+    """Open exactly the named members of an npz archive; the block reads them as Rows.
+
+    The bytes of a member are compared with their CRC-32 when its last block is read. An array in Fortran order is read
+    as a whole.
 
     Args:
         path: the archive, with stored or deflated members.
@@ -52,10 +100,12 @@ def read_npz(path: Path, cap: int, contents: Mapping[str, str] = ALL_UINT8, opti
     Raises:
         ValueError: not a regular file or zip archive, damaged, a member missing or unexpected, of other contents
             (pickled objects included), a header that does not match its member, or more than `cap` bytes.
-        OSError: the file cannot be read.
+        OSError: the file cannot be opened.
     """
-    try:
-        with _LimitedReader(open_regular(path, cap)) as file, zipfile.ZipFile(file) as archive:
+    with ExitStack() as opened:
+        with _refuse_damage(path):
+            file = opened.enter_context(_LimitedReader(open_regular(path, cap)))
+            archive = opened.enter_context(zipfile.ZipFile(file))
             file.most = cap
             found = sorted(info.filename for info in archive.infolist())
             expected = sorted(f"{name}.npy" for name in contents if name not in optional or f"{name}.npy" in found)
@@ -68,41 +118,42 @@ def read_npz(path: Path, cap: int, contents: Mapping[str, str] = ALL_UINT8, opti
                 )
             claimed = sum(info.file_size for info in archive.infolist())
             if claimed > cap:
-                raise ValueError(f"{path}: claims {claimed:,} bytes unpacked, expected at most {cap:,}")
-            return {
-                name: _read_member(archive, f"{name}.npy", path, content)
+                raise TooLargeError(f"{path}: claims {claimed:,} bytes unpacked, expected at most {cap:,}")
+            members = {
+                name: _open_member(archive, f"{name}.npy", path, content)
                 for name, content in contents.items()
                 if f"{name}.npy" in found
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OverflowError) as error:
-        raise ValueError(f"{path}: not a whole npz archive: {error or type(error).__name__}") from error
+        yield members
 
 
-def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the four arrays uncompressed, in the order of MEMBERS; equal arrays give equal bytes on every platform."""
-    stored_zip.write(path, ((f"{name}.npy", _npy(arrays[name])) for name in MEMBERS))
+def save_npz(path: Path, arrays: Mapping[str, np.ndarray | Rows]) -> dict[str, Array]:
+    """Write the four arrays uncompressed, in the order of MEMBERS; equal arrays give equal bytes on every platform.
+
+    Returns:
+        What identifies each array.
+    """
+    identities: dict[str, Array] = {}
+    with stored_zip.open_new(path) as archive:
+        for name in MEMBERS:
+            array = arrays[name]
+            rows = array if isinstance(array, Rows) else rows_of(array)
+            hashed, header = hashlib.sha256(), io.BytesIO()
+            write_npy_header(header, rows.shape, rows.dtype)
+            size = header.tell() + math.prod(rows.shape) * rows.dtype.itemsize
+            with stored_zip.open_member(archive, f"{name}.npy", size) as file:
+                file.write(header.getvalue())
+                for block in rows.blocks():
+                    hashed.update(block.data)
+                    file.write(block.data)
+            identities[name] = Array(rows.shape, hashed.hexdigest())
+    return identities
 
 
-def read_idx(folder: Path, cap: int) -> Arrays:
-    """Read the four IDX files in a folder, gzipped or not; `cap` and the errors are those of `read_npz`."""
-    paths = {}
-    for name, file_name in IDX_FILES.items():
-        path = folder / file_name
-        if not path.exists():
-            path = path.with_suffix("")
-        if not path.exists():
-            raise FileNotFoundError(f"{folder}: expected the IDX file {file_name} (or without .gz), found neither")
-        paths[name] = path
-    return read_idx_files(paths, cap)
-
-
-def read_idx_files(paths: Mapping[str, Path], cap: int) -> Arrays:
-    """Read an IDX file, gzipped or not, for each name; `cap` and the errors are those of `read_npz`."""
-    arrays: Arrays = {}
-    for name, path in paths.items():
-        arrays[name] = _parse_idx(_read_capped(path, cap), path)
-        cap -= arrays[name].nbytes
-    return arrays
+def write_npy_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Write the header of a npy file as `np.save` does; the array must follow in C order."""
+    claim = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, claim)
 
 
 def open_regular(path: Path, cap: int) -> io.FileIO:
@@ -111,7 +162,7 @@ def open_regular(path: Path, cap: int) -> io.FileIO:
     if not stat.S_ISREG(status.st_mode):  # to open a FIFO may block for ever, and some devices never end
         raise ValueError(f"{path}: expected a regular file")
     if status.st_size > cap:
-        raise ValueError(f"{path}: has {status.st_size:,} bytes, expected at most {cap:,}")
+        raise TooLargeError(f"{path}: has {status.st_size:,} bytes, expected at most {cap:,}")
     return path.open("rb", buffering=0)
 
 
@@ -126,13 +177,15 @@ class _LimitedReader(io.BufferedReader):
         return super().read(size)
 
 
-def _npy(array: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    np.lib.format.write_array(content, np.ascontiguousarray(array), version=(1, 0))
-    return content.getvalue()
+@contextmanager
+def _refuse_damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OverflowError) as error:
+        raise ValueError(f"{path}: not a whole npz archive: {error or type(error).__name__}") from error
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, path: Path, content: str) -> np.ndarray:
+def _open_member(archive: zipfile.ZipFile, name: str, path: Path, content: str) -> Rows:
     info = archive.getinfo(name)
     with archive.open(info) as file:
         try:
@@ -141,42 +194,48 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path, content: str) 
             shape, fortran_order, dtype = read_header[version](file)
         except (ValueError, KeyError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
             raise ValueError(f"{path}: {name} has no readable npy header: {error}") from error
-        if not CONTENTS[content](dtype):
-            raise ValueError(f"{path}: {name} must be {content}, found {dtype}")
-        follow = info.file_size - file.tell()
-        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != follow:
-            raise ValueError(f"{path}: the header of {name} claims the shape {shape}, but {follow:,} bytes follow")
-        values = file.read(follow)  # without this limit, zlib may inflate more than claimed
+        begin = file.tell()
+    if not CONTENTS[content](dtype):
+        raise ValueError(f"{path}: {name} must be {content}, found {dtype}")
+    follow = info.file_size - begin
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != follow:
+        raise ValueError(f"{path}: the header of {name} claims the shape {shape}, but {follow:,} bytes follow")
+    if not follow:
+        check_empty(shape, f"{path}: the header of {name} claims")
+
+    def blocks() -> Iterator[np.ndarray]:
+        with archive.open(info) as file:
+            read(file, begin)
+            if fortran_order:
+                array = np.frombuffer(read(file, follow), dtype).reshape(shape, order="F")
+                first = 0
+                for count in row_counts(shape, dtype.itemsize):
+                    yield np.ascontiguousarray(array[first : first + count] if shape else array)
+                    first += count
+                return
+            for count in row_counts(shape, dtype.itemsize):
+                values = read(file, count * math.prod(shape[1:]) * dtype.itemsize)
+                yield np.frombuffer(values, dtype).reshape(count, *shape[1:])
+
+    def read(file: IO[bytes], size: int) -> bytes:
+        try:
+            with _refuse_damage(path):
+                values = file.read(size)  # without this limit, zlib may inflate more than claimed
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
+        if len(values) < size:
+            raise ValueError(f"{path}: not a whole npz archive: {name} ends early")
+        return values
+
+    return Rows(shape, dtype, blocks)
+
+
+def check_empty(shape: tuple[int, ...], claim: str) -> None:
+    """Raise ValueError if an array without bytes has dimensions that no array can have."""
     try:
-        return np.frombuffer(values, dtype).reshape(shape, order="F" if fortran_order else "C")
-    except ValueError as error:  # no bytes, and dimensions that no array has
-        raise ValueError(f"{path}: the header of {name} claims the shape {shape}: {error}") from error
-
-
-def _read_capped(path: Path, cap: int) -> bytes:
-    try:
-        with io.BufferedReader(open_regular(path, cap)) as file:
-            zipped = file.peek(2)[:2] == b"\x1f\x8b"
-            content = gzip.GzipFile(fileobj=file).read(cap + 1) if zipped else file.read(cap + 1)
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path}: not a whole gzip file: {error}") from error
-    if len(content) > cap:
-        raise ValueError(f"{path}: expected at most {cap:,} bytes unpacked, found more")
-    return content
-
-
-def _parse_idx(content: bytes, path: Path) -> np.ndarray:
-    dimensions = content[3] if len(content) >= 4 else 0
-    start = 4 + 4 * dimensions
-    if content[:3] != b"\x00\x00\x08" or not 1 <= dimensions <= 4 or len(content) < start:
-        raise ValueError(f"{path}: not an IDX file of unsigned bytes; it begins with {content[:4]!r}")
-    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", dimensions, offset=4))
-    if math.prod(shape) != len(content) - start:
-        raise ValueError(f"{path}: its header claims the shape {shape}, but {len(content) - start:,} bytes follow")
-    try:
-        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-    except ValueError as error:  # no bytes, and dimensions that no array has
-        raise ValueError(f"{path}: its header claims the shape {shape}: {error}") from error
+        np.empty(0, np.uint8).reshape(shape)
+    except ValueError as error:
+        raise ValueError(f"{claim} the shape {shape}: {error}") from error
 
 
 def listed(names: list[str]) -> str:

@@ -6,7 +6,8 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,11 +16,12 @@ import pooch
 import requests
 
 from classifier.data.description import Mirror
-from classifier.data.formats import IDX_FILES, Arrays, read_idx, read_npz
+from classifier.data.formats import Rows, open_npz
+from classifier.data.idx import IDX_FILES, open_idx
 
 SEARCH_SECONDS = 10.0  # to resolve a name and connect; for four mirrors less than a minute
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
-FETCH_SECONDS = 600.0  # for all files of a mirror: 11 MB at 20 kB/s
+FETCH_SECONDS = 600.0  # for all files of a mirror, and again for each 64 MiB of arrays: MNIST's 11 MB at 20 kB/s
 RETRIES = 2  # pooch waits one second before the first, two before the second
 MOST_HEADERS = 2**16  # bytes in one response; requests keeps the headers of all redirects
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -57,8 +59,9 @@ def check_location(location: str) -> None:
         raise ValueError(f"{location}: a mirror must be a regular file or a folder")
 
 
-def fetch(mirror: Mirror, cap: int, folder: Path) -> Arrays:
-    """Fetch the four arrays; the caller compares them with the catalogue.
+@contextmanager
+def fetch(mirror: Mirror, cap: int, folder: Path) -> Iterator[dict[str, Rows]]:
+    """Fetch the four arrays, which the block reads; the caller compares them with the catalogue.
 
     No error message contains a password or a query string.
 
@@ -72,21 +75,13 @@ def fetch(mirror: Mirror, cap: int, folder: Path) -> Arrays:
         ValueError: the files are not the expected ones.
         OSError: the files could not be read, or not in time.
     """
-    if not is_url(mirror.location):
-        path = Path(mirror.location)
-        return read_idx(path, cap) if path.is_dir() else read_npz(path, cap)
-    if not _accepts_connection(mirror.location):
-        raise ConnectionError(f"{shown(mirror.location)} does not answer")
     try:
-        return within(FETCH_SECONDS, lambda: _fetch_url(mirror, cap, folder))
-    except requests.exceptions.ProxyError as error:
-        raise ConnectionError(f"{shown(mirror.location)} does not answer: {shown(error)}") from None
-    except TimeoutError as error:
-        raise TimeoutError(shown(f"{mirror.location}: {error}")) from None
-    except ValueError as error:
-        raise ValueError(shown(error)) from None
-    except OSError as error:
-        raise OSError(shown(error)) from None
+        path = _download_all(mirror, cap, folder) if is_url(mirror.location) else Path(mirror.location)
+        if path.is_dir():
+            yield open_idx(path, cap)
+        else:
+            with open_npz(path, cap) as arrays:
+                yield arrays
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -131,13 +126,29 @@ def _accepts_connection(location: str) -> bool:
     return True
 
 
-def _fetch_url(mirror: Mirror, cap: int, folder: Path) -> Arrays:
+def _download_all(mirror: Mirror, cap: int, folder: Path) -> Path:
+    """Download the files of a mirror into `folder`, in time; return the path of the archive, or of the folder."""
+    if not _accepts_connection(mirror.location):
+        raise ConnectionError(f"{shown(mirror.location)} does not answer")
+    try:
+        return within(FETCH_SECONDS * (1 + cap // 2**26), lambda: _download_files(mirror, cap, folder))
+    except requests.exceptions.ProxyError as error:
+        raise ConnectionError(f"{shown(mirror.location)} does not answer: {shown(error)}") from None
+    except TimeoutError as error:
+        raise TimeoutError(shown(f"{mirror.location}: {error}")) from None
+    except ValueError as error:
+        raise ValueError(shown(error)) from None
+    except OSError as error:
+        raise OSError(shown(error)) from None
+
+
+def _download_files(mirror: Mirror, cap: int, folder: Path) -> Path:
     url = urlsplit(mirror.location)
     if url.path.endswith(".npz"):
-        return read_npz(_download(mirror.location, folder, "archive.npz", mirror.sha256, cap), cap)
+        return _download(mirror.location, folder, "archive.npz", mirror.sha256, cap)
     for name in IDX_FILES.values():
         _download(url._replace(path=f"{url.path.rstrip('/')}/{name}").geturl(), folder, name, None, cap)
-    return read_idx(folder, cap)
+    return folder
 
 
 def _download(url: str, folder: Path, name: str, sha256: str | None, cap: int) -> Path:

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+class NotWrittenError(OSError):
+    """An output could not be written."""
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path for the block to write; on success the file there replaces `path` in one step.
@@ -14,7 +18,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     killed run leaves at most one file, which the next run overwrites.
 
     Raises:
-        OSError: the file cannot be written, for example because the disk is full or the folder is read-only.
+        NotWrittenError: the file cannot be written, for example because the disk is full or the folder is read-only.
     """
     partial = path.with_name(f".partial-{path.name}")
     try:
@@ -24,7 +28,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise OSError(f"{path} could not be written: {error.strerror or error}") from error
+        raise NotWrittenError(f"{path} could not be written: {error.strerror or error}") from error
     finally:
         if partial.exists():
             partial.unlink()

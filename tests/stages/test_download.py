@@ -1,7 +1,9 @@
 """The download stage with mirrors of every kind, over real HTTP on this machine."""
 
+import errno
 import gzip
 import json
+import os
 import socket
 import threading
 import time
@@ -19,13 +21,15 @@ import pytest
 from classifier.data import mirrors
 from classifier.data.catalogue import DATA_SETS, DIGITS, EMBEDDED, MNIST_5K
 from classifier.data.description import DataSet, Mirror
-from classifier.data.formats import IDX_FILES, Arrays, read_npz, save_npz
+from classifier.data.embedded import load_mnist_5k
+from classifier.data.formats import Arrays, save_npz
+from classifier.data.idx import IDX_FILES
 from classifier.data.own import files
 from classifier.files.paths import RAW, SOURCE
 from classifier.running import command
 from stages import download
 from tests.classifier.data.test_formats import members, write_idx, write_npz
-from tests.conftest import identities
+from tests.whole_arrays import identities, read_npz
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 
@@ -161,7 +165,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def parameters(dataset: str, **changed: Any) -> str:
     """A params.yaml with the section download."""
-    section = {"dataset": dataset, "fallback": None, "test_share": 0.2, "seed": 0, "resize": None}
+    section = {"dataset": dataset, "fallback": None, "test_share": 0.2, "seed": 0, "resize": None, "most_gib": 1}
     return json.dumps({"download": section | changed})  # JSON is YAML
 
 
@@ -188,6 +192,11 @@ def url_without_server() -> str:
 
 def npz(folder: Path, arrays: Arrays) -> bytes:
     return write_npz(folder / "source.npz", members(arrays)).read_bytes()
+
+
+def fetch_from(location: str) -> None:
+    with mirrors.fetch(Mirror(location), 0, Path("unused")):
+        pass
 
 
 def test_every_kind_of_source_gives_the_same_bytes(
@@ -398,7 +407,7 @@ def test_without_a_network_the_embedded_digits_are_used_with_a_warning(
     tiny: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     download.main()
-    MNIST_5K.check(read_npz(RAW, MNIST_5K.size), "the fallback")
+    MNIST_5K.check(identities(read_npz(RAW, MNIST_5K.size)), "the fallback")
     source = json.loads(SOURCE.read_text())
     assert (source["dataset"], source["requested"]) == ("mnist-5k", "mnist")
     warning = capsys.readouterr().err
@@ -460,7 +469,7 @@ def test_a_name_look_up_without_an_answer_ends_with_an_error(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: forever.wait(30))
     monkeypatch.setattr(mirrors, "SEARCH_SECONDS", 0.2)
     with pytest.raises(ConnectionError, match=r"nowhere\.invalid/mnist\.npz does not answer"):
-        mirrors.fetch(Mirror("http://nowhere.invalid/mnist.npz"), 0, Path("unused"))
+        fetch_from("http://nowhere.invalid/mnist.npz")
     forever.set()
 
 
@@ -595,10 +604,10 @@ def test_behind_a_proxy_only_the_proxy_must_accept_a_connection(
     monkeypatch.delenv("NO_PROXY")
     monkeypatch.setenv(f"{scheme}_proxy", url_without_server().removesuffix("/mnist.npz"))
     with pytest.raises(ConnectionError, match="does not answer"):
-        mirrors.fetch(Mirror(f"{scheme}://nowhere.invalid/mnist.npz"), 0, Path("unused"))
+        fetch_from(f"{scheme}://nowhere.invalid/mnist.npz")
     monkeypatch.setenv(f"{scheme}_proxy", server.url("").replace("://", "://user:s3cr3t@"))
     with pytest.raises(OSError, match=r"404|405|501|does not answer") as refused:
-        mirrors.fetch(Mirror(f"{scheme}://nowhere.invalid/mnist.npz"), 0, Path("unused"))
+        fetch_from(f"{scheme}://nowhere.invalid/mnist.npz")
     assert isinstance(refused.value, ConnectionError) == (scheme == "https")  # an https request ends at the proxy
     assert "s3cr3t" not in str(refused.value)
 
@@ -618,7 +627,7 @@ def test_the_port_is_that_of_the_url_or_the_default_of_its_scheme(
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(socket, "create_connection", refuse)
     with pytest.raises(ConnectionError, match="does not answer"):
-        mirrors.fetch(Mirror(f"{host}/mnist.npz"), 0, Path("unused"))
+        fetch_from(f"{host}/mnist.npz")
     assert tried == [("a.invalid", port)]
 
 
@@ -637,7 +646,7 @@ def test_a_verified_file_of_an_earlier_run_is_used_without_a_network(
 
 
 def test_the_embedded_data_set_has_equally_many_images_of_each_digit() -> None:
-    labels = download.load_embedded(MNIST_5K)
+    labels = load_mnist_5k()
     assert np.bincount(labels["y_train"]).tolist() == [400] * 10
     assert np.bincount(labels["y_test"]).tolist() == [100] * 10
 
@@ -665,6 +674,35 @@ def test_own_data_are_described_and_need_no_network(project: Path, capsys: pytes
     assert source["classes"] == ["0", "1", "2"]
     assert source["files"].startswith("1 file, MD5 ")
     assert read_npz(RAW, 10**6)["x_train"].shape == (12, 9, 10, 3)
+
+
+def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(
+    project: Path, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(project)
+    with (project / "own.npz").open("ab") as file:
+        file.truncate(2**30 + 1)  # a sparse file
+    line = refusal("download", download.main)
+    assert "own.npz: has 1,073,741,825 bytes, expected at most 1,073,741,824; download.most_gib in params.yaml" in line
+    (project / "params.yaml").write_text(parameters("own.npz", most_gib=2))
+    assert "own.npz: not a whole npz archive" in refusal("download", download.main)
+    assert not RAW.exists()
+
+
+def test_a_full_disk_is_not_a_fault_of_the_mirror(
+    tiny: Callable[..., None],
+    project: Path,
+    arrays: Arrays,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Callable[..., str],
+) -> None:
+    tiny(str(write_npz(project / "a.npz", members(arrays))))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(download, "save_npz", full)
+    assert "data/raw/mnist.npz could not be written: No space left on device" in refusal("download", download.main)
 
 
 @pytest.mark.parametrize(

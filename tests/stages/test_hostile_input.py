@@ -22,11 +22,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from classifier.data.formats import IDX_FILES, MEMBERS, Arrays, read_idx, read_npz
+from classifier.data.formats import MEMBERS, Arrays
+from classifier.data.idx import IDX_FILES
 from classifier.running import parameters
 from stages import download, train
 from tests.classifier.data.test_formats import npy
 from tests.conftest import PARAMS
+from tests.whole_arrays import read_idx, read_npz
 
 CAP = 100_000  # bytes of arrays, which the stage has from the catalogue
 # For the zip, its members, the arrays, inflating and parsing.

@@ -1,16 +1,20 @@
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from classifier.data import splits
+from classifier.data import formats, splits
 from classifier.data.description import DataSet
 from classifier.data.formats import Arrays, save_npz
+from classifier.data.held_out import hold_out
 from classifier.files.paths import RAW
 from stages import preprocess
 from tests.classifier.data.test_formats import members, npy, write_npz
-from tests.conftest import describe, identities
+from tests.classifier.data.test_held_out import LABELS
+from tests.conftest import describe
+from tests.whole_arrays import identities
 
 
 def write_parameters(project: Path, validation_images: int = 0, seed: int = 0) -> None:
@@ -55,6 +59,41 @@ def test_the_same_raw_file_gives_the_same_bytes(save_raw: Callable[[Arrays], Non
     ]
 
 
+@pytest.mark.parametrize("block", [1, 10_000, 2**20])
+def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(
+    save_raw: Callable[[Arrays], None], project: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(formats, "BLOCK", block)
+    images = np.random.default_rng(0).integers(0, 256, (100, 28, 28), np.uint8)
+    labels = np.arange(100, dtype=np.uint8) % 10
+    save_raw({"x_train": images, "y_train": labels, "x_test": images[:7], "y_test": labels[:7]})
+    write_parameters(project, validation_images=20, seed=1)
+    preprocess.main()
+    held_out = hold_out(labels, 20, seed=1)
+    rows = {"train": ~held_out, "validation": held_out, "test": np.arange(100) < 7}
+    for split, chosen in rows.items():
+        expected = images[chosen][..., None] / np.float32(255), np.eye(10, dtype=np.float32)[labels[chosen]]
+        for path, array in zip((splits.images_path(split), splits.labels_path(split)), expected, strict=True):
+            np.save(project / "expected.npy", array)
+            assert path.read_bytes() == (project / "expected.npy").read_bytes()
+
+
+def test_a_raw_file_damaged_at_its_end_leaves_the_old_outputs(
+    save_raw: Callable[[Arrays], None], arrays: Arrays, refusal: Callable[..., str]
+) -> None:
+    save_raw(arrays)
+    preprocess.main()
+    before = {path.name: path.read_bytes() for path in splits.PROCESSED.iterdir()}
+    save_raw({name: array[::-1] for name, array in arrays.items()})
+    content = bytearray(RAW.read_bytes())
+    with zipfile.ZipFile(RAW) as archive:
+        content[archive.getinfo("y_test.npy").header_offset - 1] ^= 1  # the last test image
+    RAW.write_bytes(content)
+    line = refusal("preprocess", preprocess.main)
+    assert "not a whole npz archive: Bad CRC-32 for file 'x_test.npy'; run `dvc repro --force download`" in line
+    assert {path.name: path.read_bytes() for path in splits.PROCESSED.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
@@ -82,21 +121,6 @@ def test_a_wrong_raw_file_is_refused_and_the_old_outputs_stay(
     assert message in line
     assert line.endswith("run `dvc repro --force download` to create it again")
     assert splits.images_path("test").read_bytes() == before
-
-
-LABELS = np.repeat(np.arange(10, dtype=np.uint8), [200, 100, 100, 100, 100, 100, 100, 100, 50, 50])
-
-
-def test_each_class_keeps_its_share_in_validation() -> None:
-    held_out = preprocess.hold_out(LABELS, 100, seed=0)
-    assert held_out.sum() == 100
-    assert np.bincount(LABELS[held_out]).tolist() == [20, 10, 10, 10, 10, 10, 10, 10, 5, 5]
-
-
-def test_the_seed_decides_which_images_are_held_out() -> None:
-    first, again, other = (preprocess.hold_out(LABELS, 100, seed) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
 
 
 def test_each_training_image_is_in_exactly_one_split(

@@ -1,13 +1,14 @@
 """What the arrays of a user's data set must be, whichever files they came from."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from classifier.data.description import MOST_CLASSES
-from classifier.data.formats import MEMBERS, Arrays
+from classifier.data.description import MOST_CLASSES, label_bytes
+from classifier.data.formats import MEMBERS, Rows, rows_of
 
 FEWEST_CLASSES = 2
 SIDES = range(8, 129)  # pixels of an image's height and of its width
@@ -17,12 +18,12 @@ SHOWN = 3  # classes that a line names
 
 
 def check(
-    arrays: Arrays, classes: tuple[str, ...] | None, places: Mapping[str, str], any_size: bool
-) -> tuple[Arrays, tuple[str, ...]]:
+    arrays: Mapping[str, Rows], classes: tuple[str, ...] | None, places: Mapping[str, str], any_size: bool
+) -> tuple[dict[str, Rows], tuple[str, ...]]:
     """Return the four arrays in the form of `data_set.Own`, and the names of the classes: numbers if there are none.
 
     Args:
-        arrays: as read.
+        arrays: as in the files; here only the labels are read.
         classes: their names by label, if known.
         places: for each array the start of the line that refuses it.
         any_size: whether images may have any size, because they will be resized.
@@ -48,25 +49,26 @@ def check(
             f"{places['y_train']}: each class must have a train image, but there is none of {shown(absent, classes)}; "
             f"labels must be 0 to the number of classes less 1, with no gap"
         )
-    dtype = np.uint8 if len(classes) <= 256 else np.uint16
-    whole = pixels | {name: np.ascontiguousarray(array, dtype) for name, array in labels.items()}
+    dtype = np.dtype(f"u{label_bytes(len(classes))}")
+    whole = pixels | {name: rows_of(array.astype(dtype)) for name, array in labels.items()}
     return {name: whole[name] for name in MEMBERS}, classes
 
 
-def images(array: np.ndarray, place: str, any_size: bool) -> np.ndarray:
+def images(rows: Rows, place: str, any_size: bool) -> Rows:
     """Return images as (n, height, width) or (n, height, width, 3). Raises ValueError if there are none such."""
-    if array.ndim == 4 and array.shape[3] == 1:
-        array = array[..., 0]
-    if array.ndim != 3 and (array.ndim != 4 or array.shape[3] != 3):
+    if len(rows.shape) == 4 and rows.shape[3] == 1:
+        of_four = rows.blocks
+        rows = Rows(rows.shape[:3], rows.dtype, lambda: (block[..., 0] for block in of_four()))
+    if len(rows.shape) != 3 and (len(rows.shape) != 4 or rows.shape[3] != 3):
         raise ValueError(
             f"{place}: expected images of the shape (n, height, width), (n, height, width, 1) or "
-            f"(n, height, width, 3), found {array.shape}"
+            f"(n, height, width, 3), found {rows.shape}"
         )
-    if not array.size:
-        raise ValueError(f"{place}: holds no images; its shape is {array.shape}")
+    if not math.prod(rows.shape):
+        raise ValueError(f"{place}: holds no images; its shape is {rows.shape}")
     if not any_size:
-        check_sides(array.shape[1], array.shape[2], place)
-    return np.ascontiguousarray(array)
+        check_sides(rows.shape[1], rows.shape[2], place)
+    return rows
 
 
 def check_sides(height: int, width: int, place: str) -> None:
@@ -82,15 +84,15 @@ def kind_of(shape: tuple[int, ...]) -> str:
     return f"{shape[0]}x{shape[1]} {'grey' if len(shape) == 2 else 'colour'}"
 
 
-def one_each(array: np.ndarray, count: int, place: str) -> np.ndarray:
-    """Return the labels of `count` images as (n,); (n, 1) is taken too, as Keras has those of CIFAR-10.
+def one_each(labels: Rows, count: int, place: str) -> np.ndarray:
+    """Read the labels of `count` images as (n,); (n, 1) is taken too, as Keras has those of CIFAR-10.
 
     Raises:
         ValueError: another shape.
     """
-    if array.shape not in ((count,), (count, 1)):
-        raise ValueError(f"{place}: expected one label for each of {count:,} images, found the shape {array.shape}")
-    return array.reshape(count)
+    if labels.shape not in ((count,), (count, 1)):
+        raise ValueError(f"{place}: expected one label for each of {count:,} images, found the shape {labels.shape}")
+    return labels.whole().reshape(count)
 
 
 def check_count(classes: int, place: str) -> None:
@@ -108,17 +110,17 @@ def check_range(labels: np.ndarray, classes: int, place: str) -> None:
             )
 
 
-def names(array: np.ndarray, place: str) -> tuple[str, ...]:
-    """Return the names of classes from an array of text.
+def names(rows: Rows, place: str) -> tuple[str, ...]:
+    """Read the names of classes from an array of text.
 
     Raises:
         ValueError: no list of names, or one that is empty, too long, there twice, or has characters that do not print.
     """
-    if array.ndim != 1:
-        raise ValueError(f"{place}: expected a list of names, found the shape {array.shape}")
-    check_count(len(array), place)
+    if len(rows.shape) != 1:
+        raise ValueError(f"{place}: expected a list of names, found the shape {rows.shape}")
+    check_count(len(rows), place)
     try:
-        found = [name.decode() if isinstance(name, bytes) else name for name in array.tolist()]
+        found = [name.decode() if isinstance(name, bytes) else name for name in rows.whole().tolist()]
     except ValueError as error:  # bytes that are no UTF-8, or numbers that are no characters
         raise ValueError(f"{place}: the names cannot be read as text: {error}") from error
     for name in found:
@@ -143,24 +145,41 @@ def shown(labels: np.ndarray, classes: tuple[str, ...]) -> str:
     return f"class {listed}" + (f" and {len(labels) - SHOWN:,} more" if len(labels) > SHOWN else "")
 
 
-def warnings(arrays: Arrays, classes: tuple[str, ...], source: Path) -> Iterator[str]:
+def warnings(arrays: Mapping[str, Rows], classes: tuple[str, ...], source: Path) -> Iterator[str]:
     """Say which classes have no test image, and how many images of equal pixels judge or teach wrongly."""
-    untested = np.setdiff1d(np.arange(len(classes)), arrays["y_test"])
+    labels = {split: arrays[f"y_{split}"].whole() for split in ("train", "test")}
+    untested = np.setdiff1d(np.arange(len(classes)), labels["test"])
     if len(untested):
         yield f"{source}: test has no image of {shown(untested, classes)}"
-    train, test = (digests(arrays[name]) for name in ("x_train", "x_test"))
-    both = int(np.isin(test, train).sum())
+    found = np.concatenate([digests(arrays[name]) for name in ("x_train", "x_test")])
+    both, several = equal_pixels(found, np.concatenate([labels["train"], labels["test"]]), len(labels["train"]))
     if both:
-        yield f"{source}: {both:,} of {len(test):,} test images are in train too, with the same pixels"
-    pairs = np.stack([np.concatenate([train, test]), np.concatenate([arrays["y_train"], arrays["y_test"]])])
-    _, labels = np.unique(np.unique(pairs, axis=1)[0], return_counts=True)
-    several = int((labels > 1).sum())
+        yield f"{source}: {both:,} of {len(labels['test']):,} test images are in train too, with the same pixels"
     if several:
         count = f"{several:,} images are" if several > 1 else "1 image is"
         yield f"{source}: {count} there under more than one label, with the same pixels"
 
 
-def digests(array: np.ndarray) -> np.ndarray:
+def equal_pixels(found: np.ndarray, labels: np.ndarray, train: int) -> tuple[int, int]:
+    """Return how many test images are in train too, and how many different images have more than one label.
+
+    Args:
+        found: uint64 (n,), the digests of the images; the first `train` of them are for training.
+        labels: integers (n,).
+    """
+    order = np.argsort(found)  # a group of equal images after the other
+    first = np.flatnonzero(np.diff(found[order], prepend=~found[order[:1]]))
+    labels = labels[order]
+    several = int((np.maximum.reduceat(labels, first) > np.minimum.reduceat(labels, first)).sum())
+    tests = np.add.reduceat(order >= train, first, dtype=np.intp)
+    return int(tests[tests < np.diff(first, append=len(order))].sum()), several
+
+
+def digests(rows: Rows) -> np.ndarray:
     """Return uint64 (n,): a digest of each image's pixels."""
-    each = (hashlib.blake2b(image.data, digest_size=8).digest() for image in array)
-    return np.frombuffer(b"".join(each), np.uint64)
+    found, first = np.empty(len(rows), np.uint64), 0
+    for block in rows.blocks():
+        each = (hashlib.blake2b(image.data, digest_size=8).digest() for image in block)
+        found[first : first + len(block)] = np.frombuffer(b"".join(each), np.uint64)
+        first += len(block)
+    return found

@@ -1,15 +1,17 @@
 """PNG and JPEG files as arrays of 8-bit grey or colour images; any other image is refused by the name of its file."""
 
 import io
+import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classifier.data.formats import Arrays, open_regular
+from classifier.data.formats import Rows, TooLargeError, open_regular
 from classifier.data.own.checks import check_sides, kind_of
 
 if TYPE_CHECKING:
@@ -22,8 +24,10 @@ MODES = ("1", "L", "RGB")  # Pillow's names of the pixels' kinds: black and whit
 ADVICE = "save it as 8-bit grey or RGB"
 
 
-def read(files: Mapping[str, list[Path]], size: tuple[int, int] | None, most_bytes: int) -> Arrays:
-    """Read images into one array for each name: uint8 (n, height, width) or (n, height, width, 3).
+def open_files(files: Mapping[str, list[Path]], size: tuple[int, int] | None, most_bytes: int) -> dict[str, Rows]:
+    """Return the images of each name as Rows: uint8 (n, height, width) or (n, height, width, 3).
+
+    Only the first file is read here. Reading the rows raises the errors of the others.
 
     Args:
         files: the image files of each array, at least one.
@@ -31,54 +35,51 @@ def read(files: Mapping[str, list[Path]], size: tuple[int, int] | None, most_byt
         most_bytes: the most that all arrays may have together.
 
     Raises:
-        ValueError: a file is no whole PNG or JPEG image of 8-bit grey or RGB, differs from the first in size or kind,
-            or the arrays would be too large. OSError: one cannot be read.
+        ValueError: a file is no whole PNG or JPEG image of 8-bit grey or RGB, cannot be read, differs from the first in
+            size or kind, or the arrays would be too large.
     """
-    from PIL import Image
-
-    with warnings.catch_warnings(action="ignore"):  # of Pillow, about what is odd in a file and needs no repair
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return _read_all(files, size, most_bytes)
-
-
-def resize(arrays: Mapping[str, np.ndarray], size: tuple[int, int], most_bytes: int, source: Path) -> Arrays:
-    """Return arrays of images in another size, height and width, as `read` does. Raises ValueError if too large."""
-    from PIL import Image
-
-    shapes = {name: (len(array), *size, *array.shape[3:]) for name, array in arrays.items()}
-    total = sum(int(np.prod(shape)) for shape in shapes.values())
-    if total > most_bytes:
-        raise ValueError(
-            f"{source}: images resized to {size[0]}x{size[1]} are {total:,} bytes, expected at most {most_bytes:,}"
-        )
-    resized = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
-    for name, array in arrays.items():
-        for row, image in enumerate(array):
-            resized[name][row] = _resize(Image.fromarray(image), size)
-    return resized
-
-
-def _read_all(files: Mapping[str, list[Path]], size: tuple[int, int] | None, most_bytes: int) -> Arrays:
     first = next(path for paths in files.values() for path in paths)
     expected = _read(first, size)
     count = sum(map(len, files.values()))
     if count * expected.nbytes > most_bytes:
-        raise ValueError(
+        raise TooLargeError(
             f"{first.parent.parent}: {count:,} images of {kind_of(expected.shape)} are "
             f"{count * expected.nbytes:,} bytes, expected at most {most_bytes:,}"
         )
-    arrays = {}
-    for name, paths in files.items():
-        arrays[name] = np.empty((len(paths), *expected.shape), np.uint8)
-        for row, path in enumerate(paths):
+    return {name: _rows(paths, size, first, expected) for name, paths in files.items()}
+
+
+def resize(arrays: Mapping[str, Rows], size: tuple[int, int], most_bytes: int, source: Path) -> dict[str, Rows]:
+    """Return images in another size, height and width, as `open_files` does. Raises ValueError if too large."""
+    from PIL import Image
+
+    shapes = {name: (len(rows), *size, *rows.shape[3:]) for name, rows in arrays.items()}
+    total = sum(map(math.prod, shapes.values()))
+    if total > most_bytes:
+        raise TooLargeError(
+            f"{source}: images resized to {size[0]}x{size[1]} are {total:,} bytes, expected at most {most_bytes:,}"
+        )
+
+    def resized(rows: Rows) -> Iterator[np.ndarray]:
+        for block in rows.blocks():
+            for image in block:
+                yield np.asarray(_resize(Image.fromarray(image), size))[None]
+
+    return {name: Rows(shapes[name], rows.dtype, partial(resized, rows)) for name, rows in arrays.items()}
+
+
+def _rows(paths: list[Path], size: tuple[int, int] | None, first: Path, expected: np.ndarray) -> Rows:
+    def blocks() -> Iterator[np.ndarray]:
+        for path in paths:
             found = _read(path, size)
             if found.shape != expected.shape:
                 raise ValueError(
                     f"{path}: images must have one size and kind, found {kind_of(found.shape)} here and "
                     f"{kind_of(expected.shape)} in {first}"
                 )
-            arrays[name][row] = found
-    return arrays
+            yield found[None]
+
+    return Rows((len(paths), *expected.shape), expected.dtype, blocks)
 
 
 def _resize(image: "Image", size: tuple[int, int]) -> "Image":
@@ -89,9 +90,17 @@ def _resize(image: "Image", size: tuple[int, int]) -> "Image":
 
 def _read(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     """Read an image file, in its own size or resized."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     content = _content(path)
+    with warnings.catch_warnings(action="ignore"):  # of Pillow, about what is odd in a file and needs no repair
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return _decode(path, content, size)
+
+
+def _decode(path: Path, content: bytes, size: tuple[int, int] | None) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError
+
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -118,8 +127,10 @@ def _content(path: Path) -> bytes:
     try:
         with io.BufferedReader(open_regular(path, MOST_FILE)) as file:
             return file.read(os.fstat(file.fileno()).st_size + 1)  # 1: files of the kernel claim to be empty
+    except TooLargeError as error:  # of one file, which no parameter limits
+        raise ValueError(str(error)) from error
     except OSError as error:
-        raise OSError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _check(path: Path, image: "ImageFile") -> None:

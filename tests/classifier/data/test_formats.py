@@ -4,12 +4,16 @@ import os
 import struct
 import tracemalloc
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from classifier.data.formats import IDX_FILES, MEMBERS, Arrays, read_idx, read_npz, save_npz
+from classifier.data import formats
+from classifier.data.formats import MEMBERS, Arrays, open_npz, save_npz
+from classifier.data.idx import IDX_FILES, open_idx
+from tests.whole_arrays import identities, read_idx, read_npz
 
 CAP = 100_000
 
@@ -70,6 +74,42 @@ def test_equal_arrays_give_equal_bytes(tmp_path: Path, arrays: Arrays) -> None:
 @pytest.mark.parametrize("zipped", [True, False])
 def test_idx_files_are_read_with_and_without_gzip(tmp_path: Path, arrays: Arrays, zipped: bool) -> None:
     assert_same(read_idx(write_idx(tmp_path, arrays, zipped), CAP), arrays)
+
+
+@pytest.mark.parametrize("block", [1, 784, 5 * 784, 2**20])
+def test_an_archive_read_in_blocks_of_any_size_is_saved_as_numpy_saves_it(
+    tmp_path: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(formats, "BLOCK", block)
+    in_fortran_order = {name: np.asfortranarray(array) for name, array in arrays.items()}
+    np.savez(tmp_path / "stored.npz", **arrays)
+    np.savez(tmp_path / "fortran.npz", **in_fortran_order)
+    np.savez_compressed(tmp_path / "deflated.npz", **arrays)
+    np.savez_compressed(tmp_path / "both.npz", **in_fortran_order)
+    sources = [open_npz(path, CAP) for path in tmp_path.iterdir()]
+    sources += [nullcontext(open_idx(write_idx(tmp_path / f"idx{zipped}", arrays, zipped), CAP)) for zipped in (0, 1)]
+    for source in sources:
+        with source as opened:
+            assert save_npz(tmp_path / "saved", opened) == identities(arrays)
+        with zipfile.ZipFile(tmp_path / "saved") as archive:
+            assert {name: archive.read(name) for name in archive.namelist()} == members(arrays)
+            assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_an_archive_that_is_damaged_in_its_last_block_is_refused_there(
+    tmp_path: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "BLOCK", 784)
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "a.npz", **(arrays | {"y_test": np.arange(9000).astype(np.uint8)}))
+        content = bytearray((tmp_path / "a.npz").read_bytes())
+        with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+            content[archive.start_dir - 20] ^= 255
+        (tmp_path / "a.npz").write_bytes(content)
+        with open_npz(tmp_path / "a.npz", CAP) as opened:
+            assert len(opened["x_train"].whole()) == 16
+            with pytest.raises(ValueError, match="not a whole npz archive"):
+                opened["y_test"].whole()
 
 
 def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:

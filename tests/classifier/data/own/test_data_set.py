@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from classifier.data.formats import MEMBERS, Arrays
-from classifier.data.own.data_set import Own, load_own
 from tests.classifier.data.test_formats import members, npy, write_npz
+from tests.whole_arrays import Own, load_own
 
 
 def load(source: Path) -> Own:

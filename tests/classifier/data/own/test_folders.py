@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from classifier.data.formats import Arrays
-from classifier.data.own.data_set import Own, load_own
 from tests.classifier.data.own.pictures import encoded, pixels, two_classes, write
+from tests.whole_arrays import Own, load_own
 
 
 def load(source: Path, seed: int = 0, test_share: float = 0.2) -> Own:

@@ -19,11 +19,11 @@ from PIL import Image
 
 from classifier.data.formats import MEMBERS
 from classifier.data.own.checks import SIDES
-from classifier.data.own.data_set import load_own
 from tests.classifier.data.own.pictures import chunk, encoded, pixels, png
 from tests.classifier.data.own.test_data_set import NAMES, idx, made
 from tests.classifier.data.test_formats import npy
 from tests.stages.test_hostile_input import EXAMPLES, HUGE, damage, damaged, headers, npy_with
+from tests.whole_arrays import load_own
 
 CAP = 100_000  # bytes of all arrays
 MEMORY = 4 * CAP + 2_000_000  # the same bound as for the archives of mirrors

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+
+from classifier.data.held_out import hold_out
+
+LABELS = np.repeat(np.arange(10, dtype=np.uint8), [200, 100, 100, 100, 100, 100, 100, 100, 50, 50])
+
+
+def test_each_class_keeps_its_share_in_validation() -> None:
+    held_out = hold_out(LABELS, 100, seed=0)
+    assert held_out.sum() == 100
+    assert np.bincount(LABELS[held_out]).tolist() == [20, 10, 10, 10, 10, 10, 10, 10, 5, 5]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_images_held_out_are_those_of_scikit_learn(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    classes = int(random.integers(2, 40))
+    labels = random.permutation(np.repeat(np.arange(classes), random.integers(4, 30, classes))).astype(np.uint16)
+    count = int(random.integers(classes, len(labels) // 4 + 1))
+    _, rows = train_test_split(np.arange(len(labels)), test_size=count, random_state=seed, stratify=labels)
+    assert np.flatnonzero(hold_out(labels, count, seed)).tolist() == sorted(rows)
+
+
+def test_a_class_with_one_image_cannot_be_held_out() -> None:
+    with pytest.raises(ValueError, match=r"cannot be 2 for these images: .* the smallest has 1; 0 holds out none"):
+        hold_out(np.array([0] * 20 + [1]), 2, seed=0)
+    assert not hold_out(np.array([0] * 20 + [1]), 0, seed=0).any()
+
+
+def test_the_seed_decides_which_images_are_held_out() -> None:
+    first, again, other = (hold_out(LABELS, 100, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
