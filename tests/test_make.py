@@ -169,7 +169,7 @@ def test_an_environment_is_built_from_downloaded_packages_with_no_index(checkout
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
 
 
-@pytest.mark.parametrize("target", ["repro", "report", "test", "faults", "bench"])
+@pytest.mark.parametrize("target", ["repro", "report", "test", "faults", "use", "bench"])
 def test_a_target_that_needs_a_git_repository_fails_before_it_installs(checkout: Clone, target: str) -> None:
     for command in ("true", "git init -q"):
         checkout.run(command)
