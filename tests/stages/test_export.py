@@ -218,7 +218,6 @@ def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_sta
 def test_the_lines_in_the_document_read_a_picture_with_the_file_alone(network: Any, tmp_path: Path) -> None:
     document = (REPOSITORY / "docs/export.md").read_text()
     (lines,) = re.findall(r"(?ms)^```python\n(.*?)^```", document)
-    assert len(lines.splitlines()) == 6
     export.main()
     folder = tmp_path / "stranger"
     folder.mkdir()
