@@ -22,7 +22,7 @@ OUTPUTS = {
         for kind in ("images", "labels")
     ],
     "train": ["models/model.keras", "models/provenance.json", "evaluation/history.csv"],
-    "export": ["models/model.onnx", "evaluation/export.json"],
+    "export": ["models/model.onnx", "evaluation/export.json", "page/index.html"],
     "evaluate": [
         "metrics.json",
         "evaluation/predictions.csv",

@@ -10,7 +10,7 @@ from tests.clone import Clone
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-READER = {  # each output that DVC caches, and a stage that reads it
+READER = {  # each output that DVC caches and a stage reads, and that stage
     "data/raw/mnist.npz": "preprocess",
     "data/processed/train_images.npy": "train",
     "data/processed/train_labels.npy": "train",

@@ -14,7 +14,7 @@ from classifier.data.description import DataSet
 from classifier.model.layers import Layer
 
 SOURCES = Path(__file__).parent  # of page.html, and of what is written into it
-SCRIPTS = ("network.js", "normalization.js", "strokes.js", "page.js")
+SCRIPTS = ("network.js", "normalization.js", "strokes.js", "pad.js", "answer.js", "maps.js", "page.js")
 
 MOST_MISREAD = 60  # images in the gallery
 MOST_VALUES = 2**16  # of all images in the gallery; MNIST's 60 have 47,040

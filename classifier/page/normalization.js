@@ -1,5 +1,5 @@
-// Makes the images that the network sees from a picture. docs/predict.md specifies the steps for digits, in the order and
-// with the numbers that are here; tests/predict/vectors.json has pictures whose images must come out of them.
+// Makes the images that the network sees from a picture. docs/predict.md specifies the steps for digits, in this order
+// and with these numbers; tests/predict/vectors.json has pictures whose images must come out of them.
 
 const SIDE = 28; // of an image of MNIST
 const BOX = 20; // of the digit in it
@@ -79,19 +79,20 @@ function paperOf(picture) {
     const total = around({ ...cells, values: weights }, REACH);
     paper = sums.map((sum, place) => sum / total[place]);
   }
-  const between = (size, count) =>
+  const neighbours = (size, count) =>
     Array.from({ length: size }, (_, pixel) => {
       const place = Math.min(count - 1, Math.max(0, (pixel + 0.5) / factor - 0.5));
       const before = Math.floor(place);
       return [before, Math.min(before + 1, count - 1), place - before];
     });
-  const rows = between(picture.height, cells.height);
-  const columns = between(picture.width, cells.width);
+  const rows = neighbours(picture.height, cells.height);
+  const columns = neighbours(picture.width, cells.width);
   return picture.values.map((_, pixel) => {
     const [above, below, down] = rows[Math.floor(pixel / picture.width)];
     const [left, right, across] = columns[pixel % picture.width];
-    const at = (column) => paper[above * cells.width + column] * (1 - down) + paper[below * cells.width + column] * down;
-    return at(left) * (1 - across) + at(right) * across;
+    const at = (row, column) => paper[row * cells.width + column];
+    const between = (column) => at(above, column) * (1 - down) + at(below, column) * down;
+    return between(left) * (1 - across) + between(right) * across;
   });
 }
 
@@ -108,13 +109,15 @@ function around({ width, height, values }, reach) {
   const across = values.map((_, place) => {
     const x = place % width;
     let sum = 0;
-    for (let step = Math.max(-reach, -x); step <= Math.min(reach, width - 1 - x); step++) sum += values[place + step];
+    const last = Math.min(reach, width - 1 - x);
+    for (let step = Math.max(-reach, -x); step <= last; step++) sum += values[place + step];
     return sum;
   });
   return values.map((_, place) => {
     const y = Math.floor(place / width);
     let sum = 0;
-    for (let step = Math.max(-reach, -y); step <= Math.min(reach, height - 1 - y); step++) sum += across[place + step * width];
+    const last = Math.min(reach, height - 1 - y);
+    for (let step = Math.max(-reach, -y); step <= last; step++) sum += across[place + step * width];
     return sum;
   });
 }
@@ -225,7 +228,7 @@ function* areaShares(size, target) {
   }
 }
 
-/** Yield the same for linear interpolation that, where the picture becomes smaller, covers its pixels: as Pillow does. */
+/** Yield the same for linear interpolation, which covers all pixels where the picture becomes smaller: as in Pillow. */
 function* linearShares(size, target) {
   const reach = Math.max(1, size / target);
   for (let to = 0; to < target; to++) {

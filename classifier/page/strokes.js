@@ -1,5 +1,5 @@
-// Makes a picture of strokes: lists of points [x, y] on a pad of PAD x PAD. The picture is computed here and not read from
-// a canvas, because browsers draw a little differently, and some change what is read to protect against fingerprinting.
+// Makes a picture of strokes: lists of points [x, y] on a pad of PAD x PAD. The picture is computed here and not read
+// from a canvas: browsers draw a little differently, and some change what is read, to protect against fingerprinting.
 
 const PAD = 280;
 const PEN = 20; // width of the pen on the pad
@@ -15,7 +15,8 @@ const MARGIN = 20; // of paper around the ink
 function pictureOfDigits(strokes) {
   const points = strokes.flat();
   const box = boxOf(points);
-  const side = Math.max(LEAST_SIDE, box.height, ...strokes.map(boxOf).map(({ width, height }) => Math.max(width, height)));
+  const longest = strokes.map(boxOf).map(({ width, height }) => Math.max(width, height));
+  const side = Math.max(LEAST_SIDE, box.height, ...longest); // of a digit; several may be in a line
   const factor = Math.min(DRAWN_SIDE / side, MOST_DRAWN / Math.max(box.width, box.height, LEAST_SIDE));
   const pen = (side * factor) / SIDES_PER_PEN;
   const place = ([x, y]) => [(x - box.left) * factor + MARGIN + pen / 2, (y - box.top) * factor + MARGIN + pen / 2];

@@ -16,12 +16,12 @@ from PIL import Image
 
 from classifier.data import splits
 from classifier.data.catalogue import MNIST
-from classifier.files.paths import AGREEMENT, MODEL, ONNX
+from classifier.files.paths import AGREEMENT, MODEL, ONNX, PAGE
 from classifier.model import architecture, keras_file, layers
 from stages import export
 from tests.conftest import REPOSITORY
 
-OUTPUTS = (ONNX, AGREEMENT)
+OUTPUTS = (ONNX, AGREEMENT, PAGE)
 
 
 def test_the_file_predicts_what_keras_predicts_and_the_metrics_say_so(network: Any) -> None:
@@ -65,6 +65,22 @@ def test_the_file_names_the_confidence_that_two_in_a_hundred_validation_images_d
     export.main()  # without validation images, no confidence is too low
     assert metadata()["confidence_floor"] == "0.0000"
     assert list(json.loads(AGREEMENT.read_text())) == ["bytes", "test"]
+
+
+def test_the_page_has_the_floor_and_all_that_is_misread_the_most_confident_first(
+    network: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export.main()
+    images, labels = splits.load("test")
+    probabilities = onnxruntime.InferenceSession(ONNX).run(None, {"images": images})[0]
+    actual, predicted, confidence = labels.argmax(axis=1), probabilities.argmax(axis=1), probabilities.max(axis=1)
+    (text,) = re.findall(r'id="network">(.*?)</script>', PAGE.read_text())
+    page = json.loads(text)
+    assert page["confidence_floor"] == float(metadata()["confidence_floor"])
+    assert page["misread"] == (actual != predicted).sum() > 30
+    expected = [[a, p, round(float(c), 6)] for a, p, c in zip(actual, predicted, confidence, strict=True) if a != p]
+    assert page["gallery"] == sorted(expected, key=lambda row: -row[2])[:60]
+    assert f"export: a page to draw on, {PAGE.stat().st_size / 1e6:.2f} MB -> {PAGE}\n" in capsys.readouterr().out
 
 
 def test_agreement_of_an_example_computed_by_hand() -> None:
@@ -212,7 +228,7 @@ def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_sta
     assert line.startswith("export: models/model.keras: ")
     assert message in line
     assert line.endswith("run `dvc repro --force train` to create it again")
-    assert [path.read_text() for path in OUTPUTS] == ["the old file"] * 2
+    assert [path.read_text() for path in OUTPUTS] == ["the old file"] * len(OUTPUTS)
 
 
 def test_the_lines_in_the_document_read_a_picture_with_the_file_alone(network: Any, tmp_path: Path) -> None:
