@@ -108,6 +108,14 @@ servers: repository remotes  ## share data through real servers of SSH, S3 and W
 	@$(INSTALL) requirements-servers.txt
 	python -m pytest -m servers tests/remotes
 
+.PHONY: search
+search: setup  ## install Optuna, which proposes parameters for `python -m sweep --search` (docs/sweeps.md)
+	@$(INSTALL) requirements-search.txt
+
+.PHONY: sweeps
+sweeps: repository search  ## run sweeps on this machine and on clusters of its own
+	python -m pytest -m sweeps tests/sweep
+
 .PHONY: faults
 faults: repository setup  ## kill stages and dvc, and damage their files, in many ways
 	python -m pytest --numprocesses=2 --dist=worksteal -m faults

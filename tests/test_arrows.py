@@ -26,13 +26,19 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("classifier/data", "classifier/files", "classifier/running", "review/statistics", "review/wording"),
     },
     "review/rendering": {"classifier/files", "review/results", "review/statistics", "review/wording"},
+    "sweep/engine": {"classifier/running"},
     "review/training": {
         *("classifier/files", "classifier/model", "classifier/running"),
-        *("review/results", "review/wording"),
+        *("review/results", "review/wording", "sweep/engine"),
     },
     "review": {
         *("classifier/data", "classifier/files", "classifier/running"),
         *("review/rendering", "review/results", "review/statistics", "review/training", "review/wording"),
+        "sweep/engine",
+    },
+    "sweep": {
+        *("classifier/files", "classifier/running", "sweep/engine"),
+        *("review", "review/rendering", "review/results", "review/training"),
     },
     "predict": set(),  # it is also used without the rest of the project
     "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "predict", "stages"},

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from tests.conftest import REPOSITORY
 from tests.imports import imported_modules
 
-FOLDERS = {"bench", "classifier", "predict", "review", "stages"}
+FOLDERS = {"bench", "classifier", "predict", "review", "stages", "sweep"}
 USED_BY_OTHERS = {"tqdm"}  # by pooch, for its progress bar
 
 
@@ -24,10 +24,12 @@ def imported_packages() -> set[str]:
 
 
 def test_every_imported_package_is_declared_and_every_declared_package_is_used() -> None:
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    document = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    project = document["project"]
+    searching = {Requirement(each).name for each in document["dependency-groups"]["search"]}
     declared = {re.split("[<>=~! ]", each)[0].lower() for each in project["dependencies"]}
     assert all(">=" in each for each in project["dependencies"])
-    assert {name.replace("_", "-") for name in imported_packages()} | USED_BY_OTHERS == declared
+    assert {name.replace("_", "-") for name in imported_packages()} | USED_BY_OTHERS == declared | searching
 
 
 def locked(name: str) -> dict[str, set[str]]:
@@ -43,7 +45,7 @@ def locked(name: str) -> dict[str, set[str]]:
     return versions
 
 
-@pytest.mark.parametrize("group", ["remotes", "servers"])
+@pytest.mark.parametrize("group", ["remotes", "search", "servers"])
 def test_the_lock_of_a_group_has_its_packages_and_the_versions_of_the_main_lock(group: str) -> None:
     mine, main = locked(f"requirements-{group}.txt"), locked("requirements.txt")
     assert {name: mine[name] for name in mine.keys() & main} == {name: main[name] for name in mine.keys() & main}

@@ -26,7 +26,7 @@ def as_text(comparison: Comparison, colour: bool, final: bool = False) -> str:
     verdict = wrap(conclude(comparison))
     blocks = [f"\033[{COLOURS[comparison.verdict]}m{verdict}\033[0m" if colour else verdict]
     blocks.append("\n".join(map(wrap, reasons(comparison))))
-    blocks += [_as_columns(table) for table in tables(comparison, final)]
+    blocks += [as_columns(table) for table in tables(comparison, final)]
     if note := about_test_images(comparison, final):
         blocks.append(wrap(note))
     return "\n\n".join(blocks)
@@ -128,7 +128,7 @@ def wrap(sentence: str) -> str:
     return textwrap.fill(sentence, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _as_columns(table: Table) -> str:
+def as_columns(table: Table) -> str:
     """Align a table; cells of one that is too wide are cut, and `--json` has them whole."""
     rows = [[unquote(cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

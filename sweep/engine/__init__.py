@@ -1,0 +1,1 @@
+"""Run trials of the pipeline on workers."""
