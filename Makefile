@@ -114,7 +114,7 @@ search: setup  ## install Optuna, which proposes parameters for `python -m sweep
 
 .PHONY: sweeps
 sweeps: repository search  ## run sweeps on this machine and on clusters of its own
-	python -m pytest -m sweeps tests/sweep
+	python -m pytest -m sweeps
 
 .PHONY: faults
 faults: repository setup  ## kill stages and dvc, and damage their files, in many ways
@@ -135,8 +135,8 @@ hostile: setup  ## test that 10,000 broken archives, data sets, pictures and par
 		tests/predict/test_hostile_pictures.py
 
 .PHONY: noise
-noise: setup  ## train the recipe with SEEDS=5 seeds and record what each misreads; RECIPE=... names another params.yaml
-	python -m review.noise --seeds $(or $(SEEDS),5) $(RECIPE)
+noise: repository setup  ## train with SEEDS=5 seeds, record what each misreads; RECIPE=... another params.yaml, SCHEDULER=... a cluster
+	python -m review.noise --seeds $(or $(SEEDS),5) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(RECIPE)
 
 .PHONY: bench
 bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=... names a copy of mnist.npz

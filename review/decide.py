@@ -17,7 +17,7 @@ from review.results.record import stale
 from review.results.revision import load
 from review.statistics.plan import PLAN
 from review.training.recipe import Recipe, load_recipe
-from review.training.runs import measure, seconds_a_seed
+from review.training.runs import add_places, measure, seconds_a_seed
 from review.wording.escaping import unquote
 from review.wording.notation import limits, p_value
 
@@ -32,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("base", help="a commit, branch or tag")
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
+    add_places(parser)
     options = parser.parse_args(arguments)
+    place = {"scheduler": options.scheduler, "workers": options.workers}
     base, head = load(options.base), load(options.head)
     comparison = compare(base, head)  # refuses what cannot be compared, before anything is trained
     recipes = [load_recipe(PARAMS, revision=revision) for revision in (options.base, options.head)]
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
                 continue
             start = f"decide: look {look} of {len(PLAN)}: "
             print(wrap(f"{start}{seeds} seeds each{_cost(recipes, seeds, known)}"), flush=True)
-            records = (measure(recipes[0], range(seeds)), measure(recipes[1], range(seeds)))
+            records = (measure(recipes[0], range(seeds), **place), measure(recipes[1], range(seeds), **place))
             known = [len(record.runs) for record in records]
             for side, record in zip((base, head), records, strict=True):
                 if side.training and (why := stale(record, side)):

@@ -1,8 +1,8 @@
 """Measure the noise of a seed: train one recipe with several seeds, and keep which images the model of each misreads.
 
-The runs take place in folders of their own under .dvc/tmp/noise, so that the pipeline's outputs stay as they are. Seeds
-that are measured already are not trained again, so the same command goes on after an interruption, and `--seeds 10`
-after five seeds trains five more.
+Each seed is a trial of sweep.engine, which ends as a DVC experiment, so the pipeline's outputs stay as they are. Seeds
+that are measured already are not trained again: the same command goes on after an interruption, and `--seeds 10` after
+five seeds trains five more.
 """
 
 import argparse
@@ -12,8 +12,11 @@ from pathlib import Path
 from classifier.files.paths import NOISE, PARAMS
 from review.command import command
 from review.results.predictions import SPLITS
+from review.results.record import Record, elsewhere, is_of, listed
+from review.results.revision import load_trained, open_repo
 from review.training.recipe import load_recipe
-from review.training.runs import measure
+from review.training.runs import add_places, measure
+from review.wording.escaping import quote
 from review.wording.notation import spread
 
 
@@ -27,18 +30,31 @@ def main(arguments: list[str] | None = None) -> int:
         "-S", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a parameter of the recipe"
     )
     parser.add_argument("--anew", action="store_true", help="train the seeds that are already measured, too")
+    add_places(parser)
     options = parser.parse_args(arguments)
     if options.seeds < 2:
         parser.error("a standard deviation takes at least 2 seeds")
+    recipe = load_recipe(options.recipe, options.changes)
     try:
-        measured = measure(load_recipe(options.recipe, options.changes), range(options.seeds), options.anew)
+        measured = measure(recipe, range(options.seeds), options.anew, options.scheduler, options.workers)
     except KeyboardInterrupt:
         print("noise: interrupted; the runs that ended are kept, and the same command goes on", file=sys.stderr)
         return 130
     for split in SPLITS:
         if readings := measured.readings(split):
-            print(f"noise: {split} {spread(readings)} -> {NOISE}")
+            print(f"noise: {split} {spread(readings)}{_where(measured)} -> {NOISE}")
     return 0
+
+
+def _where(record: Record) -> str:
+    """Say how the machines of the seeds differ from the one of the committed results, if these are of the recipe."""
+    with open_repo(None) as repo:
+        try:
+            side, _ = load_trained(repo, None)
+        except (OSError, ValueError):
+            return ""
+    keys = elsewhere(record, side) if is_of(record, side) else []
+    return f", seeds from another machine than the results ({listed(map(quote, keys))})" if keys else ""
 
 
 if __name__ == "__main__":

@@ -51,6 +51,21 @@ def check(repo: Repo) -> Iterator[tuple[str, list[str]]]:
         yield name, [f"in {LOCK}, but not in dvc.yaml"]
 
 
+def inputs_of_train(repo: Repo) -> dict[str, str | None] | None:
+    """Return the MD5 of each file that the stage train would read, or None if an earlier stage would run first."""
+    with suppress(FileNotFoundError):
+        for name, reasons in check(repo):
+            if name == "train":
+                break
+            if reasons:
+                return None
+        written = {out["path"]: out.get("md5") for entry in load_lock(repo).values() for out in entry.get("outs", [])}
+        train = next(stage for stage in load_stages(repo) if stage.name == "train")
+        paths = sorted(dep.def_path for dep in train.deps if not isinstance(dep, ParamsDependency))
+        return {path: written.get(path) or _md5(repo, path) for path in paths}
+    return None
+
+
 def check_noise(repo: Repo, revision: str | None) -> list[str]:
     """Return the contradictions between evaluation/seed_noise.json and the results at the repository's `revision`.
 

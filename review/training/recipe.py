@@ -1,125 +1,156 @@
-"""A recipe to train: its parameters, the code of a folder or a revision, and the files that the stage train reads."""
+"""A recipe to measure: its parameters and data set, and the trials of sweep.engine that train it."""
 
-import io
+import hashlib
 import json
-import subprocess
-import tarfile
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
 import yaml
 from dvc.dependency.param import ParamsDependency
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from dvc.utils.hydra import apply_overrides
 
-from classifier.files.paths import PARAMS, RAW, SOURCE
-from classifier.running.yaml_values import MOST_BYTES, Loader, parse
+from classifier.files.paths import NOISE, PARAMS, PROVENANCE, RAW, SOURCE
+from classifier.running.yaml_values import MOST_BYTES, parse
 from review.results.lock import load_lock, load_stages
-from review.results.revision import open_repo
+from review.results.record import listed, unlike
+from review.results.revision import MOST, open_repo, read
 from review.results.trained import leaves, recipe_of
+from sweep.engine.snapshot import snapshot
+from sweep.engine.trial import Trial, git
 
-RUNS = Path(".dvc/tmp/noise")
-ROOMS = ("stages", "classifier")  # the code of the stages
+LIBRARIES = ("numpy", "keras", "tensorflow")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A params.yaml as a document, the data set in data/raw, and the code at a revision; None is this folder's.
+    """The parameters of a recipe by dotted key, the name of its data set, and the code of a revision or this folder.
 
-    `project` is the folder that holds the code, `inputs` are the paths of the files that the stage train reads.
+    `changes` turn the params.yaml of `tree` into the recipe, but for the seed. `stages` are train and those after it.
+    `identity` names all that the runs depend on, but for the seed and the machine.
     """
 
-    document: dict[str, Any]
+    parameters: dict[str, Any]
     dataset: str
     revision: str | None
-    project: Path
-    inputs: list[str]
+    commit: str
+    tree: str
+    changes: tuple[str, ...]
+    stages: tuple[str, ...]
+    identity: str
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that make the recipe, by dotted key."""
-        return recipe_of(dict(leaves(self.document)))
-
-    def seeded(self, seed: int) -> dict[str, Any]:
-        """Return the document with this seed of training."""
-        return {**self.document, "train": {**self.document["train"], "seed": seed}}
-
-
-class Dumper(yaml.SafeDumper):  # type: ignore[misc]
-    """PyYAML's safe dumper; it quotes each text that our loader and DVC would read as another value, such as 1e5."""
-
-    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+    def trial(self, seed: int, attempt: int = 0) -> Trial:
+        """Return a trial with this seed; all attempts but the first train even if dvc.lock has the results."""
+        changes = (*self.changes, f"train.seed={seed}")
+        name = f"{self.identity} {seed} {attempt}"
+        return Trial(self.commit, self.tree, changes, name, forced=self.stages if attempt else ())
 
 
 def load_recipe(path: Path = PARAMS, changes: Iterable[str] = (), revision: str | None = None) -> Recipe:
-    """Read a params.yaml of this folder, or of a revision with the code of that revision.
+    """Read a params.yaml of this folder, or the one of a revision with the code and the data of that revision.
 
     Args:
-        changes: of parameters, as `dvc exp run -S` takes them: "train.epochs=1".
+        changes: of parameters of this folder's file, as `dvc exp run -S` takes them: "train.epochs=1".
 
     Raises:
-        OSError: there is no such file, or no data set in data/raw.
+        OSError: there is no such file, no data set in data/raw, or no commit.
         ValueError: the file is not a params.yaml, or data/raw holds another data set than it asks for.
     """
-    project = Path() if revision is None else _check_out(revision)
-    document = _load(project / path)
-    for change in changes:
-        _set(document, change)
-    try:
-        json.dumps(document, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: expected texts, numbers, lists and true, false or null: {error}") from None
-    return Recipe(document, _dataset(document), revision, project, _inputs(revision))
-
-
-def dump(document: Mapping[str, Any]) -> str:
-    """Write a JSON-like document as YAML that a stage and DVC read with the same values."""
-    return str(yaml.dump(dict(document), Dumper=Dumper, sort_keys=False))
-
-
-def _check_out(revision: str) -> Path:
-    """Write the code and params.yaml of a revision into a folder of its own, once."""
-    with open_repo(revision) as repo:
-        commit = str(repo.get_rev())
-    folder = RUNS / f"code-{commit}"
-    if not folder.exists():
-        git = ["git", "archive", commit, "--", *ROOMS, str(PARAMS)]
-        done = subprocess.run(git, capture_output=True, check=False)
-        if done.returncode:
-            raise OSError(f"{revision}: {done.stderr.decode(errors='replace').strip()}")
-        partial = folder.with_name(f".partial-{commit}")
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(partial, filter="data")
-        partial.rename(folder)
-    return folder
-
-
-def _inputs(revision: str | None) -> list[str]:
-    """The files that the stage train reads, according to dvc.yaml."""
+    if revision is None:
+        document = _load(path)
+        for change in changes:
+            _set(document, change)
+        try:
+            json.dumps(document, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: expected texts, numbers, lists and true, false or null: {error}") from None
+        dataset = _dataset(document, "the recipe")
     with open_repo(revision) as repo:
         with suppress(FileNotFoundError):
             load_lock(repo)  # DVC would refuse one that is cut off without a way out
-        stage = next((stage for stage in load_stages(repo) if stage.name == "train"), None)
-        if stage is None:
-            raise ValueError("dvc.yaml has no stage train")
-        return sorted(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency))
+        stages = load_stages(repo)
+        if revision is not None:
+            document, dataset = _parse(read(repo, path, MOST_BYTES), path), _dataset_of(repo)
+    following = tuple(str(stage.name) for stage in dropwhile(lambda stage: stage.name != "train", stages))
+    if not following:
+        raise ValueError("dvc.yaml has no stage train")
+    commit, tree = snapshot(revision, {} if revision else _committed(NOISE))
+    parameters = recipe_of(dict(leaves(document)))
+    written: tuple[str, ...] = ()
+    if revision is None:
+        _dataset(_load(PARAMS), str(PARAMS))  # else a trial would fetch that data set
+        written = changes_of(PARAMS, parameters)
+    identity = _identity(parameters, stages, tree)
+    return Recipe(parameters, dataset, revision, commit, tree, written, following, identity)
+
+
+def changes_of(path: Path, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the changes that give the params.yaml at `path` these parameters, as `dvc exp run -S` takes them.
+
+    Raises:
+        ValueError: they cannot be written in this way.
+    """
+    old = recipe_of(dict(leaves(_load(path))))
+    changes = []
+    for key in unlike(old, parameters):
+        if key in parameters:
+            changes.append(f"{'' if key in old else '+'}{key}={json.dumps(parameters[key], ensure_ascii=False)}")
+        else:
+            changes.append(f"~{key}")
+    if changes:
+        with tempfile.TemporaryDirectory() as folder:
+            changed = Path(folder) / PARAMS
+            changed.write_bytes(path.read_bytes())
+            with suppress(DvcException):
+                apply_overrides(changed, changes)
+            if keys := unlike(recipe_of(dict(leaves(_load(changed)))), parameters):
+                raise ValueError(f"`dvc exp run -S` cannot set {listed(keys)}: write them into {path}")
+    return tuple(changes)
+
+
+def _identity(parameters: Mapping[str, Any], stages: list[PipelineStage], tree: str) -> str:
+    """Name the recipe, the stages with their code and data in Git, and the libraries."""
+    pipeline = {
+        stage.name: [stage.cmd, *sorted(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency))]
+        for stage in stages
+    }
+    files = git("ls-tree", "-r", tree, "--", *sorted({path for _, *paths in pipeline.values() for path in paths}))
+    known = [parameters, pipeline, files, [version(name) for name in LIBRARIES]]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _committed(path: Path) -> dict[str, bytes]:
+    """The committed file, which a measurement itself has changed since; none if there is none."""
+    with open_repo("HEAD") as repo, suppress(FileNotFoundError):
+        return {str(path): read(repo, path, MOST)}
+    return {}
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            document = parse(file.read(MOST_BYTES + 1))
+            return _parse(file.read(MOST_BYTES + 1), path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; it must be a params.yaml") from None
+
+
+def _parse(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        document = parse(content)
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
     match document:
         case {"download": {"dataset": _}, "train": dict()}:
-            pass
-        case _:
-            raise ValueError(f"{path}: expected the sections of a params.yaml, download with the key dataset")
-    return dict(document)
+            return dict(document)
+    raise ValueError(f"{path}: expected the sections of a params.yaml, download with the key dataset")
 
 
 def _set(document: dict[str, Any], change: str) -> None:
@@ -135,13 +166,20 @@ def _set(document: dict[str, Any], change: str) -> None:
     document[section] = {**document[section], name: value}
 
 
-def _dataset(document: Mapping[str, Any]) -> str:
-    """The name of the data set in data/raw; refused if the recipe needs another."""
+def _dataset(document: Mapping[str, Any], name: str) -> str:
+    """The name of the data set in data/raw; refused if the document of this name needs another."""
     if not SOURCE.exists():
         raise FileNotFoundError(f"{SOURCE} is missing: `dvc repro download` fetches the data set first")
     source = json.loads(SOURCE.read_text())
     wanted = document["download"]["dataset"]
     if source["requested"] != wanted:
         held = f"{RAW.parent} holds {source['dataset']}"
-        raise ValueError(f"{held}, the recipe asks for {wanted}: `dvc repro download` first")
+        raise ValueError(f"{held}, {name} asks for {wanted}: `dvc repro download` first")
     return str(source["dataset"])
+
+
+def _dataset_of(repo: Repo) -> str:
+    """The name of the data set of a revision; in the project's first versions, the file of the data was not in Git."""
+    with suppress(FileNotFoundError):
+        return str(json.loads(read(repo, SOURCE, MOST))["dataset"])
+    return str(json.loads(read(repo, PROVENANCE, MOST))["dataset"])

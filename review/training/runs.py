@@ -1,71 +1,63 @@
-"""Train a recipe with several seeds in a folder of its own, and keep what each model misreads.
+"""Measure a recipe: train it with several seeds, as trials of sweep.engine, and keep what each model misreads.
 
-A seed is trained once: those that evaluation/seed_noise.json or the committed results have from the same code, data and
-environment are used, and runs that ended before an interruption too.
+A seed is trained once: used are the experiments of earlier trials, and the runs that evaluation/seed_noise.json or the
+committed results have, if they come from the same code, data and environment.
 """
 
-import hashlib
-import json
-import os
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from argparse import ArgumentParser
+from collections.abc import Collection, Iterable, Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from classifier.files.paths import METRICS, MODEL, NOISE, PARAMS, PREDICTIONS, PROVENANCE, RAW
-from classifier.files.whole_file import whole_file
-from classifier.model import runtime
+from classifier.files.paths import METRICS, NOISE
 from classifier.running import processes
-from classifier.running.integrity import digest
-from review.results.lock import check
-from review.results.predictions import Predictions, parse_predictions
+from review.results.lock import check, inputs_of_train
 from review.results.record import Record, contradiction, listed, stale, unlike
 from review.results.revision import MOST, load_trained, open_repo, read
 from review.results.seed_noise import find, keep, parse_file, parse_record
-from review.results.trained import parse_metrics, parse_provenance, recipe_of
-from review.training.recipe import ROOMS, RUNS, Recipe, dump
+from review.results.trained import Trained, recipe_of
+from review.training.recipe import Recipe
 from review.wording.escaping import quote
+from sweep.engine.engine import Engine
+from sweep.engine.trial import git
 
-LIBRARIES = ("numpy", "keras", "tensorflow")
+LOCKS = Path(".dvc/tmp/noise")
 ALIKE = ("environment", "training", "images")  # what all runs of one record have in common
-LOCAL = ("seconds", *ALIKE)  # of a run, but not kept for each seed
+TRIALS = "refs/exps/*/*/sweep-*"
+TIMED = range(100)  # the seeds whose trials say how long a training takes
 
 Run = dict[str, Any]
 
 
-def measure(recipe: Recipe, seeds: Iterable[int], anew: bool = False) -> Record:
+def measure(
+    recipe: Recipe, seeds: Iterable[int], anew: bool = False, scheduler: str | None = None, workers: int = 1
+) -> Record:
     """Train the recipe with the seeds that are not measured yet, and return the record of all that are.
 
     Of this folder's recipe the record is written to evaluation/seed_noise.json; a revision's is not.
 
     Args:
         anew: train the seeds that are measured as well.
+        scheduler, workers: where the trials run, as in `Engine`.
 
     Raises:
         OSError: a stage refused or failed (the message is its last line), or another process measures this recipe.
-        ValueError: the environment changed from one training to the next, or the file has another form.
+        ValueError: the environments of two trainings differ, or the file has another form.
     """
-    folder = RUNS / identity(recipe)
-    with processes.alone(folder / "noise.lock", "noise", str(folder)):
-        if anew:
-            for path in folder.glob("seed-*.json"):
-                path.unlink()
-        runs = _train(folder, recipe, sorted(seeds), [] if anew else _earlier(recipe))
+    with processes.alone(LOCKS / f"{recipe.identity}.lock", "noise", "this folder with this recipe"):
+        runs = _measure(recipe, sorted(seeds), anew, scheduler, workers)
     record = {
         "dataset": recipe.dataset,
         "parameters": recipe.parameters,
         **{key: runs[0][key] for key in ALIKE},
         "looks": [len(runs)],
-        "seeds": [{key: value for key, value in run.items() if key not in LOCAL} for run in runs],
+        "seeds": [{key: value for key, value in run.items() if key not in ALIKE} for run in runs],
     }
     if recipe.revision is None:
-        with FileLock(RUNS / "keep.lock"):  # another recipe may be measured beside this one
+        with FileLock(LOCKS / "keep.lock"):  # another recipe may be measured beside this one
             old = _in_file(recipe)
             if old and not anew and not _unlike(old, record):
                 record["looks"] = sorted({*old["looks"], len(runs)})
@@ -73,53 +65,89 @@ def measure(recipe: Recipe, seeds: Iterable[int], anew: bool = False) -> Record:
     return parse_record(record, str(NOISE))
 
 
+def add_places(parser: ArgumentParser) -> None:
+    """Add the options that say where trials run."""
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="train on the Dask cluster at tcp://HOST:8786")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="trainings at a time on this machine")
+
+
 def seconds_a_seed(recipe: Recipe) -> float | None:
-    """Return how long a training of this recipe took here, in the mean; None if none took place here."""
-    runs = _ended(RUNS / identity(recipe))
-    return sum(run["seconds"] for run in runs) / len(runs) if runs else None
+    """Return how long a trial of this recipe took, in the mean; None if there was none."""
+    stored = _stored()
+    trials = [stored[name] for seed in TIMED if (name := recipe.trial(seed).name) in stored]
+    return sum(seconds for _, seconds in trials) / len(trials) if trials else None
 
 
-def identity(recipe: Recipe) -> str:
-    """Name what the runs depend on: the recipe, the code of the stages, the data set, libraries and processor."""
-    machine = [version(name) for name in LIBRARIES]
-    machine += [sys.platform, runtime.level(runtime.instruction_sets()), str(runtime.threads())]
-    hashed = hashlib.sha256(json.dumps([recipe.parameters, recipe.inputs, machine], sort_keys=True).encode())
-    code = [path for room in ROOMS for path in (recipe.project / room).rglob("*.py")]
-    for path in sorted(code):
-        hashed.update(f"{path.relative_to(recipe.project)} {digest(path)}\n".encode())
-    for path in sorted(path for path in RAW.parent.iterdir() if not path.name.startswith(".")):
-        hashed.update(f"{path} {digest(path)}\n".encode())
-    return hashed.hexdigest()[:16]
-
-
-def _train(folder: Path, recipe: Recipe, seeds: list[int], earlier: list[Run]) -> list[Run]:
+def _measure(recipe: Recipe, seeds: list[int], anew: bool, scheduler: str | None, workers: int) -> list[Run]:
     """Return a run for each seed, and for the others that were measured before; train those that are missing.
 
-    A training shows the environment of this machine. The runs of another do not count, so their seeds are trained too.
+    A training shows the environment of the workers. The runs of another do not count, so their seeds are trained too.
     """
-    ended = [run for run in _ended(folder) if run["seed"] in seeds]
-    complete = len(_alike(ended)) == len(seeds)
-    training = ended[0]["training"] if complete else _prepare(folder, recipe)
-    known = [*ended, *(run for run in earlier if not unlike(run["training"], training))]
+    stored = _stored()
+    latest = {} if anew else {seed: attempts - 1 for seed in seeds if (attempts := _attempts(recipe, seed, stored))}
+    known = [_run(recipe, seed, stored[recipe.trial(seed, last).name][0]) for seed, last in latest.items()]
+    shown = known[0]["training"] if known else None
+    if not anew:
+        found, training = _earlier(recipe)
+        shown = shown or training
+        known += [run for run in found if shown is None or not unlike(run["training"], shown)]
+    # If it is not known what a training would read, one training shows whether the runs in the file are of this code.
+    missing = _missing(seeds, known) or ([] if shown else seeds[:1])
     whose = f", {quote(recipe.revision)}" if recipe.revision else ""
-    last: Run | None = None
-    while missing := [seed for seed in seeds if seed not in _alike(known)]:
-        print(f"noise: seed {missing[0]} of {seeds[0]} to {seeds[-1]}{whose}: training", flush=True)
-        run = _run_seed(folder, recipe, missing[0], training)
-        with whole_file(folder / f"seed-{missing[0]}.json") as partial:
-            partial.write_text(json.dumps(run, indent=2) + "\n")
-        if last and (names := _unlike(last, run)):
-            both = f"seeds {last['seed']} and {run['seed']}"
-            raise ValueError(f"{listed(map(quote, names))} changed between the trainings of {both}: measure again")
-        last = run
-        known.insert(0, run)
+    if missing:
+        told = f" of {seeds[0]} to {seeds[-1]}{whose}: training"
+        with Engine(scheduler, workers) as engine:
+            taken = set(stored)
+            if anew:  # a colleague may have trained them anew, too
+                taken |= {line.rpartition("/")[2] for line in git("ls-remote", engine.origin, TRIALS).splitlines()}
+            last: Run | None = None
+            missing = missing[: engine.workers]
+            while missing:
+                for run in _train(engine, recipe, missing, taken, told):
+                    if last and (names := _unlike(last, run)):
+                        both = f"seeds {last['seed']} and {run['seed']}"
+                        differ = f"{listed(map(quote, names))} changed between the trainings of {both}"
+                        raise ValueError(f"{differ}: measure again, on machines of one kind")
+                    known.insert(0, run)
+                    last = run
+                missing = _missing(seeds, known)
     runs = _alike(known)
-    for name in ("data", "models"):  # the rest is small, and enough to add more seeds later
-        shutil.rmtree(folder / name, ignore_errors=True)
     for seed, run in sorted(runs.items()):
         split, images = next(iter(run["images"].items()))  # test images are for the end
         print(f"noise: seed {seed}{whose}: {split} accuracy {1 - len(run[split]['misread']) / images:.4f}", flush=True)
     return [runs[seed] for seed in sorted(runs)]
+
+
+def _train(engine: Engine, recipe: Recipe, seeds: list[int], taken: set[str], told: str) -> Iterator[Run]:
+    """Yield the runs of the next attempts with these seeds, in the order in which they end; `taken` are past trials."""
+    trials = {recipe.trial(seed, _attempts(recipe, seed, taken)): seed for seed in seeds}
+    there = engine.fetch(trials)  # on a cluster, others may have trained them
+    starting = (f"noise: seed {seed}{told}" for trial, seed in trials.items() if trial not in there)
+    for line in islice(starting, engine.workers):
+        print(line, flush=True)
+    for ended in engine.run(trials):
+        if ended.revision is None:
+            raise OSError(ended.reason)
+        taken.add(ended.trial.name)
+        for line in islice(starting, ended.trial not in there):
+            print(line, flush=True)
+        yield _run(recipe, trials[ended.trial], ended.revision)
+
+
+def _stored() -> dict[str, tuple[str, int]]:
+    """The experiments of trials that are here: the commit of each, and how many seconds it took, by name."""
+    form = "--format=%(refname:lstrip=-1) %(objectname) %(authordate:unix) %(committerdate:unix)"
+    lines = [line.split() for line in git("for-each-ref", form, TRIALS).splitlines()]
+    return {name: (commit, int(end) - int(start)) for name, commit, start, end in lines}
+
+
+def _attempts(recipe: Recipe, seed: int, names: Collection[str]) -> int:
+    """How many trials with this seed there are among these names."""
+    return next(attempt for attempt in count() if recipe.trial(seed, attempt).name not in names)
+
+
+def _missing(seeds: list[int], known: list[Run]) -> list[int]:
+    return [seed for seed in seeds if seed not in _alike(known)]
 
 
 def _alike(known: list[Run]) -> dict[int, Run]:
@@ -127,67 +155,54 @@ def _alike(known: list[Run]) -> dict[int, Run]:
     return {run["seed"]: run for run in reversed(known) if not _unlike(run, known[0])}
 
 
-def _ended(folder: Path) -> list[Run]:
-    """The runs that took place here; those of an older form lack what is needed of them."""
-    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("seed-*.json"))]
-    return [run for run in runs if "images" in run]
+def _unlike(one: Run, other: Run) -> list[str]:
+    return [name for key in ALIKE for name in unlike(one[key], other[key])]
 
 
-def _prepare(folder: Path, recipe: Recipe) -> dict[str, str]:
-    """Lay out the folder and preprocess; return the MD5 of each file that the stage train reads."""
-    _lay_out(folder, recipe)
-    _run(folder, "preprocess", recipe.document)
-    return {name: digest(folder / name) for name in recipe.inputs}
-
-
-def _run_seed(folder: Path, recipe: Recipe, seed: int, training: Mapping[str, str]) -> Run:
-    start = time.monotonic()
-    for stage in ("train", "export", "evaluate"):
-        if (folder / f"stages/{stage}.py").exists():  # an older revision has no export
-            _run(folder, stage, recipe.seeded(seed))
-    seconds = time.monotonic() - start
-    metrics = parse_metrics((folder / METRICS).read_text())
-    _, _, environment = parse_provenance((folder / PROVENANCE).read_text())
-    predictions = parse_predictions((folder / PREDICTIONS).read_text())
-    if lacking := [f"{split}.loss" for split in predictions if f"{split}.loss" not in metrics]:
+def _run(recipe: Recipe, seed: int, revision: str) -> Run:
+    """The run that an experiment holds."""
+    with open_repo(revision) as repo:
+        side, _ = load_trained(repo, revision)
+    if side.dataset != recipe.dataset:
+        raise ValueError(f"seed {seed} was trained on {side.dataset}, expected {recipe.dataset}")
+    if lacking := [f"{split}.loss" for split in side.predictions if f"{split}.loss" not in side.metrics]:
         raise ValueError(f"{METRICS} has no {lacking[0]}: the code of this recipe is too old to be measured")
-    losses = {split: metrics[f"{split}.loss"] for split in predictions}
-    return _as_run(seed, digest(folder / MODEL), losses, predictions, environment, training) | {"seconds": seconds}
+    return _as_run(side, seed)
 
 
-def _as_run(
-    seed: int,
-    model: str,
-    losses: Mapping[str, float],
-    predictions: Mapping[str, Predictions],
-    environment: Mapping[str, Any],
-    training: Mapping[str, str],
-) -> Run:
-    read = {split: {"loss": losses[split], "misread": found.misread().tolist()} for split, found in predictions.items()}
-    images = {split: len(found.image) for split, found in predictions.items()}
+def _as_run(side: Trained, seed: int) -> Run:
+    read = {
+        split: {"loss": side.metrics[f"{split}.loss"], "misread": found.misread().tolist()}
+        for split, found in side.predictions.items()
+    }
+    images = {split: len(found.image) for split, found in side.predictions.items()}
     return {
         "seed": seed,
-        "model": model,
+        "model": side.model,
         **read,
-        "environment": dict(environment),
-        "training": dict(training),
+        "environment": side.environment,
+        "training": side.training,
         "images": images,
     }
 
 
-def _earlier(recipe: Recipe) -> list[Run]:
-    """The committed results, if they are a run of this recipe, and the runs in evaluation/seed_noise.json."""
+def _earlier(recipe: Recipe) -> tuple[list[Run], dict[str, str | None] | None]:
+    """The committed results, if they are a run of this recipe, and the runs in evaluation/seed_noise.json.
+
+    Also the MD5s of the files that a training would read, if dvc.lock has them.
+    """
     kept = _in_file(recipe)
     runs = [run | {key: kept[key] for key in ALIKE} for run in kept["seeds"]] if kept else []
     with open_repo(recipe.revision) as repo:
+        same_data = all(change.startswith("train.") for change in recipe.changes)
+        training = inputs_of_train(repo) if same_data else None
         try:
             side, _ = load_trained(repo, recipe.revision)
             matches = not any(reasons for _, reasons in check(repo))
         except (OSError, ValueError):
-            return runs
+            return runs, training
     seed = side.parameters.get("train.seed")
-    losses = {split: side.metrics.get(f"{split}.loss") for split in side.predictions}
-    found = {split: loss for split, loss in losses.items() if loss is not None}
+    complete = all(f"{split}.loss" in side.metrics for split in side.predictions)
     same = side.dataset == recipe.dataset and not unlike(recipe_of(side.parameters), recipe.parameters)
     if kept and matches and same:
         record = parse_record(kept, str(NOISE))
@@ -196,9 +211,9 @@ def _earlier(recipe: Recipe) -> list[Run]:
             runs = [run | {"training": side.training} for run in runs]
         elif contradiction(record, side):
             runs = []  # the same model is read in another way than it was
-    if matches and same and side.model and type(seed) is int and found.keys() == losses.keys():
-        runs.insert(0, _as_run(seed, side.model, found, side.predictions, side.environment, side.training))
-    return runs
+    if matches and same and side.model and type(seed) is int and complete:
+        runs.insert(0, _as_run(side, seed))
+    return runs, training
 
 
 def _in_file(recipe: Recipe) -> dict[str, Any] | None:
@@ -212,25 +227,3 @@ def _in_file(recipe: Recipe) -> dict[str, Any] | None:
             raise ValueError(f"{NOISE} of {recipe.revision or 'this folder'}: {error}") from None
     place = find(kept, recipe.dataset, recipe.parameters)
     return kept[place] if place is not None and "images" in kept[place] else None
-
-
-def _unlike(one: Run, other: Run) -> list[str]:
-    return [name for key in ALIKE for name in unlike(one[key], other[key])]
-
-
-def _lay_out(folder: Path, recipe: Recipe) -> None:
-    """Copy the code and the raw data into the folder of the runs."""
-    ignore = shutil.ignore_patterns("__pycache__", ".*")
-    for name in ROOMS:
-        shutil.copytree(recipe.project / name, folder / name, dirs_exist_ok=True, ignore=ignore)
-    shutil.copytree(RAW.parent, folder / RAW.parent, dirs_exist_ok=True, ignore=ignore)
-
-
-def _run(folder: Path, stage: str, document: Mapping[str, Any]) -> None:
-    (folder / PARAMS).write_text(dump(document), encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
-    environment[processes.STARTER] = str(os.getpid())
-    command = [sys.executable, "-E", "-m", f"stages.{stage}"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise OSError((done.stderr.splitlines() or [f"{stage}: ended with {done.returncode}"])[-1])

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from review.training import runs
 from tests.conftest import REPOSITORY
 from tests.review.repository import Repository
 from tests.review.training.stand_in import Project
+from tests.review.training.workers import InProcess
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +46,14 @@ def stand_in(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def here(stand_in: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """The project, as the current directory, whose gate is open."""
+def here(stand_in: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Project:
+    """The project, as the current directory, whose gate is open; trials need no Dask, but for the tests of sweeps."""
     stand_in.gate.touch()
     monkeypatch.chdir(stand_in.folder)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     monkeypatch.setenv("GATE", str(stand_in.gate))
+    if not request.node.get_closest_marker("sweeps"):
+        monkeypatch.setattr(runs, "Engine", InProcess)
     return stand_in
 
 

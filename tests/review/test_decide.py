@@ -13,7 +13,9 @@ from review.decide import main
 from review.results.record import Record
 from review.results.seed_noise import parse_record
 from review.statistics.plan import PLAN
+from review.training import runs
 from tests.review.repository import Repository, noise, record
+from tests.review.training.workers import InProcess
 
 FLIPS = [{30}, {31, 32}, {33}, {34, 35}, {36}, {37}, {38, 30}, {31}, {32, 34}, {39}]  # images that one seed misreads
 
@@ -32,14 +34,16 @@ class Trainings:
         self.asked: list[tuple[str | None, int]] = []
         self.failure: BaseException | None = None
         self.dataset = "mnist"
+        self.place: dict[str, Any] = {}
 
     def load_recipe(self, _: Any, revision: str | None) -> SimpleNamespace:
         return SimpleNamespace(revision=revision, dataset=self.dataset)
 
-    def measure(self, recipe: SimpleNamespace, seeds: range) -> Record:
+    def measure(self, recipe: SimpleNamespace, seeds: range, **place: Any) -> Record:
         if self.failure:
             raise self.failure
         self.asked.append((recipe.revision, len(seeds)))
+        self.place = place
         epochs = 5 if recipe.revision == "main" else 8
         return parse_record(record(*self.seeds[recipe.revision][: len(seeds)], epochs=epochs), "the record")
 
@@ -229,6 +233,14 @@ def test_a_training_that_fails_is_one_line_and_no_verdict(
     assert printed.err == "decide: train: params.yaml: train.epochs must be a whole number\n"
 
 
+def test_trainings_take_place_on_the_workers_that_the_options_name(trainings: Trainings, run: Run) -> None:
+    trainings.seeds = {"main": misread(10), "head": misread(1)}
+    run("main", "head")
+    assert trainings.place == {"scheduler": None, "workers": 1}
+    run("main", "head", "--scheduler", "tcp://host:8786", "--workers", "2")
+    assert trainings.place == {"scheduler": "tcp://host:8786", "workers": 2}
+
+
 def test_the_seeds_of_this_folder_are_to_be_committed(
     repository: Repository, trainings: Trainings, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -273,21 +285,34 @@ Path("metrics.json").write_text(json.dumps({"validation": {"loss": 1 / (epochs +
     "classifier/__init__.py": "",
     "dvc.yaml": """\
 stages:
+  preprocess:
+    cmd: python -m stages.preprocess
+    deps: [data/raw/mnist.npz, stages/preprocess.py]
+    outs: [data/processed/train_images.npy]
   train:
     cmd: python -m stages.train
     deps: [data/processed/train_images.npy, stages/train.py]
     params: [train]
-    outs: [models/model.keras]
+    outs:
+      - models/model.keras: {persist: true}
+      - models/provenance.json: {cache: false, persist: true}
+  evaluate:
+    cmd: python -m stages.evaluate
+    deps: [models/model.keras, stages/evaluate.py]
+    outs:
+      - evaluation/predictions.csv: {cache: false, persist: true}
+      - metrics.json: {cache: false, persist: true}
 """,
     "data/raw/mnist.npz": "images",
     "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
-    ".gitignore": "/.dvc/tmp\n/data\n",
+    ".gitignore": "/.dvc/tmp\n/.dvc/cache\n/.dvc/.gitignore\n__pycache__\n",
 }
 
 
 def test_a_branch_and_this_folder_are_trained_with_three_seeds_each_and_once_only(
-    repository: Repository, capsys: pytest.CaptureFixture[str]
+    repository: Repository, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(runs, "Engine", InProcess)
     for path, text in STAGES.items():
         repository.put(path, text)
     for epochs, wrong in ((5, {*range(10), 30}), (8, {0, 30})):

@@ -16,6 +16,7 @@ from review.noise import main
 from tests.clone import Clone
 from tests.review.repository import OLD, noise
 from tests.review.training.stand_in import IMAGES, TRAIN, Project, md5, seeds_of, trained
+from tests.sweep import project as sweep
 
 SECTIONS = "expected the sections of a params.yaml, download with the key dataset"
 COMMAND = "python -m review.noise --seeds 2"
@@ -129,7 +130,7 @@ def test_the_same_command_again_trains_nothing_and_gives_the_same_bytes(stand_in
     assert (trained(first), trained(again)) == ([0, 1, 2], [])
     assert again == "".join(line for line in first.splitlines(keepends=True) if not line.endswith("training\n"))
     assert stand_in.read("evaluation/seed_noise.json") == file
-    assert not (stand_in.runs()[0].parent / "data").exists()  # the runs take little room
+    assert stand_in.runs() == ["0", "1", "2"]
 
 
 def test_more_seeds_are_added_to_those_there_are_and_each_number_is_a_look(stand_in: Project, measure: Measure) -> None:
@@ -141,6 +142,7 @@ def test_more_seeds_are_added_to_those_there_are_and_each_number_is_a_look(stand
     assert stand_in.records() == [OLD, found]
 
 
+@pytest.mark.sweeps
 def test_a_clone_that_has_the_file_alone_trains_only_the_seeds_that_are_added(
     stand_in: Project, measure: Measure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_clone_that_has_the_file_alone_trains_only_the_seeds_that_are_added(
     assert (found["looks"], found["seeds"]) == ([2, 4], seeds_of(0, 1, 2, 3))
 
 
+@pytest.mark.sweeps
 def test_other_code_or_data_trains_every_seed(stand_in: Project, measure: Measure) -> None:
     measure("--seeds", "2")
     for path in ("stages/train.py", "data/raw/mnist.npz"):
@@ -178,7 +181,7 @@ def test_after_a_change_of_code_that_keeps_the_model_only_added_seeds_are_traine
     )
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("kept", [True, pytest.param(False, marks=pytest.mark.sweeps)])
 def test_seeds_of_another_environment_are_trained_again_and_not_mixed(
     stand_in: Project, measure: Measure, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
@@ -189,7 +192,7 @@ def test_seeds_of_another_environment_are_trained_again_and_not_mixed(
     assert trained(measure("--seeds", "3")) == []  # nothing shows that this is another machine
     monkeypatch.delenv("ELSEWHERE")
     if not kept:
-        stand_in.run("rm -r .dvc/tmp/noise")
+        stand_in.forget()
     assert trained(measure("--seeds", "4")) == [3, 0, 1, 2]
     _, found = stand_in.records()
     assert (found["environment"], found["looks"], found["seeds"]) == ({"kernels": "avx2"}, [4], seeds_of(0, 1, 2, 3))
@@ -202,7 +205,7 @@ def test_an_environment_that_changes_between_two_trainings_makes_no_record(
     monkeypatch.setenv("ELSEWHERE", "1")
     assert main(["--seeds", "3"]) == 1
     assert capsys.readouterr().err == (
-        "noise: `kernels` changed between the trainings of seeds 0 and 1: measure again\n"
+        "noise: `kernels` changed between the trainings of seeds 0 and 1: measure again, on machines of one kind\n"
     )
     assert stand_in.records() == [OLD]
     monkeypatch.delenv("ELSEWHERE")
@@ -210,6 +213,7 @@ def test_an_environment_that_changes_between_two_trainings_makes_no_record(
     assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)
 
 
+@pytest.mark.sweeps
 def test_a_measured_seed_is_trained_again_on_demand(stand_in: Project, measure: Measure) -> None:
     measure("--seeds", "3")
     before = stand_in.read("evaluation/seed_noise.json")
@@ -220,6 +224,18 @@ def test_a_measured_seed_is_trained_again_on_demand(stand_in: Project, measure: 
     assert (found["looks"], found["seeds"]) == ([2], seeds_of(0, 1))
 
 
+def test_the_spread_says_that_the_seeds_come_from_another_machine_than_the_committed_results(
+    ran: Project, measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELSEWHERE", "0 1 2")
+    told = measure("--seeds", "2")
+    assert trained(told) == [0, 1]
+    where = "seeds from another machine than the results (`kernels`)"
+    assert f"over 2 seeds, {where} -> evaluation/seed_noise.json\n" in told
+    assert ran.records()[1]["environment"] == {"kernels": "avx512_core"}
+
+
+@pytest.mark.sweeps
 def test_a_change_of_a_parameter_makes_another_recipe_and_leaves_params_yaml(
     stand_in: Project, measure: Measure
 ) -> None:
@@ -231,6 +247,7 @@ def test_a_change_of_a_parameter_makes_another_recipe_and_leaves_params_yaml(
     assert stand_in.read("params.yaml") == before
 
 
+@pytest.mark.sweeps
 def test_the_committed_results_are_a_run_of_their_recipe_and_of_no_other(ran: Project, measure: Measure) -> None:
     assert trained(measure("--seeds", "2")) == [0]
     assert ran.records()[1]["seeds"] == seeds_of(0, 1)
@@ -274,6 +291,7 @@ def test_a_lock_that_is_cut_off_is_refused_before_anything_is_trained(
     assert printed.err.count("\n") == 1
 
 
+@pytest.mark.sweeps
 def test_another_evaluation_of_the_same_models_reads_every_seed_again(ran: Project, measure: Measure) -> None:
     measure("--seeds", "2")
     ran.replace("stages/evaluate.py", '{"validation": {seed}', '{"validation": {seed + 1}')
@@ -282,11 +300,12 @@ def test_another_evaluation_of_the_same_models_reads_every_seed_again(ran: Proje
     assert [run["validation"]["misread"] for run in ran.records()[1]["seeds"]] == [[1], [2]]
 
 
+@pytest.mark.sweeps
 def test_committed_results_of_another_environment_do_not_replace_the_runs_of_this_one(
     stand_in: Project, measure: Measure
 ) -> None:
     measure("--seeds", "3")
-    stand_in.run("rm -r .dvc/tmp/noise")
+    stand_in.forget()
     stand_in.run("dvc repro -q", ELSEWHERE="1")
     # Seed 0 shows that this is the machine of the file, from which seeds 1 and 2 are known.
     assert trained(measure("--seeds", "4")) == [0, 3]
@@ -295,20 +314,22 @@ def test_committed_results_of_another_environment_do_not_replace_the_runs_of_thi
     assert found["seeds"] == seeds_of(0, 1, 2, 3)
 
 
+@pytest.mark.sweeps
 def test_of_two_measurements_of_one_recipe_at_once_one_runs_and_the_other_names_it(
     stand_in: Project,
 ) -> None:
     first = stand_in.start()
     second = stand_in.attempt(stand_in.command)
     assert second.returncode == 1
-    told = rf"noise: process {first.pid} \(noise\) is still running in \.dvc/tmp/noise/\w+; "
-    assert re.fullmatch(told + "wait until it ends, or end it\n", second.stderr)
+    told = f"noise: process {first.pid} (noise) is still running in this folder with this recipe; "
+    assert second.stderr == told + "wait until it ends, or end it\n"
     stand_in.gate.touch()
     printed = first.communicate(timeout=60)[0]
     assert first.returncode == 0, printed
     assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)
 
 
+@pytest.mark.sweeps
 def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes_on(
     stand_in: Project,
 ) -> None:
@@ -323,17 +344,52 @@ def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes
     assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)
 
 
+@pytest.mark.sweeps
 def test_an_interruption_keeps_the_runs_that_ended_and_the_next_measurement_goes_on(stand_in: Project) -> None:
     first = stand_in.start(WAIT="1")
     os.killpg(first.pid, signal.SIGINT)  # Ctrl-C reaches the command and its stage
     printed = first.communicate(timeout=20)[0]
     assert first.returncode == 130
     assert printed.endswith("noise: interrupted; the runs that ended are kept, and the same command goes on\n")
-    assert [path.name for path in stand_in.runs()] == ["seed-0.json"]
+    assert stand_in.runs() == ["0"]
     assert stand_in.records() == [OLD]
     stand_in.gate.touch()
     assert trained(stand_in.run(stand_in.command)) == [1, 2]
     assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)
+
+
+class Shared(Project):
+    """The project with remotes, and a Dask cluster whose workers have folders of their own."""
+
+    share, cluster = sweep.Project.share, sweep.Project.cluster
+
+
+@pytest.mark.sweeps
+def test_seeds_are_trained_on_a_cluster_and_then_known_here(ran: Project) -> None:
+    shared = Shared(ran.folder)
+    shared.share()  # type: ignore[misc]
+    shared.gate.touch()
+    command = "python ../driver.py --scheduler"
+    with shared.cluster(workers=2) as address:  # type: ignore[misc]
+        assert sorted(trained(shared.run(f"{command} {address} --seeds 3"))) == [0, 2]
+        assert shared.records()[1]["seeds"] == seeds_of(0, 1, 2)
+        # What noise itself has written need not be committed.
+        assert trained(shared.run(f"{command} {address} --seeds 4")) == [3]
+        assert (shared.records()[1]["looks"], shared.records()[1]["seeds"]) == ([3, 4], seeds_of(0, 1, 2, 3))
+        shared.run("git checkout -q evaluation/seed_noise.json")
+        assert trained(shared.run("python ../driver.py --seeds 4")) == []  # here, without the cluster
+        shared.run(f"git clone -q -b main {shared.folder.parent}/git ../colleague")
+        colleague = Shared(shared.folder.parent / "colleague")
+        assert trained(colleague.run(f"{command} {address} --seeds 4")) == []
+        assert colleague.records() == shared.records()
+        assert len(colleague.runs()) == 3
+        before = len(shared.run("git ls-remote origin 'refs/exps/*'").splitlines())
+        assert sorted(trained(shared.run(f"{command} {address} --seeds 2 --anew"))) == [0, 1]
+        assert len(shared.run("git ls-remote origin 'refs/exps/*'").splitlines()) == before + 2
+        shared.replace("stages/train.py", "import json", "import json  # changed")
+        done = shared.attempt(f"{command} {address} --seeds 2")
+        assert (done.returncode, done.stdout.count(": training")) == (1, 2)
+        assert done.stderr.startswith("noise: stages/train.py is not as committed, and a cluster runs commits: ")
 
 
 def test_a_stage_whose_measurement_was_gone_before_refuses(stand_in: Project) -> None:
@@ -344,14 +400,15 @@ def test_a_stage_whose_measurement_was_gone_before_refuses(stand_in: Project) ->
     assert "ProcessLookupError: the noise that started this stage cannot be found" in done.stderr
 
 
-def test_a_run_that_an_older_version_left_is_trained_again(stand_in: Project, measure: Measure) -> None:
+@pytest.mark.sweeps
+def test_an_experiment_that_was_removed_is_trained_again_unless_the_file_has_the_run(
+    stand_in: Project, measure: Measure
+) -> None:
     measure("--seeds", "2")
-    path = stand_in.runs()[0]
-    run = json.loads(path.read_text())
-    older = {key: run[key] for key in ("seed", "model", "environment", "training")}
-    path.write_text(json.dumps(older | {"test": {"accuracy": 0.8, "loss": 0.5}}))
+    stand_in.forget()
+    assert trained(measure("--seeds", "3")) == [2]
     stand_in.run("git checkout -q evaluation/seed_noise.json")
-    assert trained(measure("--seeds", "2")) == [0]
+    assert trained(measure("--seeds", "3")) == [0, 1]
 
 
 @pytest.mark.parametrize(

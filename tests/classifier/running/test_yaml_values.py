@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.running import parameters, yaml_values
-from review.training.recipe import dump
 from stages import train
 
 UNREAD = object()
@@ -178,23 +177,3 @@ def test_a_document_that_dvc_might_read_differently_is_refused(tmp_path: Path, d
     with pytest.raises(ValueError, match=r"params\.yaml is not valid YAML: ") as refused:
         parameters.load("train", train.Parameters, tmp_path / "params.yaml")
     assert message in str(refused.value)
-
-
-scalars = st.sampled_from(SCALARS) | st.text(max_size=90) | st.integers() | st.floats(-1e300, 1e300) | st.none()
-keys = st.text(max_size=20)
-sections = st.dictionaries(keys, scalars | st.lists(scalars, max_size=3) | st.dictionaries(keys, scalars, max_size=2))
-
-
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(sections)
-def test_a_recipe_that_noise_writes_is_read_with_the_same_values(document: dict[str, Any]) -> None:
-    content = dump(document).encode()
-    assert exact(read(content)) == exact(document) == exact(read_as_dvc(content))
-
-
-def test_numbers_and_texts_that_look_like_numbers_stay_different_in_a_written_recipe() -> None:
-    document = {
-        "train": {"learning_rate": 1e-05, "a": "1e-05", "b": "0o17", "c": "on", "d": 1e20, "e": "x" * 200 + " y"}
-    }
-    content = dump(document).encode()
-    assert exact(read(content)) == exact(document) == exact(read_as_dvc(content))

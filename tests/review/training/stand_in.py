@@ -57,20 +57,21 @@ stages:
   preprocess:
     cmd: python -m stages.preprocess
     deps: [data/raw/mnist.npz, stages/preprocess.py]
-    outs: [data/processed/train_images.npy]
+    outs:
+      - data/processed/train_images.npy: {persist: true}
   train:
     cmd: python -m stages.train
     deps: [data/processed/train_images.npy, stages/train.py]
     params: [train]
     outs:
-      - models/model.keras
-      - models/provenance.json: {cache: false}
+      - models/model.keras: {persist: true}
+      - models/provenance.json: {cache: false, persist: true}
   evaluate:
     cmd: python -m stages.evaluate
     deps: [models/model.keras, stages/evaluate.py]
     outs:
-      - evaluation/predictions.csv: {cache: false}
-      - metrics.json: {cache: false}
+      - evaluation/predictions.csv: {cache: false, persist: true}
+      - metrics.json: {cache: false, persist: true}
 """
 DRIVER = "import sys\nfrom review.noise import main\nsys.exit(main(sys.argv[1:]))\n"
 
@@ -132,9 +133,14 @@ class Project(Clone):
     def records(self) -> Any:
         return json.loads(self.read("evaluation/seed_noise.json"))["recipes"]
 
-    def runs(self) -> list[Path]:
-        """The runs that ended here."""
-        return sorted((self.folder / ".dvc/tmp/noise").glob("*/seed-*.json"))
+    def runs(self) -> list[str]:
+        """The seeds of the experiments that are here, in the order in which they ended, as texts."""
+        listed = self.run("git for-each-ref --sort=committerdate --format='%(subject)' refs/exps")
+        return [line.rpartition("train.seed=")[2] for line in listed.splitlines()]
+
+    def forget(self) -> None:
+        """Remove all experiments."""
+        self.run("git for-each-ref --format='delete %(refname)' refs/exps | git update-ref --stdin")
 
 
 def trained(output: str) -> list[int]:
