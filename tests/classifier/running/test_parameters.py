@@ -77,7 +77,7 @@ def test_the_notebook_recipe_has_the_parameters_of_the_notebook() -> None:
     )
     assert parameters.load("preprocess", preprocess.Parameters, recipe) == preprocess.Parameters(0, 0)
     assert parameters.load("download", download.Parameters, recipe) == download.Parameters(
-        "mnist", "mnist-5k", test_share=0.2, seed=0, resize=None
+        "mnist", "mnist-5k", test_share=0.2, seed=0, resize=None, most_gib=1
     )
 
 
@@ -178,7 +178,7 @@ def test_a_missing_file_is_refused_in_one_line(project: Path, refusal: Callable[
 
 
 DATASET = "download.dataset must be mnist, mnist-5k, fashion-mnist or the path of your own data"
-OWN = {"dataset": "./own", "fallback": None, "test_share": 0.2, "seed": 0, "resize": None}
+OWN = {"dataset": "./own", "fallback": None, "test_share": 0.2, "seed": 0, "resize": None, "most_gib": 1}
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def check_markdown(text: str) -> None:
         *("table", "thead", "tbody", "tr", "th", "td"),
     }
     headings = [tokens[i + 1].content for i, token in enumerate(tokens) if token.type == "heading_open"]
-    assert all(heading.startswith(("Learning curves", "Confusion matrices", "Images that")) for heading in headings)
+    assert all(heading.startswith(("Learning curves", "Confusion matrices", "Images ")) for heading in headings)
     rows: list[int] = []
     for token in tokens:
         if token.type == "tr_open":
