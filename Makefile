@@ -5,7 +5,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+# With --no-compile pip leaves it to Python to compile the modules that are imported, a small part of all.
+INSTALL := $(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --require-hashes --requirement
 
 # A command with the name python3.N may not be a working Python, so the version of each candidate is checked.
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
