@@ -12,8 +12,6 @@ from filelock import FileLock, Timeout
 
 LOCK = Path(".dvc/tmp/stage.lock")
 
-STARTER = "STAGE_STARTER"  # the environment variable with the process id of `review.noise`
-
 PATIENCE = 3.0  # seconds to wait for the lock: a stage whose dvc was killed ends within POLL
 POLL = 0.2  # seconds between checks of the process that started the stage; a new dvc takes longer to start
 
@@ -49,34 +47,27 @@ def alone(path: Path, name: str, where: str) -> Iterator[None]:
 
 
 def end_with_starter(name: str) -> None:
-    """If dvc or `review.noise` started this stage, end the stage when that process ends.
+    """If dvc started this stage, end the stage when dvc ends.
 
-    If only dvc or `review.noise` is killed, the stage would run on and overwrite the results of a later run.
+    If only dvc is killed, the stage would run on and overwrite the results of a later run.
     """
-    if STARTER in os.environ:
-        kind = "noise"
-    elif "DVC_STAGE" in os.environ:
-        kind = "dvc"
-    else:
+    if "DVC_STAGE" not in os.environ:
         return
     try:
-        parents = psutil.Process().parents()
-        if kind == "noise":
-            starter = next(each for each in parents if str(each.pid) == os.environ[STARTER])
-        else:  # dvc starts a stage through the user's shell, which may be the parent of the stage
-            starter = next(each for each in parents if each.cmdline()[-2:-1] != ["-c"])
-            if starter.pid == 1 and "dvc" not in " ".join(starter.cmdline()):
-                raise ProcessLookupError("the dvc that started this stage has ended")
+        # dvc starts a stage through the user's shell, which may be the parent of the stage
+        starter = next(each for each in psutil.Process().parents() if each.cmdline()[-2:-1] != ["-c"])
+        if starter.pid == 1 and "dvc" not in " ".join(starter.cmdline()):
+            raise ProcessLookupError("the dvc that started this stage has ended")
     except (StopIteration, psutil.Error):
-        raise ProcessLookupError(f"the {kind} that started this stage cannot be found") from None
+        raise ProcessLookupError("the dvc that started this stage cannot be found") from None
 
     stderr = os.dup(2)  # the import of TensorFlow holds back stderr itself
 
     def watch() -> None:
         while _is_running(starter):
             time.sleep(POLL)
-        with suppress(OSError):  # if noise was killed, nobody reads the pipe
-            os.write(stderr, f"{name}: {kind} (process {starter.pid}) has ended, so this stage ends too\n".encode())
+        with suppress(OSError):  # nobody may read the pipe
+            os.write(stderr, f"{name}: dvc (process {starter.pid}) has ended, so this stage ends too\n".encode())
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -392,14 +392,6 @@ def test_seeds_are_trained_on_a_cluster_and_then_known_here(ran: Project) -> Non
         assert done.stderr.startswith("noise: stages/train.py is not as committed, and a cluster runs commits: ")
 
 
-def test_a_stage_whose_measurement_was_gone_before_refuses(stand_in: Project) -> None:
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    done = stand_in.attempt("python -m stages.train", STAGE_STARTER=str(gone.pid), PYTHONPATH="")
-    assert done.returncode == 1
-    assert "ProcessLookupError: the noise that started this stage cannot be found" in done.stderr
-
-
 @pytest.mark.sweeps
 def test_an_experiment_that_was_removed_is_trained_again_unless_the_file_has_the_run(
     stand_in: Project, measure: Measure
