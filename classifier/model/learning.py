@@ -68,10 +68,10 @@ def fit(
             raise ValueError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower train.learning_rate")
         # Keras abbreviates the prefix.
         history.append({key.replace("val_", "validation_"): float(value) for key, value in logs.items()})
+        ended()
         if not on_terminal:
             metrics = ", ".join(f"{key} {value:.4f}" for key, value in sorted(history[-1].items()))
             print(f"train: epoch {epoch + 1} of {epochs}: {metrics}", flush=True)
-        ended()
 
     on_terminal = sys.stdout.isatty()
     network.fit(
