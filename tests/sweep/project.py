@@ -177,7 +177,6 @@ class Project(Clone):
                 address = client.scheduler.address
             yield address
         finally:
-            for process in self.dask:
+            for process in reversed(self.dask):  # a worker without a nanny hangs if its scheduler ends at the same time
                 process.terminate()
-            for process in self.dask:
                 process.wait()
