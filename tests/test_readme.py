@@ -12,12 +12,13 @@ from markdown_it import MarkdownIt
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
 
-TWO_COMMANDS, OWN, REVIEW, SHARING, PARAMETERS = (
+TWO_COMMANDS, OWN, REVIEW, SHARING, PARAMETERS, SWEEPS = (
     "Two commands",
     "Make it your own classifier",
     "Reviewing a change",
     "Sharing data",
     "Parameters and recipes",
+    "Sweeps",
 )
 READER = {
     "GIT_AUTHOR_NAME": "Reader",
@@ -61,7 +62,8 @@ def test_commands_are_the_lines_of_sh_blocks_and_lines_after_a_dollar_sign() -> 
 
 
 def test_every_section_of_readme_with_commands_has_a_test_here() -> None:
-    assert list(commands((REPOSITORY / "README.md").read_text())) == [TWO_COMMANDS, OWN, REVIEW, SHARING, PARAMETERS]
+    sections = [TWO_COMMANDS, OWN, REVIEW, SHARING, PARAMETERS, SWEEPS]
+    assert list(commands((REPOSITORY / "README.md").read_text())) == sections
 
 
 @pytest.mark.slow
@@ -164,3 +166,21 @@ def test_experiments_and_recipes_run_and_the_default_is_restored(reader: Clone) 
     assert "larger-batches" in output["dvc exp show --only-changed"]
     assert reader.ran(output["dvc repro"])[-3:] == ["train", "export", "evaluate"]
     assert reader.read("params.yaml") == default
+
+
+@pytest.mark.slow
+@pytest.mark.sweeps
+def test_the_sweep_in_readme_ends_and_one_of_its_experiments_is_applied_and_verified(reader: Clone) -> None:
+    reader.set("download.dataset", "mnist-5k")
+    reader.run("dvc repro")
+    reader.commit("Results on the embedded digits")
+    sweep, show, apply, verify = in_readme(SWEEPS)
+    swept = reader.run(sweep)
+    names = reader.run("dvc exp list --name-only").split()
+    assert len(names) == 6
+    assert "over 2 seeds" in swept
+    shown = reader.run(show)
+    assert all(name in shown for name in names)
+    reader.run(apply)
+    assert "matches all 5 stages" in reader.run(verify)
+    assert reader.run("git diff --name-only params.yaml") == "params.yaml\n"
