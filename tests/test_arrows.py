@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "predict": set(),  # it is also used without the rest of the project
     "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "predict", "stages"},
+    "bench/sweep": {"bench", "classifier/files"},
     "bench/verdict": {"classifier/files", "review/results", "review/statistics", "review/wording"},
 }
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,7 @@ from bench.sandbox import REPOSITORY
 HOME = Path(pwd.getpwuid(0).pw_dir)  # OpenSSH looks for ~ in the list of users and not in $HOME
 SOFTWARE = list(dict.fromkeys(Path(path).resolve() for path in (sys.prefix, sys.base_prefix)))
 PATH = f"{Path(sys.prefix).resolve()}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
-PROGRAMS = ("ip", "mount", "nsenter", "setpriv", "sshd", "ssh", "ssh-keygen", "unshare")
+PROGRAMS = ("flock", "ip", "mount", "nsenter", "setpriv", "ssh", "ssh-keygen", "sshd", "unshare")
 SUBNET = "10.77.0"
 KEEPER = "sleep infinity"  # keeps the namespaces of a host
 ENVIRONMENT = {
@@ -43,6 +44,8 @@ def reason_to_skip() -> str:
         return "only root can make network namespaces"
     if absent := [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]:
         return f"{', '.join(absent)} not installed: `apt-get install iproute2 openssh-server openssh-client util-linux`"
+    if find_spec("dvc_ssh") is None:
+        return "dvc_ssh not installed: `make remotes`"
     tried = subprocess.run(
         ["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True, check=False
     )

@@ -27,7 +27,9 @@ def snapshot(revision: str | None = None, files: Mapping[str, bytes] | None = No
             git("read-tree", commit, index=index)
         else:
             with suppress(FileNotFoundError):
-                copy(git("rev-parse", "--git-path", "index"), index)  # so that git does not read unchanged files
+                copy(git("rev-parse", "--git-path", "index"), index)
+            # The copy is newer than the index, so Git would trust its times, and miss an edit of equal size and second.
+            git("read-tree", git("write-tree", index=index), index=index)
             git("add", "--all", index=index)
         for path, content in (files or {}).items():
             blob = git("hash-object", "-w", "--stdin", stdin=content)

@@ -136,6 +136,7 @@ def run(trial: Trial, origin: str, cache: str | None) -> int:
     if not git("for-each-ref", trial.ref):
         if not reproduce(trial, cache):
             return FAILED
+        git("read-tree", trial.tree)  # forgets times: Git may take a file of the same size and second as unchanged
         git("add", "--all")
         author = ("-c", "user.name=sweep", "-c", "user.email=sweep@localhost")
         message = f"sweep: {' '.join(trial.changes)}"

@@ -3,6 +3,8 @@
 import hashlib
 import itertools
 import json
+import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -160,6 +162,26 @@ def test_a_sweep_of_six_trials_ends_as_six_experiments_of_the_user(bed: Bed) -> 
     assert shown == set(map(float, rates))
 
 
+def test_a_trial_of_the_real_pipeline_is_pulled_applied_and_verified(bed: Bed, clone_of_session: Path) -> None:
+    store = f"{bed.storage.store}-of-digits"
+    bed.storage.host.run("git init -q --bare -b main digits.git")
+    shutil.copytree(clone_of_session, bed.user.disk / "digits", symlinks=True)
+    params = bed.user.path("digits/params.yaml")
+    params.write_text(re.sub(r"(?m)dataset: mnist\b", "dataset: mnist-5k", params.read_text()))
+    bed.user.run(
+        f"git remote add origin {bed.storage.git.replace(PROJECT, 'digits')} && dvc remote add -d shared {store}"
+        " && dvc repro -q && git commit -q -a -m Share && git push -q origin main && dvc push -q",
+        "digits",
+    )
+    bed.user.run(bed.command(["0.002", "0.02"]), "digits", timeout=400)
+    names = bed.user.run("dvc exp list --name-only origin", "digits").split()
+    assert len(names) == 2
+    bed.user.run(f"dvc exp pull origin {' '.join(names)} && dvc exp apply {names[0]}", "digits")
+    assert bed.user.run("git status --porcelain params.yaml dvc.lock metrics.json", "digits").count(" M ") == 3
+    assert "matches all" in bed.user.run("python -m review.verify", "digits")
+    bed.no_process_is_left()
+
+
 def test_a_sweep_that_has_ended_runs_nothing_again(bed: Bed) -> None:
     rates = bed.grid(2)
     bed.sweep(rates)
@@ -207,6 +229,43 @@ def test_the_trial_of_a_worker_that_is_killed_in_this_step_runs_elsewhere(bed: B
         host.path("hold-stage").unlink(missing_ok=True)
     assert sweep.wait(timeout=240) == 0, bed.ended(sweep)
     bed.check(rates)
+
+
+def test_a_trial_that_loses_its_workers_again_and_again_is_given_up_by_name(bed: Bed) -> None:
+    rates, workers = bed.grid(1), bed.cluster.workers
+    for host in workers:
+        host.path("hold-stage").touch()
+    sweep, killed = bed.start(rates), 0
+    while sweep.poll() is None:
+        for host in workers:
+            if host.processes("fake_stage.py"):
+                kill_worker(host)
+                killed += 1
+        time.sleep(0.1)
+    printed = bed.ended(sweep)
+    assert sweep.returncode == 1
+    assert 3 <= killed <= 4
+    assert f"train.learning_rate={rates[0]} failed: " in printed
+    assert "Traceback" not in printed
+    bed.no_process_is_left()
+    for host in workers:
+        host.path("hold-stage").unlink()
+    bed.cluster.start()
+    bed.sweep(rates)
+
+
+def test_trials_end_if_the_command_is_killed_and_the_same_command_goes_on(bed: Bed) -> None:
+    rates = bed.grid(4)
+    for host in bed.cluster.workers:
+        host.path("hold-stage").touch()
+    sweep = bed.start(rates)
+    wait_until(lambda: all(host.processes("fake_stage.py") for host in bed.cluster.workers), "stages")
+    bed.user.kill()
+    sweep.wait()
+    bed.no_process_is_left()
+    for host in bed.cluster.workers:
+        host.path("hold-stage").unlink()
+    bed.sweep(rates)
 
 
 def test_trials_of_a_worker_whose_network_is_gone_run_elsewhere(bed: Bed) -> None:

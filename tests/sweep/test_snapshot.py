@@ -1,5 +1,6 @@
 """What a trial starts from, and its name."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def test_a_snapshot_has_the_files_as_they_are_and_changes_nothing(here: Clone) -
     assert snapshot("main") == (commit, tree)
     _, replaced = snapshot("main", {"b": b"other", "c/d": b"more"})
     assert [git("cat-file", "blob", f"{replaced}:{path}") for path in ("a", "b", "c/d")] == ["a", "other", "more"]
+
+
+def test_a_snapshot_has_an_edit_that_left_size_and_time_as_they_were(here: Clone) -> None:
+    git("config", "core.trustctime", "false")
+    file = here.folder / "a"
+    git("update-index", "--refresh")
+    before = file.stat()
+    file.write_text("c")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    _, tree = snapshot()
+    assert git("cat-file", "blob", f"{tree}:a") == "c"
 
 
 def test_a_revision_that_does_not_exist_is_refused(here: Clone) -> None:
