@@ -28,7 +28,7 @@ def snapshot(revision: str | None = None, files: Mapping[str, bytes] | None = No
         else:
             with suppress(FileNotFoundError):
                 copy(git("rev-parse", "--git-path", "index"), index)
-            # The copy is newer than the index, so Git would trust its times, and miss an edit of equal size and second.
+            # The copy is newer than the index: Git would trust its times and miss an edit of the same size and second.
             git("read-tree", git("write-tree", index=index), index=index)
             git("add", "--all", index=index)
         for path, content in (files or {}).items():

@@ -55,7 +55,10 @@ class Trial:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages here, by normalized name."""
-    found = {re.sub("[-_.]+", "-", each.name).lower(): each.version for each in distributions() if each.name}
+    # Python imports the first of two packages with one name, so the first has to win.
+    found = {
+        re.sub("[-_.]+", "-", each.name).lower(): each.version for each in reversed([*distributions()]) if each.name
+    }
     return found | {"python": ".".join(map(str, sys.version_info[:2]))}
 
 
@@ -180,7 +183,8 @@ def reproduce(trial: Trial, cache: str | None) -> bool:
     kept = lock.read_bytes() if tree.exists() and tree.read_text() == trial.tree and lock.exists() else None
     tree.unlink(missing_ok=True)
     git("update-ref", "--no-deref", "HEAD", trial.commit)
-    git("read-tree", "--reset", "-u", trial.tree)
+    git("read-tree", trial.tree)
+    git("checkout-index", "--all", "--force")  # whatever the last trial changed, and however fast
     git("clean", "--quiet", "-d", "--force")
     with Config(".dvc").edit("local") as config:
         config["cache"] = {"dir": cache or str(Path("../cache").resolve())}

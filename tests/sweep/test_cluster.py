@@ -41,7 +41,7 @@ class Bed:
 
     def sweep(self, rates: list[str], port: int = PORT) -> str:
         """Run the sweep to its end and check what it leaves."""
-        done = self.user.attempt(self.command(rates, port), PROJECT, timeout=240)
+        done = self.user.attempt(self.command(rates, port), PROJECT, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         self.check(rates)
         return done.stdout + done.stderr
@@ -52,12 +52,12 @@ class Bed:
 
     def ended(self, sweep: psutil.Popen) -> str:
         """Wait for the end of a sweep that was started, and return what it printed."""
-        sweep.wait(timeout=240)
+        sweep.wait(timeout=600)
         return self.user.path("sweep.log").read_text()
 
     def refused(self, rates: list[str], port: int = PORT) -> str:
         """Run a sweep that cannot end, and return the lines on stderr."""
-        done = self.user.attempt(self.command(rates, port), PROJECT, timeout=240)
+        done = self.user.attempt(self.command(rates, port), PROJECT, timeout=600)
         assert done.returncode != 0, done.stdout
         assert "Traceback" not in done.stderr, done.stderr
         return done.stderr
@@ -227,7 +227,7 @@ def test_the_trial_of_a_worker_that_is_killed_in_this_step_runs_elsewhere(bed: B
     bed.storage.release()
     for host in bed.cluster.workers:
         host.path("hold-stage").unlink(missing_ok=True)
-    assert sweep.wait(timeout=240) == 0, bed.ended(sweep)
+    assert sweep.wait(timeout=600) == 0, bed.ended(sweep)
     bed.check(rates)
 
 
@@ -276,7 +276,7 @@ def test_trials_of_a_worker_whose_network_is_gone_run_elsewhere(bed: Bed) -> Non
     victim.run("ip link set eth0 down")
     victim.path("hold-stage").unlink()
     try:
-        assert sweep.wait(timeout=240) == 0, bed.ended(sweep)
+        assert sweep.wait(timeout=600) == 0, bed.ended(sweep)
     finally:
         victim.run("ip link set eth0 up")
     bed.check(rates)
@@ -300,8 +300,8 @@ def test_two_sweeps_at_once_on_one_remote_share_their_trials(bed: Bed) -> None:
     rates = bed.grid(4)
     bed.user.run(f"rm -rf other && git clone -q {bed.storage.git} other")
     first, second = bed.start(rates), bed.start(list(reversed(rates)), "other")
-    assert first.wait(timeout=240) == 0, bed.ended(first)
-    assert second.wait(timeout=240) == 0, bed.ended(second)
+    assert first.wait(timeout=600) == 0, bed.ended(first)
+    assert second.wait(timeout=600) == 0, bed.ended(second)
     bed.check(rates)
 
 
@@ -334,7 +334,7 @@ def test_a_full_disk_of_a_worker_is_named_and_with_space_the_same_command_ends(b
     wait_until(lambda: host.processes("fake_stage.py"), "a stage")
     host.attempt("cat /dev/zero > filler")
     host.path("hold-stage").unlink()
-    assert sweep.wait(timeout=240) != 0
+    assert sweep.wait(timeout=600) != 0
     bed.rates()
     wait_until(lambda: not left(host), "no process of a trial", PATIENCE)
 
