@@ -20,7 +20,8 @@ def imported_packages() -> set[str]:
     files = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py")]
     modules = {name.split(".")[0] for file in files for name in imported_modules(file)}
     packages = packages_distributions()
-    return {packages[module][0].lower() for module in modules - sys.stdlib_module_names - FOLDERS}
+    # A package of a group may not be installed; it has the name of its module.
+    return {packages.get(module, [module])[0].lower() for module in modules - sys.stdlib_module_names - FOLDERS}
 
 
 def test_every_imported_package_is_declared_and_every_declared_package_is_used() -> None:
