@@ -114,7 +114,7 @@ search: setup  ## install Optuna, which proposes parameters for `python -m sweep
 	@$(INSTALL) requirements-search.txt
 
 .PHONY: sweeps
-sweeps: repository search  ## run sweeps on this machine and on clusters of its own
+sweeps: repository remotes search  ## run sweeps on this machine and on clusters of its own
 	python -m pytest -m sweeps
 
 .PHONY: faults
