@@ -28,6 +28,8 @@ from bench.sweep.report import Figures, Results, document
 from classifier.files.whole_file import whole_file
 
 SHORT = (1, 2, 4)  # workers of the short sweeps
+POLL = 2.0  # seconds
+COMMANDS = 3  # that a sweep may take; the same command ends one in which a trial failed
 SHOWN = {
     "first": "dvc exp show --csv",
     "again": "dvc exp show --csv",
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=8, help="workers of the long sweep (8)")
     parser.add_argument("--kills", type=int, default=40, help="workers that are killed in the long sweep (40)")
     parser.add_argument("--seconds", type=float, default=10.0, help="that a stage sleeps (10)")
-    parser.add_argument("--rounds", type=int, default=12, help="trials a worker in the short sweeps (12)")
+    parser.add_argument("--rounds", type=int, default=8, help="trials a worker in the short sweeps (8)")
     parser.add_argument("--output", type=Path, default=Path("bench/sweep/scale.md"), help="a .json goes beside it")
     options = parser.parse_args(arguments)
     try:
@@ -95,24 +97,25 @@ def sweep(hosts: Cluster, trials: int, seconds: float, kills: int) -> Figures:
     """Run a sweep to its end, kill workers at random times meanwhile, and return the figures."""
     before = {host.name: host.cpu_seconds() for host in hosts.network.hosts.values()}
     psutil.cpu_percent()
-    running = hosts.user.start(command_of(hosts, trials), "sweep.log", PROJECT)
     killed: list[str] = []
     done = threading.Event()
     if kills:
         mean_pause = trials * (seconds + 1) / len(hosts.workers) / (kills + 1)
         threading.Thread(target=kill_at_random, args=(hosts, kills, mean_pause, done, killed), daemon=True).start()
-    began, users = time.monotonic(), 0.0
-    while running.poll() is None:
-        time.sleep(1)
-        users = max(users, hosts.user.cpu_seconds() - before[hosts.user.name])
-        print(
-            f"bench.sweep: {len(hosts.storage.experiments())} of {trials}, {time.monotonic() - began:.0f} s", end="\r"
-        )
+    began, users, commands = time.monotonic(), 0.0, 0
+    ended = False
+    while not ended:
+        commands += 1
+        running = hosts.user.start(command_of(hosts, trials), "sweep.log", PROJECT)
+        while running.poll() is None:
+            time.sleep(POLL)
+            users = max(users, hosts.user.cpu_seconds() - before[hosts.user.name])
+            print(f"{len(hosts.storage.experiments())} of {trials}, {time.monotonic() - began:.0f} s", flush=True)
+        ended = not running.returncode
+        if commands == COMMANDS and not ended:
+            raise OSError(f"the sweep does not end: {hosts.user.path('sweep.log').read_text()[-2000:]}")
     wall = time.monotonic() - began
     done.set()
-    print()
-    if running.returncode:
-        raise OSError(f"the sweep exited with {running.returncode}: {hosts.user.path('sweep.log').read_text()[-2000:]}")
     spent = {host.name: host.cpu_seconds() - before[host.name] for host in hosts.network.hosts.values()}
     spent[hosts.user.name] = users  # the processes are gone by now
     works = sum(spent.pop(host.name) for host in hosts.workers)
@@ -124,6 +127,7 @@ def sweep(hosts: Cluster, trials: int, seconds: float, kills: int) -> Figures:
         pauses=[pause for host in hosts.workers for pause in pauses(host)],
         starts=sum(len(times(host, "started")) for host in hosts.workers),
         kills=len(killed),
+        commands=commands,
         busy=psutil.cpu_percent() / 100,
         cpu={name: each / trials for name, each in {**spent, "workers": works}.items()},
     )

@@ -164,7 +164,7 @@ class Cluster:
         if not self.head.processes("dask scheduler", f"--port {PORT}"):
             self.start_scheduler()
         for host in self.workers:
-            if not host.processes("while"):
+            if not host.processes("bash supervise"):
                 self.start_worker(host)
         self.wait(len(self.workers))
 
@@ -186,12 +186,13 @@ class Cluster:
         options = f"--nthreads 1 --name {host.name} --no-dashboard --local-directory {HOME}/dask"
         variables = " ".join(f"{name}={value}" for name, value in environment.items())
         worker = f"env {variables} dask worker {self.scheduler(port)} {options}"
-        host.start(f"bash -c 'while :; do {worker}; sleep 0.2; done'", "worker.log")
+        host.path("supervise").write_text(f"while :; do {worker}; sleep 0.2; done\n")
+        host.start("bash supervise", "worker.log")
 
 
 def kill_worker(host: Host) -> None:
     """Kill Dask's worker and the nanny that would start it again; the supervisor starts both."""
-    host.kill("dask worker", "--local-directory")
+    host.kill("dask worker")
     host.kill("multiprocessing")
 
 

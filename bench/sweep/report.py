@@ -21,6 +21,7 @@ class Figures:
     pauses: list[float]
     starts: int
     kills: int
+    commands: int
     busy: float
     cpu: Mapping[str, float]
 
@@ -78,6 +79,7 @@ Processor time a trial, by kind of host:
 | | |
 | --- | ---: |
 | trials that are exactly one experiment in the Git remote | {results.once:,} of {long.trials:,} |
+| commands that it took | {long.commands} |
 | starts of the stage | {long.starts:,} |
 | time of the sweep | {long.wall:,.0f} s |
 | of which stages that sleep | {long.trials * long.seconds / long.workers:,.0f} s |
