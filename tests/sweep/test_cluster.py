@@ -241,6 +241,7 @@ def test_a_trial_that_loses_its_workers_again_and_again_is_given_up_by_name(bed:
             if host.processes("fake_stage.py"):
                 kill_worker(host)
                 killed += 1
+                wait_until(lambda host=host: not left(host), f"the trial on {host.name} ends", PATIENCE)
         time.sleep(0.1)
     printed = bed.ended(sweep)
     assert sweep.returncode == 1
