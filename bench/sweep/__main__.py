@@ -51,15 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if reason := reason_to_skip():
             raise OSError(reason)
-        short = []
-        for workers in SHORT:
-            with cluster(workers, options.seconds) as hosts:
-                short.append(sweep(hosts, options.rounds * workers, options.seconds, 0))
         with cluster(options.workers, options.seconds) as hosts:
             long = sweep(hosts, options.trials, options.seconds, options.kills)
             once = sum(count == 1 for count in rates(hosts).values())
             shown = {name: timed(hosts.user, command) for name, command in SHOWN.items()}
             shown["sweep"] = timed(hosts.user, command_of(hosts, options.trials))
+        short = []
+        for workers in SHORT:
+            with cluster(workers, options.seconds) as hosts:
+                short.append(sweep(hosts, options.rounds * workers, options.seconds, 0))
         results = Results(facts(), short, long, once, shown)
         for path, text in (
             (options.output, document(results)),

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, median, quantiles
+from statistics import median, quantiles
 
 from classifier.files.table import as_markdown
 
 MACHINES = 1000  # of the estimate
 TRIAL = 60.0  # seconds of a trial there
+LOGINS = 3  # by SSH for a trial: to look for its experiment, to push the outputs, to push the experiment
+LINE = 115  # bytes of an experiment in the answer to `git ls-remote`
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,20 @@ def _row(each: Figures) -> list[str]:
 
 
 def _on_paper(long: Figures) -> str:
-    a_second = MACHINES / (TRIAL + mean(long.pauses))
+    rate = MACHINES / (TRIAL + median(long.pauses))
+    need = {name: f"{rate * each:.1f} processors" for name, each in long.cpu.items()}
+    limit = {name: f"{1 / each:.0f} trials a second" for name, each in long.cpu.items()}
+    megabytes = 10_000 * LINE / 1e6
     return f"""\
 ## On paper: {MACHINES:,} machines
 
-With trials of {TRIAL:g} s, {MACHINES:,} machines end {a_second:.0f} trials a second. From the processor times above:
+With trials of {TRIAL:g} s, {MACHINES:,} machines end {rate:.0f} trials a second. From the processor times above:
 
-- the storage host needs {a_second * long.cpu["storage"]:.1f} processors for SSH, Git and DVC;
-- the scheduler needs {a_second * long.cpu["head"]:.1f} processors;
-- the user's machine needs {a_second * long.cpu["user"]:.1f} processors to fetch experiments.
-
-A figure above 1 for the scheduler or the user's machine is a limit, because each is one process."""
+- The storage host needs {need["storage"]} for SSH, Git and DVC. There are {rate * LOGINS:.0f} logins a second,
+  {LOGINS} for each trial. OpenSSH refuses some of more than 10 at a time. The workers try again, but set a higher
+  `MaxStartups`.
+- The scheduler is one process and needs {need["head"]}. Its limit is {limit["head"]}.
+- The user's command is one process and needs {need["user"]}. Its limit is {limit["user"]}.
+- Each trial asks the origin for its experiments, about {LINE} bytes each: with 10,000 experiments {megabytes:.1f} MB a
+  trial and {rate * megabytes:.0f} MB/s. `dvc exp remove --git-remote origin NAME` removes those that nobody needs.
+- The time of `dvc exp show` grows with the number of experiments."""
