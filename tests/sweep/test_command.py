@@ -49,7 +49,7 @@ np.savez('small.npz', x_train=x[:300], y_train=y[:300], x_test=x[300:400], y_tes
     name = next(each for each in names if rate[each]["learning_rate"] == 0.03 and rate[each]["seed"] == 1)
     assert "train.learning_rate" in clone.run(f"python -m review.compare main {name}")
     clone.run(f"dvc exp apply {name}")
-    assert "matches all 4 stages" in clone.run("python -m review.verify")
+    assert "matches all 5 stages" in clone.run("python -m review.verify")
     assert "learning_rate: 0.03" in clone.read("params.yaml")
 
 
