@@ -5,9 +5,9 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
+from classifier.files.paths import PAGE
 from review.results.lock import load_lock
 
-PAGE = Path("page/index.html")
 MOST = 2**21  # bytes; the page of the default recipe has a third of this
 
 
