@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             if (seeds < min(known) and look < len(PLAN)) or comparison.one_recipe:
                 continue
             start = f"decide: look {look} of {len(PLAN)}: "
-            print(wrap(f"{start}{seeds} seeds each{_cost(recipes, seeds, known)}"), flush=True)
+            print(wrap(f"{start}{seeds} seeds each{_cost(recipes, seeds, known, options.workers)}"), flush=True)
             records = (measure(recipes[0], range(seeds), **place), measure(recipes[1], range(seeds), **place))
             known = [len(record.runs) for record in records]
             for side, record in zip((base, head), records, strict=True):
@@ -75,7 +75,7 @@ def _found(comparison: Comparison, alpha: float) -> str:
     return f"{change}; {comparison.verdict} at p < {alpha:g}"
 
 
-def _cost(recipes: list[Recipe], seeds: int, known: list[int]) -> str:
+def _cost(recipes: list[Recipe], seeds: int, known: list[int], workers: int) -> str:
     """Say how long the missing trainings take, if one took place here."""
     missing = [max(0, seeds - count) for count in known]
     seconds = [seconds_a_seed(recipe) for recipe in recipes]
@@ -86,7 +86,7 @@ def _cost(recipes: list[Recipe], seeds: int, known: list[int]) -> str:
     if not measured_here:
         return trainings
     total = sum(count * (each or measured_here[0]) for count, each in zip(missing, seconds, strict=True))
-    return f"{trainings}, about {_many(max(1, round(total / 60)), 'minute')}"
+    return f"{trainings}, about {_many(max(1, round(total / workers / 60)), 'minute')}"
 
 
 def _many(count: int, noun: str) -> str:

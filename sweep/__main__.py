@@ -18,7 +18,7 @@ from review.rendering.documents import as_columns, wrap
 from review.rendering.trials import about_trials, save_trials, table_of_trials
 from review.results.trials import Changes, judge_trials, mean_accuracy
 from review.training.parameters import check_parameters
-from sweep.engine.engine import Ended, Engine
+from sweep.engine.engine import WORKERS, Ended, Engine
 from sweep.engine.snapshot import snapshot
 from sweep.engine.trial import Trial
 from sweep.proposals import Search, grid
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, metavar="N", help="train each recipe with the seeds 0 to N-1")
     parser.add_argument("--search", type=int, metavar="N", help="try N recipes that Optuna proposes from the ranges")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster at tcp://HOST:8786")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="trials at a time on this machine")
+    told = f"trials at a time on this machine (default: {WORKERS})"
+    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help=told)
     options = parser.parse_args(arguments)
     for name in ("seeds", "search", "workers"):
         if (number := getattr(options, name)) is not None and number < 1:

@@ -21,7 +21,7 @@ from review.results.seed_noise import find, keep, parse_file, parse_record
 from review.results.trained import Trained, recipe_of
 from review.training.recipe import Recipe
 from review.wording.escaping import quote
-from sweep.engine.engine import Engine
+from sweep.engine.engine import WORKERS, Engine
 from sweep.engine.trial import git
 
 LOCKS = Path(".dvc/tmp/noise")
@@ -33,7 +33,7 @@ Run = dict[str, Any]
 
 
 def measure(
-    recipe: Recipe, seeds: Iterable[int], anew: bool = False, scheduler: str | None = None, workers: int = 1
+    recipe: Recipe, seeds: Iterable[int], anew: bool = False, scheduler: str | None = None, workers: int = WORKERS
 ) -> Record:
     """Train the recipe with the seeds that are not measured yet, and return the record of all that are.
 
@@ -68,7 +68,8 @@ def measure(
 def add_places(parser: ArgumentParser) -> None:
     """Add the options that say where trials run."""
     parser.add_argument("--scheduler", metavar="ADDRESS", help="train on the Dask cluster at tcp://HOST:8786")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="trainings at a time on this machine")
+    told = f"trainings at a time on this machine (default: {WORKERS})"
+    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help=told)
 
 
 def seconds_a_seed(recipe: Recipe) -> float | None:

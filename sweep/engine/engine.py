@@ -15,6 +15,7 @@ from sweep.engine import trial as sent_by_value
 from sweep.engine.trial import Trial, carry, git, versions
 
 TRIES = 3  # of a trial after an error that is not a stage's; Dask gives up a trial that lost as many workers
+WORKERS = 2  # trials at a time on this machine: one alone leaves processors idle (docs/sweeps.md)
 HIDDEN = "127.0.0.1:0"  # Dask's pages about a local run, on a free port of this machine alone
 LOCAL = {"threads_per_worker": 1, "processes": False, "memory_limit": None, "local_directory": ".dvc/tmp/sweep"} | {
     "dashboard_address": HIDDEN,
@@ -39,7 +40,7 @@ class Engine:
         OSError: the scheduler cannot be reached. ValueError: its workers cannot run trials; the message says why.
     """
 
-    def __init__(self, scheduler: str | None = None, workers: int = 1) -> None:
+    def __init__(self, scheduler: str | None = None, workers: int = WORKERS) -> None:
         import cloudpickle
         import dask
         from distributed import Client, LocalCluster

@@ -236,9 +236,9 @@ def test_a_training_that_fails_is_one_line_and_no_verdict(
 def test_trainings_take_place_on_the_workers_that_the_options_name(trainings: Trainings, run: Run) -> None:
     trainings.seeds = {"main": misread(10), "head": misread(1)}
     run("main", "head")
-    assert trainings.place == {"scheduler": None, "workers": 1}
-    run("main", "head", "--scheduler", "tcp://host:8786", "--workers", "2")
-    assert trainings.place == {"scheduler": "tcp://host:8786", "workers": 2}
+    assert trainings.place == {"scheduler": None, "workers": 2}
+    run("main", "head", "--scheduler", "tcp://host:8786", "--workers", "3")
+    assert trainings.place == {"scheduler": "tcp://host:8786", "workers": 3}
 
 
 def test_the_seeds_of_this_folder_are_to_be_committed(

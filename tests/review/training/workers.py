@@ -14,7 +14,7 @@ from sweep.engine.trial import Trial, run
 class InProcess(Engine):
     """The engine of one local worker, but for Dask and the child process of each trial."""
 
-    def __init__(self, scheduler: str | None = None, workers: int = 1) -> None:
+    def __init__(self, scheduler: str | None = None, workers: int = 2) -> None:
         assert scheduler is None
         self.workers = workers
         self.origin, self.cache = str(Path.cwd()), str(integrity.cache().parents[1].resolve())
