@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=1000, help="trials of the long sweep (1000)")
     parser.add_argument("--workers", type=int, default=8, help="workers of the long sweep (8)")
     parser.add_argument("--kills", type=int, default=40, help="workers that are killed in the long sweep (40)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="that a stage sleeps (10)")
+    parser.add_argument("--seconds", type=float, default=6.0, help="that a stage sleeps (6)")
     parser.add_argument("--rounds", type=int, default=8, help="trials a worker in the short sweeps (8)")
     parser.add_argument("--output", type=Path, default=Path("bench/sweep/scale.md"), help="a .json goes beside it")
     options = parser.parse_args(arguments)

@@ -102,7 +102,7 @@ def _measure(recipe: Recipe, seeds: list[int], anew: bool, scheduler: str | None
             if anew:  # a colleague may have trained them anew, too
                 taken |= {line.rpartition("/")[2] for line in git("ls-remote", engine.origin, TRIALS).splitlines()}
             last: Run | None = None
-            missing = missing[: engine.workers]
+            missing = missing[: 1 if known else None]  # one shows whether the known runs count
             while missing:
                 for run in _train(engine, recipe, missing, taken, told):
                     if last and (names := _unlike(last, run)):

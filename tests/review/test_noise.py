@@ -345,6 +345,7 @@ def test_a_stage_ends_with_the_measurement_that_started_it_and_the_next_one_goes
 
 @pytest.mark.sweeps
 def test_an_interruption_keeps_the_runs_that_ended_and_the_next_measurement_goes_on(stand_in: Project) -> None:
+    stand_in.command += " --workers 1"  # so seed 0 has ended when seed 1 waits
     first = stand_in.start(WAIT="1")
     os.killpg(first.pid, signal.SIGINT)  # Ctrl-C reaches the command and its stage
     printed = first.communicate(timeout=20)[0]
