@@ -141,7 +141,7 @@ noise: repository setup  ## train with SEEDS=5 seeds, record what each misreads;
 
 .PHONY: bench
 bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=... names a copy of mnist.npz
-	python -m bench.run --recipe recipes/notebook.yaml --recipe recipes/quick.yaml
+	python -m bench.run --recipe recipes/notebook.yaml --recipe recipes/quick.yaml --once recipes/accurate.yaml
 
 .PHONY: lock
 lock: LOCK := uv pip compile --universal --upgrade --generate-hashes --no-header --quiet

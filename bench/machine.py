@@ -13,7 +13,7 @@ def describe() -> dict[str, str]:
     """Return the facts about this machine, by heading."""
     return {
         "processor": f"{archspec.cpu.brand_string() or 'unknown'} ({platform.machine()})",
-        "instruction sets": ", ".join(sorted(runtime.instruction_sets())),
+        "kernels of oneDNN": runtime.level(runtime.instruction_sets()),
         "cores": str(runtime.threads()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "system": _system(),

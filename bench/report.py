@@ -17,12 +17,10 @@ RECIPE = "params.yaml"
 
 # Headings in the table of the commands that run no stage.
 NO_OP = "`dvc repro` of this pipeline"
-FLOOR = "`dvc repro` of four trivial stages"
+FLOOR = "`dvc repro` of as many trivial stages"
 TWIN = "`dvc repro` of trivial stages with as many files and parameters"
 DVC_VERSION = "`dvc version`"
 DVC_DASH_VERSION = "`dvc --version`"
-
-NO_OP_GOAL = 1.1  # times DVC's own floor, of which README.md describes two
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,20 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Training:
+    """The precision of a training, the number of its steps, and the floating-point operations of all steps together."""
+
+    precision: str
+    steps: int
+    operations: int
+
+
+@dataclass(frozen=True)
 class Run:
     """One run of the notebook or of a whole pipeline; a figure that the run does not print is None.
 
     `peak_mib` is the peak of its largest process, `epoch_seconds` the median time of an epoch, `fit_seconds` the time
-    of `fit` alone. Accuracies are 0 to 1.
+    of `fit` alone. Accuracies are 0 to 1. `training` is that of a pipeline.
     """
 
     seconds: float
@@ -48,17 +55,20 @@ class Run:
     epoch_seconds: float | None
     fit_seconds: float | None
     stages: Mapping[str, Process]
+    training: Training | None
 
 
 @dataclass(frozen=True)
 class Round:
     """A run of each contestant by name, and the seconds of the commands that run no stage by heading.
 
-    A contestant is the notebook or a recipe. `busy` is the share of the processors, 0 to 1, that was in use when the
-    round began; it should be near 0.
+    A contestant is the notebook or a recipe; those that run once are in the first round only. `busy` is the share of
+    the processors, 0 to 1, that was in use when the round began; it should be near 0. `peaks` are 1e9 floating-point
+    operations a second, by precision.
     """
 
     busy: float
+    peaks: Mapping[str, float]
     runs: Mapping[str, Run]
     idle: Mapping[str, Sequence[float]]
 
@@ -83,17 +93,13 @@ _SECONDS = attrgetter("seconds")
 _FIT = attrgetter("fit_seconds")
 _PEAK = attrgetter("peak_mib")
 
-# A recipe, by the name of its file; a figure; and the largest accepted ratio of the figure to the notebook's.
-RUN_GOALS = (
-    (RECIPE, "whole run", _SECONDS, 0.40),
-    ("notebook.yaml", "`fit`", _FIT, 1.0),
-    ("notebook.yaml", "peak memory of any stage", _PEAK, 0.6),
-    ("quick.yaml", "`fit`", _FIT, 0.25),
-)
 
+def as_markdown(results: Results, goals: Sequence[Sequence[str]], links: Sequence[str]) -> str:
+    """Return the page: the machine, the runs from nothing, training steps, commands with nothing to do, and goals.
 
-def as_markdown(results: Results) -> str:
-    """Return the page: the machine, the runs from nothing, the commands with nothing to do, and the goals."""
+    Args:
+        goals: rows of a goal, its limit, the measurement, and whether it is reached. links: lines about other pages.
+    """
     facts = dict(results.machine) | {"versions": ", ".join(f"{name} {each}" for name, each in results.versions.items())}
     facts |= {
         "commit": f"`{results.commit}`",
@@ -102,15 +108,18 @@ def as_markdown(results: Results) -> str:
     parts = [
         "# Results",
         "Written by `make bench`; [README.md](README.md) says what each row means. Each figure is the median of "
-        f"{_count(len(results.rounds), 'round')}, with the least and the most in brackets; each ratio is taken "
-        "within a round, and its median is that of the ratios.",
+        f"{_count(len(results.rounds), 'round')}, with the least and the most in brackets; a figure without brackets "
+        "was measured once. Each ratio is taken within a round, and its median is that of the ratios.",
         as_markdown_table([["", "measured on"], *([name, fact] for name, fact in facts.items())]),
         "## From nothing",
         as_markdown_table(_runs(results)),
+        "## A training step",
+        as_markdown_table(_training_steps(results)),
         "## Nothing to do",
         as_markdown_table(_idle(results)),
         "## Goals",
-        as_markdown_table(_goals(results)),
+        as_markdown_table([["goal", "limit", "measured", ""], *goals]),
+        *(["## Other measurements", "\n".join(links)] if links else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -125,8 +134,26 @@ def in_turn(numerators: Sequence[float], denominators: Sequence[float]) -> list[
 
 
 def spread(values: Sequence[float], form: str) -> str:
-    """Return the median with the least and the most, each in `form`: `1.2 (1.1 to 1.5)`."""
-    return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+    """Return the median with the least and the most, each in `form`: `1.2 (1.1 to 1.5)`; of one value, that value."""
+    middle = f"{median(values):{form}}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):{form}} to {max(values):{form}})"
+
+
+def runs_of(results: Results, name: str) -> list[Run]:
+    """Return all runs of a contestant, without runs if it did not take part."""
+    return [each.runs[name] for each in results.rounds if name in each.runs]
+
+
+def to_notebook(results: Results, name: str, figure: Figure) -> list[float]:
+    """Return the ratio of a figure to the notebook's in each round in which both have the figure."""
+    rounds = [each.runs for each in results.rounds if name in each.runs]
+    pairs = [(figure(runs[name]), figure(runs[NOTEBOOK])) for runs in rounds]
+    return [ours / its for ours, its in pairs if ours is not None and its is not None]
+
+
+def all_seconds(results: Results, heading: str) -> list[float]:
+    """Return the seconds of a command that runs no stage, in all rounds."""
+    return [seconds for each in results.rounds for seconds in each.idle[heading]]
 
 
 def _runs(results: Results) -> list[list[str]]:
@@ -149,46 +176,39 @@ def _runs(results: Results) -> list[list[str]]:
     table = [["", *names]]
     for heading, form, figure in rows:
         if form:
-            cells = [_cell([figure(each.runs[name]) for each in results.rounds], form) for name in names]
+            cells = [_cell([figure(run) for run in runs_of(results, name)], form) for name in names]
         else:
-            cells = [_cell(_to_notebook(results, name, figure), ".3f") for name in names]
+            cells = [_cell(to_notebook(results, name, figure), ".3f") for name in names]
         table.append([heading, *cells])
+    return table
+
+
+def _training_steps(results: Results) -> list[list[str]]:
+    """A row for the peak in each precision, then one for each recipe."""
+    table = [["", "precision", "a step, ms", "GFLOP/s", "of the peak"]]
+    for precision in results.rounds[0].peaks:
+        peaks = [each.peaks[precision] for each in results.rounds]
+        table.append(["product of two matrices: the peak", precision, "-", spread(peaks, ",.0f"), "-"])
+    for name in results.contestants:
+        training = results.rounds[0].runs[name].training
+        runs = [(each.runs[name].fit_seconds, each.peaks) for each in results.rounds if name in each.runs]
+        timed = [(seconds, peaks) for seconds, peaks in runs if seconds]
+        if training and timed:
+            steps = [seconds / training.steps * 1e3 for seconds, _ in timed]
+            rates = [training.operations / seconds / 1e9 for seconds, _ in timed]
+            shares = in_turn(rates, [peaks[training.precision] for _, peaks in timed])
+            table.append([name, training.precision, spread(steps, ".1f"), spread(rates, ",.0f"), spread(shares, ".0%")])
     return table
 
 
 def _idle(results: Results) -> list[list[str]]:
     """The rows of the table of commands that run no stage, each with its ratio to DVC's floor."""
-    floor = _all(results, FLOOR)
+    floor = all_seconds(results, FLOOR)
     table = [["", "s", "ratio to DVC's floor", "times"]]
     for heading in results.rounds[0].idle:
-        seconds = _all(results, heading)
+        seconds = all_seconds(results, heading)
         table.append([heading, spread(seconds, ".3f"), spread(in_turn(seconds, floor), ".2f"), str(len(seconds))])
     return table
-
-
-def _goals(results: Results) -> list[list[str]]:
-    """A row for each goal: the goal, the measurement, and whether it reaches the goal."""
-    goals = []
-    for floor in (FLOOR, TWIN):
-        ratios = in_turn(_all(results, NO_OP), _all(results, floor))
-        goals.append((f"{NO_OP}, nothing to do, over {floor}", median(ratios), NO_OP_GOAL))
-    for name, what, figure, most in RUN_GOALS:
-        if name in results.contestants and (ratios := _to_notebook(results, name, figure)):
-            goals.append((f"{name}: {what}, over the notebook's", median(ratios), most))
-    table = [["goal", "at most", "measured", ""]]
-    for goal, ratio, most in goals:
-        table.append([goal, f"{most:.2f}", f"{ratio:.2f}", "reached" if ratio <= most else "not reached"])
-    return table
-
-
-def _to_notebook(results: Results, name: str, figure: Figure) -> list[float]:
-    """The ratio in each round; empty if one of the two lacks the figure."""
-    pairs = [(figure(each.runs[name]), figure(each.runs[NOTEBOOK])) for each in results.rounds]
-    return [ours / its for ours, its in pairs if ours is not None and its is not None]
-
-
-def _all(results: Results, heading: str) -> list[float]:
-    return [seconds for each in results.rounds for seconds in each.idle[heading]]
 
 
 def _of_stage(stage: str, figure: Callable[[Any], float | None]) -> Figure:

@@ -12,15 +12,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from statistics import median
 
 import psutil
 
-from bench import machine, report
-from bench.report import Results, Round, Run
+from bench import goals, machine, peak, report
+from bench.report import Results, Round, Run, Training
 from bench.sandbox import Sandbox, fresh_clone, git, make_floor, make_twin, prepare, recorded, run_command
+from classifier.data import delivered
+from classifier.files.paths import METRICS, PARAMS, PROVENANCE, SOURCE
 from classifier.files.whole_file import whole_file
+from review.results.trained import parse_parameters
 
 IDLE_TIMES = 5  # runs in each round of each command that runs no stage: these are short, so their times vary more
 
@@ -40,19 +44,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="number of rounds (3)")
     parser.add_argument("--mirror", default=os.environ.get("DATASET_MIRROR"), help="mnist.npz ($DATASET_MIRROR)")
     parser.add_argument("--recipe", action="append", default=[], type=Path, help="another params.yaml to time as well")
+    parser.add_argument("--once", action="append", default=[], type=Path, help="the same, in the first round only")
     parser.add_argument("--output", type=Path, default=Path("bench/results.md"), help="tables; a .json goes beside it")
     options = parser.parse_args(arguments)
     try:
         archive = find_archive(options.mirror)
-        recipes = read_recipes(options.recipe)
+        recipes = read_recipes([*options.recipe, *options.once])
+        once = {path.name for path in options.once}
         commit = head()
         if options.rounds < 1:
             raise ValueError(f"--rounds must be at least 1, got {options.rounds}")
+        kept = goals.of_files({report.RECIPE: PARAMS.read_text()} | recipes)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            rounds = list(measure(prepare(Path(folder), archive), recipes, options.rounds))
+            rounds = list(measure(prepare(Path(folder), archive), recipes, once, options.rounds))
         results = Results(commit, machine.describe(), machine.versions(), rounds)
+        rows = [goal.row() for goal in (*goals.of_rounds(results), *kept)]
         for path, text in (
-            (options.output, report.as_markdown(results)),
+            (options.output, report.as_markdown(results, rows, goals.links(goals.read_growth()))),
             (options.output.with_suffix(".json"), json.dumps(asdict(results), indent=2) + "\n"),
         ):
             with whole_file(path) as partial:
@@ -63,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("bench: interrupted; nothing was written", file=sys.stderr)
         return 130  # 128 + SIGINT, as shells report it
-    print(f"bench: {', '.join(results.contestants)}, each {len(rounds)} times in turn -> {options.output}")
+    print(f"bench: {', '.join(results.contestants)} in {len(rounds)} rounds -> {options.output}")
     return 0
 
 
@@ -88,7 +96,8 @@ def read_recipes(paths: Sequence[Path]) -> dict[str, str]:
     """
     recipes = {path.name: path.read_text() for path in paths}
     if len(recipes) < len(paths) or recipes.keys() & {report.NOTEBOOK, report.RECIPE}:
-        raise ValueError(f"--recipe: the names of the files must differ, got {', '.join(map(str, paths))}")
+        files = ", ".join(map(str, paths))
+        raise ValueError(f"--recipe and --once: the names of the files must differ, got {files}")
     return recipes
 
 
@@ -105,8 +114,11 @@ def head() -> str:
     return git("rev-parse", "--short", "HEAD").strip()
 
 
-def measure(sandbox: Sandbox, recipes: dict[str, str], rounds: int) -> Iterator[Round]:
-    """Yield each round: the notebook, the default recipe, the commands with nothing to do, each further recipe.
+def measure(sandbox: Sandbox, recipes: dict[str, str], once: set[str], rounds: int) -> Iterator[Round]:
+    """Yield each round: the peak, the notebook, the default recipe, commands with nothing to do, each further recipe.
+
+    Args:
+        recipes: the text of each further recipe by its name. once: the names of those for the first round only.
 
     Raises:
         OSError: a command failed. ValueError: a stage did not run, or one ran that had nothing to do.
@@ -119,9 +131,14 @@ def measure(sandbox: Sandbox, recipes: dict[str, str], rounds: int) -> Iterator[
         if busy > BUSY:
             warning = f"{busy:.0%} of the processors are busy with other work, which makes the times longer"
             print(f"bench: round {number} of {rounds}: warning: {warning}", file=sys.stderr)
+        peaks = measure_peaks(sandbox)
+        figures = ", ".join(f"{gflops:,.0f} GFLOP/s in {precision}" for precision, gflops in peaks.items())
+        print(f"bench: round {number} of {rounds}: peak: {figures}", flush=True)
         runs = {report.NOTEBOOK: run_notebook(sandbox)}
         _print_run(number, rounds, report.NOTEBOOK, runs[report.NOTEBOOK])
         for name, text in ({report.RECIPE: None} | recipes).items():
+            if name in once and number > 1:
+                continue
             clone = fresh_clone(sandbox)
             if text is not None:
                 (clone / "params.yaml").write_text(text)
@@ -131,7 +148,13 @@ def measure(sandbox: Sandbox, recipes: dict[str, str], rounds: int) -> Iterator[
                 idle = run_idle(sandbox, clone, floor, twin)
                 times = ", ".join(f"{heading} {median(seconds):.2f} s" for heading, seconds in idle.items())
                 print(f"bench: round {number} of {rounds}: nothing to do: {times}", flush=True)
-        yield Round(busy, runs, idle)
+        yield Round(busy, peaks, runs, idle)
+
+
+def measure_peaks(sandbox: Sandbox) -> dict[str, float]:
+    """Return the peak in each precision, in 1e9 floating-point operations a second."""
+    lines, _ = run_command(sandbox, ["python", "-m", "bench.peak"], fresh_clone(sandbox))
+    return dict(json.loads(lines[-1][1]))
 
 
 def run_notebook(sandbox: Sandbox) -> Run:
@@ -148,6 +171,7 @@ def run_notebook(sandbox: Sandbox) -> Run:
         epoch_seconds=seconds_an_epoch(lines),
         fit_seconds=printed["fit_seconds"],
         stages={},
+        training=None,
     )
 
 
@@ -165,7 +189,7 @@ def run_pipeline(sandbox: Sandbox, clone: Path) -> Run:
     listed = re.findall(r"^    cmd: python -E -m stages\.(\w+)$", (clone / "dvc.yaml").read_text(), re.MULTILINE)
     if list(stages) != listed:
         raise ValueError(f"`dvc repro` in a fresh clone ran {', '.join(stages)}, expected {', '.join(listed)}")
-    metrics = json.loads((clone / "metrics.json").read_text())
+    metrics = json.loads((clone / METRICS).read_text())
     return Run(
         seconds=seconds,
         peak_mib=max(each.peak_mib for each in stages.values()),
@@ -174,7 +198,19 @@ def run_pipeline(sandbox: Sandbox, clone: Path) -> Run:
         epoch_seconds=seconds_an_epoch(lines),
         fit_seconds=next((float(found[1]) for _, line in lines if (found := FIT.match(line))), None),
         stages=stages,
+        training=describe_training(clone),
     )
+
+
+def describe_training(clone: Path) -> Training:
+    """Return the precision of the training in this folder, the number of its steps, and their operations."""
+    recipe = parse_parameters((clone / PARAMS).read_text())
+    provenance = json.loads((clone / PROVENANCE).read_text())
+    data_set = delivered.load(clone / SOURCE).data_set
+    images, epochs = provenance["images"]["train"], recipe["train.epochs"]
+    each = peak.training_operations(data_set.image_shape, len(data_set.classes), recipe)
+    steps = epochs * ceil(images / recipe["train.batch_size"])
+    return Training(provenance["precision"].removeprefix("mixed_"), steps, epochs * images * each)
 
 
 def run_idle(sandbox: Sandbox, clone: Path, floor: Path, twin: Path) -> dict[str, list[float]]:

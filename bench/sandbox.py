@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -17,14 +18,6 @@ from bench.report import Process
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEASURE = Path(__file__).with_name("measure.py")
-
-TRIVIAL_STAGES = """\
-stages:
-  one: {cmd: echo 1 > 1, outs: ['1']}
-  two: {cmd: echo 2 > 2, deps: ['1'], outs: ['2']}
-  three: {cmd: echo 3 > 3, deps: ['2'], outs: ['3']}
-  four: {cmd: echo 4 > 4, deps: ['3'], outs: ['4']}
-"""
 
 
 @dataclass(frozen=True)
@@ -69,8 +62,13 @@ def fresh_clone(sandbox: Sandbox) -> Path:
 
 
 def make_floor(sandbox: Sandbox) -> Path:
-    """Return a repository with this one's DVC settings and a pipeline of four trivial stages, which has been run."""
-    return _make_repository(sandbox, "floor", {"dvc.yaml": TRIVIAL_STAGES})
+    """Return a repository with this one's DVC settings and as many trivial stages, which have been run."""
+    stages: dict[str, dict[str, Any]] = {}
+    for number, name in enumerate(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"], start=1):
+        stages[name] = {"cmd": f"echo {number} > {number}", "outs": [str(number)]}
+        if number > 1:
+            stages[name]["deps"] = [str(number - 1)]
+    return _make_repository(sandbox, "floor", {"dvc.yaml": yaml.safe_dump({"stages": stages}, sort_keys=False)})
 
 
 def make_twin(sandbox: Sandbox) -> Path:

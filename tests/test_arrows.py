@@ -41,7 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("review", "review/rendering", "review/results", "review/training"),
     },
     "predict": set(),  # it is also used without the rest of the project
-    "bench": {"classifier/data", "classifier/files", "classifier/model", "classifier/running", "predict", "stages"},
+    "bench": {
+        *("classifier/data", "classifier/files", "classifier/model", "classifier/running"),
+        *("predict", "review/results", "stages"),
+    },
     "bench/sweep": {"bench", "classifier/files"},
     "bench/verdict": {"classifier/files", "review/results", "review/statistics", "review/wording"},
 }

@@ -1,12 +1,16 @@
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bench import machine, run, sandbox
+from bench.report import Training
+from classifier.model import runtime
 from tests.conftest import REPOSITORY
 
 
@@ -44,7 +48,9 @@ def test_two_recipes_with_the_same_name_are_refused(refuse: Callable[..., str], 
         recipe.parent.mkdir()
         recipe.touch()
     message = refuse("--mirror", str(archive), *(word for each in recipes for word in ("--recipe", str(each))))
-    assert message == f"bench: --recipe: the names of the files must differ, got {recipes[0]}, {recipes[1]}\n"
+    assert (
+        message == f"bench: --recipe and --once: the names of the files must differ, got {recipes[0]}, {recipes[1]}\n"
+    )
 
 
 def test_the_number_of_rounds_must_be_at_least_1(
@@ -129,6 +135,26 @@ def test_the_time_of_an_epoch_is_from_one_line_about_an_epoch_to_the_next() -> N
     assert run.seconds_an_epoch(stage[:2]) is None
 
 
-def test_the_instruction_sets_have_the_same_order_in_every_run() -> None:
-    sets = machine.describe()["instruction sets"].split(", ")
-    assert sets == sorted(sets)
+def test_the_machine_has_the_level_of_its_kernels_not_each_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "instruction_sets", lambda: frozenset({"avx", "avx2", "fma", "sse4_1"}))
+    assert machine.describe()["kernels of oneDNN"] == "avx2"
+
+
+def test_the_floor_has_as_many_stages_as_the_pipeline_and_all_have_run(archive: Path, tmp_path: Path) -> None:
+    floor = sandbox.make_floor(sandbox.prepare(tmp_path / "sandbox", archive))
+    stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    assert list(yaml.safe_load((floor / "dvc.lock").read_text())["stages"]) == list(stages)
+    assert (floor / str(len(stages))).read_text() == f"{len(stages)}\n"
+
+
+def test_the_steps_and_operations_of_a_training_follow_from_its_parameters_and_images(tmp_path: Path) -> None:
+    for name in ("params.yaml", "models/provenance.json", "data/raw/dataset.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    recipe = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(recipe.replace("batch_size: 100", "batch_size: 300"))
+    provenance = json.loads((tmp_path / "models/provenance.json").read_text())
+    provenance |= {"precision": "mixed_bfloat16", "images": {"train": 1000, "validation": 0}}
+    (tmp_path / "models/provenance.json").write_text(json.dumps(provenance))
+    # Each of 2 epochs has 3 full batches and one of 100; architecture.py has the sizes of the layers.
+    assert run.describe_training(tmp_path) == Training("bfloat16", 2 * 4, 2 * 1000 * 3 * 11_454_720)
