@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("classifier/data", "classifier/files", "classifier/model", "classifier/running"),
         *("predict", "review/results", "stages"),
     },
+    "bench/peers": {"bench", "classifier/files", "classifier/running", "stages"},
     "bench/sweep": {"bench", "classifier/files"},
     "bench/verdict": {"classifier/files", "review/results", "review/statistics", "review/wording"},
 }

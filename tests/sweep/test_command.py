@@ -33,7 +33,7 @@ np.savez('small.npz', x_train=x[:300], y_train=y[:300], x_test=x[300:400], y_tes
     clone.run("dvc add -q small.npz && dvc repro -q")
     clone.commit("Small digits")
     before = clone.run("git status --porcelain && git rev-parse HEAD && git stash list")
-    printed = clone.run("python -m sweep -S train.learning_rate=0.003,0.01,0.03 --seeds 2 --workers 2")
+    printed = clone.run("python -m sweep -S train.learning_rate=0.003,0.01,0.03 --seeds 2")
     assert clone.run("git status --porcelain && git rev-parse HEAD && git stash list") == before
     table = [line.split() for line in printed.splitlines() if "over 2 seeds" in line]
     assert sorted(row[0] for row in table) == ["0.003", "0.01", "0.03"]
@@ -59,7 +59,7 @@ def test_trials_have_the_files_of_the_folder_as_they_are_and_the_folder_stays_so
     project.run("git add stages/train.py")
     project.replace("params.yaml", "0.1", "0.2")
     before = project.run("git status --porcelain && git diff && git diff --cached && git stash list")
-    printed = project.run("python -m sweep -S train.seed=3,4")
+    printed = project.run("python -m sweep -S train.seed=3,4 --workers 1")
     assert project.run("git status --porcelain && git diff && git diff --cached && git stash list") == before
     assert project.trained() == ["0.2 3", "0.2 4"]
     assert "validation accuracy 0.9870 (1 of 2," in printed
@@ -73,8 +73,8 @@ def test_trials_have_the_files_of_the_folder_as_they_are_and_the_folder_stays_so
 def test_the_same_command_runs_no_trial_again_and_another_value_runs_alone(project: Project) -> None:
     project.run("python -m sweep -S train.rate=0.2,0.3")
     project.run("python -m sweep -S train.rate=0.2,0.3")
-    project.run("python -m sweep -S train.rate=0.2,0.3,0.4 --workers 2")
-    assert project.trained() == ["0.2 0", "0.3 0", "0.4 0"]
+    project.run("python -m sweep -S train.rate=0.2,0.3,0.4")
+    assert sorted(project.trained()) == ["0.2 0", "0.3 0", "0.4 0"]
     # Each experiment has its own parameters, though params.yaml keeps its size, and a trial takes less than a second.
     assert len(project.experiments()) == len(commits(project)) == 3
 
@@ -84,13 +84,13 @@ def test_a_failed_trial_is_listed_with_the_line_of_its_stage_and_the_others_end(
     assert done.returncode == 1
     assert done.stderr == "sweep: train.rate=7 failed: train: no memory\n"
     assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith("not compared")] == ["0.3", "0.2"]
-    assert project.trained() == ["0.2 0", "0.3 0"]
+    assert sorted(project.trained()) == ["0.2 0", "0.3 0"]
     assert len(project.experiments()) == 2
 
 
 def test_an_interrupted_sweep_leaves_what_ended_and_no_process_and_goes_on(project: Project) -> None:
     project.run("python -m sweep -S train.rate=0.25")
-    process = project.start(SIX + " --workers 2")
+    process = project.start(SIX)
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -135,7 +135,7 @@ with Engine() as engine:
 def test_two_sweeps_at_once_in_one_folder_do_not_disturb_each_other(project: Project) -> None:
     started = [
         subprocess.Popen(
-            ["bash", "-c", f"exec python -m sweep -S train.rate={rates} --workers 2"],
+            ["bash", "-c", f"exec python -m sweep -S train.rate={rates}"],
             cwd=project.folder,
             env=project.environment,
         )
