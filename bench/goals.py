@@ -15,7 +15,7 @@ from review.results.trained import parse_parameters, recipe_of
 
 GROWTH = Path("bench/growth.json")
 FEED = Path("bench/feed.md")
-PEERS = Path("bench/peers/peers.md")
+PEERS = "- [peers/peers.md](peers/peers.md): the same recipe in PyTorch and in JAX, in turn with this project."
 
 ACCURATE = "accurate.yaml"
 ACCURATE_SECONDS = 300.0
@@ -133,8 +133,6 @@ def links(growth: Mapping[str, Any]) -> list[str]:
             f"- [growth.md](growth.md), commit `{growth['facts']['commit']}`: on {times} times MNIST, `dvc repro` with "
             f"`epochs: {growth['facts']['epochs']}` takes {seconds} s; its largest stage needs {memory} MiB."
         )
-    if PEERS.exists():
-        lines.append("- [peers/peers.md](peers/peers.md): the same recipe in PyTorch and in JAX.")
     return lines
 
 

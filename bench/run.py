@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         results = Results(commit, machine.describe(), machine.versions(), rounds)
         rows = [goal.row() for goal in (*goals.of_rounds(results), *kept)]
         for path, text in (
-            (options.output, report.as_markdown(results, rows, goals.links(goals.read_growth()))),
+            (options.output, report.as_markdown(results, rows, [*goals.links(goals.read_growth()), goals.PEERS])),
             (options.output.with_suffix(".json"), json.dumps(asdict(results), indent=2) + "\n"),
         ):
             with whole_file(path) as partial:

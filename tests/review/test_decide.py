@@ -170,8 +170,8 @@ def test_two_runs_of_one_recipe_take_no_training(repository: Repository, trainin
     ("seconds", "said"),
     [
         ({}, "6 trainings"),
-        ({"main": 20.0}, "6 trainings, about 2 minutes"),
-        ({"main": 20.0, "head": 100.0}, "6 trainings, about 6 minutes"),
+        ({"main": 40.0}, "6 trainings, about 2 minutes"),
+        ({"main": 40.0, "head": 200.0}, "6 trainings, about 6 minutes"),
         ({"head": 1.0}, "6 trainings, about 1 minute"),
     ],
 )
