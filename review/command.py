@@ -18,8 +18,10 @@ REFUSALS = (DvcException, SCMError, GitError, YAMLError, ValueError, OSError, Re
 Main = Callable[[list[str] | None], int]
 
 
-def command(name: str, refused: int) -> Callable[[Main], Callable[..., int]]:
+def command(name: str, refused: int, interrupted: str = "") -> Callable[[Main], Callable[..., int]]:
     """Decorate a `main` that takes arguments and returns an exit status; where it refuses, the status is `refused`.
+
+    `interrupted` says what Ctrl-C leaves.
 
     If the reader of stdout has closed it, as `| head -1` does, the status is 141, as for a program ended by SIGPIPE.
     `python -X dev -m review.NAME` keeps the traceback.
@@ -45,7 +47,7 @@ def command(name: str, refused: int) -> Callable[[Main], Callable[..., int]]:
                 print(f"{name}: {lost}{shorten(one_line(error))}", file=sys.stderr)
                 return refused
             except KeyboardInterrupt:
-                print(f"{name}: interrupted", file=sys.stderr)
+                print(f"{name}: interrupted{interrupted and '; '}{interrupted}", file=sys.stderr)
                 return 130  # 128 + SIGINT
 
         return run

@@ -22,7 +22,7 @@ from review.wording.escaping import unquote
 from review.wording.notation import limits, p_value
 
 
-@command("decide", refused=2)
+@command("decide", refused=2, interrupted="the runs that ended are kept, and the same command goes on")
 def main(arguments: list[str] | None = None) -> int:
     """Train, print a line a look and the verdict; return 0, or 1 if HEAD is worse, or 2 if nothing can be decided."""
     parser = argparse.ArgumentParser(
@@ -43,24 +43,20 @@ def main(arguments: list[str] | None = None) -> int:
             held = f"{RAW.parent} holds {recipe.dataset}"
             raise ValueError(f"{held}, the results are of {base.dataset}: `dvc repro download` first")
     known = [len(record.runs) if record else 0 for record in measured(base, head)]
-    try:
-        for look, (seeds, alpha) in enumerate(PLAN, start=1):
-            if (seeds < min(known) and look < len(PLAN)) or comparison.one_recipe:
-                continue
-            start = f"decide: look {look} of {len(PLAN)}: "
-            print(wrap(f"{start}{seeds} seeds each{_cost(recipes, seeds, known, options.workers)}"), flush=True)
-            records = (measure(recipes[0], range(seeds), **place), measure(recipes[1], range(seeds), **place))
-            known = [len(record.runs) for record in records]
-            for side, record in zip((base, head), records, strict=True):
-                if side.training and (why := stale(record, side)):
-                    raise ValueError(f"the runs do not match the results of {side.name}: {unquote(why)}")
-            comparison = compare(base, head, records=records, alpha=alpha)
-            print(wrap(f"{start}{_found(comparison, alpha)}"), flush=True)
-            if comparison.verdict != "undecided":
-                break
-    except KeyboardInterrupt:
-        print("decide: interrupted; the runs that ended are kept, and the same command goes on", file=sys.stderr)
-        return 130
+    for look, (seeds, alpha) in enumerate(PLAN, start=1):
+        if (seeds < min(known) and look < len(PLAN)) or comparison.one_recipe:
+            continue
+        start = f"decide: look {look} of {len(PLAN)}: "
+        print(wrap(f"{start}{seeds} seeds each{_cost(recipes, seeds, known, options.workers)}"), flush=True)
+        records = (measure(recipes[0], range(seeds), **place), measure(recipes[1], range(seeds), **place))
+        known = [len(record.runs) for record in records]
+        for side, record in zip((base, head), records, strict=True):
+            if side.training and (why := stale(record, side)):
+                raise ValueError(f"the runs do not match the results of {side.name}: {unquote(why)}")
+        comparison = compare(base, head, records=records, alpha=alpha)
+        print(wrap(f"{start}{_found(comparison, alpha)}"), flush=True)
+        if comparison.verdict != "undecided":
+            break
     print(wrap(conclude(comparison)))
     if options.head is None and not comparison.one_recipe:
         print(f"decide: commit {NOISE}, which has the seeds of this folder", file=sys.stderr)

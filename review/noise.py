@@ -20,7 +20,7 @@ from review.wording.escaping import quote
 from review.wording.notation import spread
 
 
-@command("noise", refused=1)
+@command("noise", refused=1, interrupted="the runs that ended are kept, and the same command goes on")
 def main(arguments: list[str] | None = None) -> int:
     """Measure, write evaluation/seed_noise.json and return 0; or say in one line why not, and return 1."""
     parser = argparse.ArgumentParser(prog="python -m review.noise", description=(__doc__ or "").splitlines()[0])
@@ -35,11 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.seeds < 2:
         parser.error("a standard deviation takes at least 2 seeds")
     recipe = load_recipe(options.recipe, options.changes)
-    try:
-        measured = measure(recipe, range(options.seeds), options.anew, options.scheduler, options.workers)
-    except KeyboardInterrupt:
-        print("noise: interrupted; the runs that ended are kept, and the same command goes on", file=sys.stderr)
-        return 130
+    measured = measure(recipe, range(options.seeds), options.anew, options.scheduler, options.workers)
     for split in SPLITS:
         if readings := measured.readings(split):
             print(f"noise: {split} {spread(readings)}{_where(measured)} -> {NOISE}")

@@ -13,29 +13,28 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from classifier.running.git import snapshot
+from classifier.running.trial import Trial
 from review.command import command
 from review.rendering.documents import as_columns, wrap
 from review.rendering.trials import about_trials, save_trials, table_of_trials
 from review.results.trials import Changes, judge_trials, mean_accuracy
 from review.training.parameters import check_parameters
-from sweep.engine.engine import WORKERS, Ended, Engine
-from sweep.engine.snapshot import snapshot
-from sweep.engine.trial import Trial
+from review.training.runs import add_places
+from sweep.engine.engine import Ended, Engine
 from sweep.proposals import Search, grid
 
 REPORT = Path("report/sweep")  # report/ is not in Git
 
 
-@command("sweep", refused=2)
+@command("sweep", refused=2, interrupted="the trials that ended are kept, and the same command goes on")
 def main(arguments: list[str] | None = None) -> int:
     """Run the trials and print the table; return 0, or 1 if a trial failed, or 2 if nothing was run."""
     parser = argparse.ArgumentParser(prog="python -m sweep", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-S", action="append", default=[], dest="given", metavar="KEY=VALUES", help="as in KEY=1,2")
     parser.add_argument("--seeds", type=int, metavar="N", help="train each recipe with the seeds 0 to N-1")
     parser.add_argument("--search", type=int, metavar="N", help="try N recipes that Optuna proposes from the ranges")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster at tcp://HOST:8786")
-    told = f"trials at a time on this machine (default: {WORKERS})"
-    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help=told)
+    add_places(parser)
     options = parser.parse_args(arguments)
     for name in ("seeds", "search", "workers"):
         if (number := getattr(options, name)) is not None and number < 1:
@@ -50,15 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     check_parameters([*(search.bounds if search else sum(recipes, ())), *sum(seeds, ())])
     with Engine(options.scheduler, options.workers) as engine:
         sweep = Sweep(engine, seeds, (options.search or len(recipes)) * len(seeds))
-        try:
-            if search:
-                while left := options.search - len(search.study.trials):
-                    search.tell(sweep.run(search.ask(min(left, engine.workers))))
-            else:
-                sweep.run(recipes)
-        except KeyboardInterrupt:
-            print("sweep: interrupted; the trials that ended are kept, and the same command goes on", file=sys.stderr)
-            return 130
+        if search:
+            while left := options.search - len(search.study.trials):
+                search.tell(sweep.run(search.ask(min(left, engine.workers))))
+        else:
+            sweep.run(recipes)
     for failed in sweep.failed:
         print(f"sweep: {' '.join(failed.trial.changes)} failed: {failed.reason}", file=sys.stderr)
     judged = judge_trials(sweep.ended)

@@ -19,13 +19,13 @@ from dvc.stage import PipelineStage
 from dvc.utils.hydra import apply_overrides
 
 from classifier.files.paths import NOISE, PARAMS, PROVENANCE, RAW, SOURCE
+from classifier.running.git import git, snapshot
+from classifier.running.trial import Trial
 from classifier.running.yaml_values import MOST_BYTES, parse
 from review.results.lock import load_lock, load_stages
 from review.results.record import listed, unlike
 from review.results.revision import MOST, open_repo, read
 from review.results.trained import leaves, recipe_of
-from sweep.engine.snapshot import snapshot
-from sweep.engine.trial import Trial, git
 
 LIBRARIES = ("numpy", "keras", "tensorflow")
 

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from classifier.files.paths import METRICS, NOISE
 from classifier.running import processes
+from classifier.running.git import git
 from review.results.lock import check, inputs_of_train
 from review.results.record import Record, contradiction, listed, stale, unlike
 from review.results.revision import MOST, load_trained, open_repo, read
@@ -22,7 +23,6 @@ from review.results.trained import Trained, recipe_of
 from review.training.recipe import Recipe
 from review.wording.escaping import quote
 from sweep.engine.engine import WORKERS, Engine
-from sweep.engine.trial import git
 
 LOCKS = Path(".dvc/tmp/noise")
 ALIKE = ("environment", "training", "images")  # what all runs of one record have in common
@@ -67,8 +67,8 @@ def measure(
 
 def add_places(parser: ArgumentParser) -> None:
     """Add the options that say where trials run."""
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="train on the Dask cluster at tcp://HOST:8786")
-    told = f"trainings at a time on this machine (default: {WORKERS})"
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster at tcp://HOST:8786")
+    told = f"trials at a time on this machine (default: {WORKERS})"
     parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help=told)
 
 

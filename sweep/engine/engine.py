@@ -2,17 +2,21 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from classifier.running import git as git_module
 from classifier.running import integrity
+from classifier.running import trial as trial_module
 from classifier.running.command import one_line
-from sweep.engine import trial as sent_by_value
-from sweep.engine.trial import Trial, carry, git, versions
+from classifier.running.git import git
+from classifier.running.trial import Trial
+from sweep.engine import worker as worker_module
+from sweep.engine.worker import carry, versions
 
 TRIES = 3  # of a trial after an error that is not a stage's; Dask gives up a trial that lost as many workers
 WORKERS = 2  # trials at a time on this machine: one alone leaves processors idle (docs/sweeps.md)
@@ -33,7 +37,7 @@ class Ended:
     reason: str | None
 
 
-class Engine:
+class Engine(AbstractContextManager["Engine"]):
     """Workers of Dask for the block of a `with`: local ones, or those of the scheduler at an address.
 
     Raises:
@@ -46,7 +50,8 @@ class Engine:
         from distributed import Client, LocalCluster
 
         dask.config.set({"distributed.scheduler.worker-saturation": 1.0})  # no trial waits at a worker that is busy
-        cloudpickle.register_pickle_by_value(sent_by_value)
+        for module in (git_module, trial_module, worker_module):
+            cloudpickle.register_pickle_by_value(module)
         for logger in ("distributed", "distributed.client", "asyncio"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)  # `run` tells what ends a trial
         self.workers, self.dashboard = workers, ""
@@ -62,9 +67,6 @@ class Engine:
             self.cache = str(integrity.cache().parents[1].resolve())
             self.cluster = LocalCluster(n_workers=workers, **LOCAL)
             self.client = Client(self.cluster)
-
-    def __enter__(self) -> "Engine":
-        return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(Exception):  # the scheduler may have gone
@@ -90,9 +92,10 @@ class Engine:
             if trial in there:
                 yield Ended(trial, there[trial], None)
             else:
-                call = sent(trial, self.origin, self.cache, self.packages)
+                # Dask sends a lambda by value, and what it calls.
+                call = (lambda *call: carry(*call), trial, self.origin, self.cache, self.packages)
                 key = f"{trial.name}-{uuid4().hex[:8]}"
-                self.trials[self.client.submit(call, key=key, retries=TRIES - 1)] = trial
+                self.trials[self.client.submit(*call, key=key, retries=TRIES - 1)] = trial
         for batch in as_completed(list(self.trials)).batches():
             ended = {self.trials.pop(future): future for future in batch}
             if any(future.cancelled() for future in batch):
@@ -128,11 +131,6 @@ class Engine:
                 if (other := found[address].get(name)) != version:
                     raise ValueError(f"the worker {address} has {name} {other or 'not'}, expected {version} as here")
         return len(workers)
-
-
-def sent(*arguments: Any) -> Callable[[], str | None]:
-    """A call that Dask sends by value, because it is no function of a module."""
-    return lambda: carry(*arguments)
 
 
 def locked_versions() -> dict[str, str]:

@@ -118,8 +118,8 @@ def test_a_trial_of_another_revision_runs_here_and_forced_stages_run_again(proje
     project.commit("New code")
     script = """
 from sweep.engine.engine import Engine
-from sweep.engine.snapshot import snapshot
-from sweep.engine.trial import Trial
+from classifier.running.git import snapshot
+from classifier.running.trial import Trial
 with Engine() as engine:
     for trial in (Trial(*snapshot("old"), ("train.seed=5",)), Trial(*snapshot("old"), (), "again", ("train",))):
         (ended,) = engine.run([trial])

@@ -7,8 +7,8 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from classifier.running import integrity
+from classifier.running.trial import Trial, run
 from sweep.engine.engine import Ended, Engine
-from sweep.engine.trial import Trial, run
 
 
 class InProcess(Engine):

@@ -1,18 +1,31 @@
-"""The state of the folder or of a revision that trials start from, as objects of Git; nothing in the folder changes."""
+"""Run git, and take a snapshot of this folder or of a revision as a tree of Git."""
 
+import os
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from shutil import copy
 
-from sweep.engine.trial import git
+
+def git(*arguments: str, stdin: bytes = b"", index: Path | None = None) -> str:
+    """Run git, perhaps with another index, and return what it prints.
+
+    Raises:
+        OSError: it failed; the message is what it says.
+    """
+    environment = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
+    done = subprocess.run(["git", *arguments], env=environment, input=stdin, capture_output=True, check=False)
+    if done.returncode:
+        raise OSError(f"git {arguments[0]}: {' '.join(done.stderr.decode(errors='replace').split())}")
+    return done.stdout.decode(errors="replace").strip()
 
 
 def snapshot(revision: str | None = None, files: Mapping[str, bytes] | None = None) -> tuple[str, str]:
     """Return the commit of a revision and its tree, or HEAD and a tree of this folder's files as they are.
 
-    The tree has the files that Git does not track, unless Git ignores them.
+    The tree has the files that Git does not track, unless Git ignores them. Nothing in the folder changes.
 
     Args:
         files: contents by path, which replace those of the tree.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine.snapshot import snapshot
-from sweep.engine.trial import Trial, git
+from classifier.running.git import git, snapshot
+from classifier.running.trial import Trial
 from tests.clone import Clone
 
 
