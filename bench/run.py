@@ -10,7 +10,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -19,11 +18,11 @@ from statistics import median
 import psutil
 
 from bench import goals, machine, peak, report
+from bench.pages import save
 from bench.report import Results, Round, Run, Training
 from bench.sandbox import Sandbox, fresh_clone, git, make_floor, make_twin, prepare, recorded, run_command
 from classifier.data import delivered
 from classifier.files.paths import METRICS, PARAMS, PROVENANCE, SOURCE
-from classifier.files.whole_file import whole_file
 from review.results.trained import parse_parameters
 
 IDLE_TIMES = 5  # runs in each round of each command that runs no stage: these are short, so their times vary more
@@ -59,12 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
             rounds = list(measure(prepare(Path(folder), archive), recipes, once, options.rounds))
         results = Results(commit, machine.describe(), machine.versions(), rounds)
         rows = [goal.row() for goal in (*goals.of_rounds(results), *kept)]
-        for path, text in (
-            (options.output, report.as_markdown(results, rows, [*goals.links(goals.read_growth()), goals.PEERS])),
-            (options.output.with_suffix(".json"), json.dumps(asdict(results), indent=2) + "\n"),
-        ):
-            with whole_file(path) as partial:
-                partial.write_text(text)
+        links = [*goals.links(goals.read_growth()), goals.PEERS]
+        save(options.output, report.as_markdown(results, rows, links), results)
     except (ValueError, OSError) as error:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         if (seeds < min(known) and look < len(PLAN)) or comparison.one_recipe:
             continue
         start = f"decide: look {look} of {len(PLAN)}: "
-        print(wrap(f"{start}{seeds} seeds each{_cost(recipes, seeds, known, options.workers)}"), flush=True)
+        cost = _cost(recipes, seeds, known, 0 if options.scheduler else options.workers)
+        print(wrap(f"{start}{seeds} seeds each{cost}"), flush=True)
         records = (measure(recipes[0], range(seeds), **place), measure(recipes[1], range(seeds), **place))
         known = [len(record.runs) for record in records]
         for side, record in zip((base, head), records, strict=True):
@@ -72,14 +73,14 @@ def _found(comparison: Comparison, alpha: float) -> str:
 
 
 def _cost(recipes: list[Recipe], seeds: int, known: list[int], workers: int) -> str:
-    """Say how long the missing trainings take, if one took place here."""
+    """Say how many trainings are missing, and how long they take on workers of this machine, if one took place here."""
     missing = [max(0, seeds - count) for count in known]
     seconds = [seconds_a_seed(recipe) for recipe in recipes]
     measured_here = [each for each in seconds if each is not None]
     if not sum(missing):
         return ""
     trainings = f", {_many(sum(missing), 'training')}"
-    if not measured_here:
+    if not (measured_here and workers):
         return trainings
     total = sum(count * (each or measured_here[0]) for count, each in zip(missing, seconds, strict=True))
     return f"{trainings}, about {_many(max(1, round(total / workers / 60)), 'minute')}"

@@ -29,6 +29,7 @@ class Clone:
             ["bash", "-c", command],
             cwd=self.folder,
             env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

@@ -21,12 +21,12 @@ import psutil
 import yaml
 
 from bench import machine
+from bench.pages import save
 from bench.peers import report
 from bench.peers.recipe import Recipe
 from bench.peers.report import Results, Round, Run
 from bench.run import BUSY_SECONDS, FIT, find_archive, head, seconds_an_epoch
 from bench.sandbox import Sandbox, fresh_clone, prepare, run_command
-from classifier.files.whole_file import whole_file
 from classifier.running import parameters
 from stages import train
 
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             results = Results(command, commit, machine.describe(), versions, [])
             for each in measure(sandbox, python, rounds, options.examples):
                 results = replace(results, rounds=[*results.rounds, each])
-                save(results, output)
+                save(output, report.as_markdown(results), results)
     except (ValueError, OSError) as error:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -84,14 +84,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 130  # 128 + SIGINT, as shells report it
     print(f"bench: each {len(results.rounds)} times in turn -> {output}")
     return 0
-
-
-def save(results: Results, output: Path) -> None:
-    """Write the page, and the figures beside it."""
-    figures = json.dumps(asdict(results), indent=2) + "\n"
-    for path, text in ((output, report.as_markdown(results)), (output.with_suffix(".json"), figures)):
-        with whole_file(path) as partial:
-            partial.write_text(text)
 
 
 def peer_versions(sandbox: Sandbox, python: Path) -> dict[str, str]:

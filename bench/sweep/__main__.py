@@ -15,17 +15,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
 from bench import machine
+from bench.pages import save
 from bench.sweep.cluster import PROJECT, Cluster, fill_project, kill_worker, share
 from bench.sweep.hosts import Host, reason_to_skip
 from bench.sweep.report import Figures, Results, document
-from classifier.files.whole_file import whole_file
 
 SHORT = (1, 2, 4)  # workers of the short sweeps
 POLL = 2.0  # seconds
@@ -61,12 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
             with cluster(workers, options.seconds) as hosts:
                 short.append(sweep(hosts, options.rounds * workers, options.seconds, 0))
         results = Results(facts(), short, long, once, shown)
-        for path, text in (
-            (options.output, document(results)),
-            (options.output.with_suffix(".json"), json.dumps(asdict(results), indent=2) + "\n"),
-        ):
-            with whole_file(path) as partial:
-                partial.write_text(text)
+        save(options.output, document(results), results)
     except (ValueError, OSError) as error:
         print(f"bench.sweep: {error}", file=sys.stderr)
         return 1

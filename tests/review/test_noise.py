@@ -22,6 +22,7 @@ COMMAND = "python -m review.noise --seeds 2"
 
 
 @pytest.mark.slow
+@pytest.mark.sweeps
 def test_a_recipe_is_measured_beside_its_committed_run_and_again_with_the_same_bytes(clone: Clone) -> None:
     clone.set("download.dataset", "mnist-5k")
     clone.run("dvc repro")

@@ -34,6 +34,7 @@ if __name__ != "__main__":  # a worker does not have the packages of this reposi
 
 
 def main():
+    sys.stdin.read()  # there is nothing to read, and no other trial's input
     train = yaml.safe_load(Path("params.yaml").read_text())["train"]
     while Path(os.environ["HOLD"]).exists():
         Path(os.environ["HOLD"] + ".waits").touch()
@@ -123,6 +124,7 @@ class Project(Clone):
             ["bash", "-c", f"exec python -m sweep {arguments}"],
             cwd=self.folder,
             env=self.environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
