@@ -15,6 +15,7 @@ from review.results.seed_noise import parse_record
 from review.statistics.plan import PLAN
 from review.training import runs
 from tests.review.repository import Repository, noise, record
+from tests.review.training.stand_in import PIPELINE
 from tests.review.training.workers import InProcess
 
 FLIPS = [{30}, {31, 32}, {33}, {34, 35}, {36}, {37}, {38, 30}, {31}, {32, 34}, {39}]  # images that one seed misreads
@@ -283,26 +284,7 @@ Path("metrics.json").write_text(json.dumps({"validation": {"loss": 1 / (epochs +
 """,
     "stages/__init__.py": "",
     "classifier/__init__.py": "",
-    "dvc.yaml": """\
-stages:
-  preprocess:
-    cmd: python -m stages.preprocess
-    deps: [data/raw/mnist.npz, stages/preprocess.py]
-    outs: [data/processed/train_images.npy]
-  train:
-    cmd: python -m stages.train
-    deps: [data/processed/train_images.npy, stages/train.py]
-    params: [train]
-    outs:
-      - models/model.keras: {persist: true}
-      - models/provenance.json: {cache: false, persist: true}
-  evaluate:
-    cmd: python -m stages.evaluate
-    deps: [models/model.keras, stages/evaluate.py]
-    outs:
-      - evaluation/predictions.csv: {cache: false, persist: true}
-      - metrics.json: {cache: false, persist: true}
-""",
+    "dvc.yaml": PIPELINE,
     "data/raw/mnist.npz": "images",
     "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
     ".gitignore": "/.dvc/tmp\n/.dvc/cache\n/.dvc/.gitignore\n__pycache__\n",
