@@ -59,7 +59,10 @@ class Engine(AbstractContextManager["Engine"]):
         self.trials: dict[Any, Trial] = {}
         if scheduler:
             self.origin, self.cache, self.packages = git("remote", "get-url", "origin"), None, locked_versions()
-            self.client = Client(scheduler, timeout=10)
+            try:
+                self.client = Client(scheduler, timeout=10)
+            except (TypeError, RuntimeError) as error:
+                raise ValueError(f"Dask's settings do not fit {scheduler}: {one_line(error)}") from None
             self.dashboard = self.client.dashboard_link
             self.workers = self.check_workers(scheduler)
         else:

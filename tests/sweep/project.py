@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
 import matplotlib
 import psutil
 from distributed import Client
@@ -154,12 +155,12 @@ class Project(Clone):
         return not left
 
     @contextmanager
-    def cluster(self, workers: int = 1, options: str = "--nthreads=1") -> Iterator[str]:
+    def cluster(self, workers: int = 1, options: str = "--nthreads=1", protocol: str = "tcp") -> Iterator[str]:
         """Start a scheduler, and workers with folders of their own and no package of this repository."""
         told = self.folder.parent / "scheduler.json"
         told.unlink(missing_ok=True)
-        commands = ["scheduler --host=127.0.0.1 --port=0"]
-        commands += [f"worker {options} --local-directory=worker{number}" for number in range(workers)]
+        commands = [f"scheduler --host=127.0.0.1 --port=0 --protocol={protocol}"]
+        commands += [f"worker {options} --protocol={protocol} --local-directory=worker{n}" for n in range(workers)]
         self.dask = [
             subprocess.Popen(
                 [sys.executable, "-m", "dask", *command.split(), f"--scheduler-file={told}", "--no-dashboard"],
@@ -173,7 +174,8 @@ class Project(Clone):
         try:
             while not told.exists():
                 time.sleep(0.05)
-            with Client(scheduler_file=str(told)) as client:
+            settings = dask.config.merge(dask.config.config, dask.config.collect_env(self.environment))
+            with dask.config.set(settings), Client(scheduler_file=str(told)) as client:
                 if workers:
                     client.wait_for_workers(workers, timeout=60)
                 address = client.scheduler.address

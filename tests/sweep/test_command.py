@@ -1,6 +1,7 @@
 """`python -m sweep` on this machine and on a cluster, as a user types it."""
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -213,6 +214,26 @@ def test_a_cluster_runs_trials_as_experiments_of_the_remote(shared: Project) -> 
         shared.run(f"python -m sweep --scheduler {address} {SIX}")
         assert shared.trained() == before
     assert shared.is_quiet()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_a_cluster_runs_trials_over_tls_and_refuses_who_has_no_certificate(shared: Project) -> None:
+    home = shared.folder.parent
+    shared.run(f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=cluster -keyout {home}/key -out {home}/cert")
+    without, tls = dict(shared.environment), "DASK_DISTRIBUTED__COMM__TLS__"
+    shared.environment |= {f"{tls}CA_FILE": f"{home}/cert", "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true"}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        shared.environment |= {f"{tls}{role}__CERT": f"{home}/cert", f"{tls}{role}__KEY": f"{home}/key"}
+    with shared.cluster(protocol="tls") as address:
+        assert address.startswith("tls://")
+        assert "1 of 1" in shared.run(f"python -m sweep --scheduler {address} -S train.rate=0.2")
+        with_tls, shared.environment = shared.environment, without
+        for refused, environment in ((address, {}), (address.replace("tls", "tcp"), with_tls)):
+            done = shared.attempt(f"python -m sweep --scheduler {refused} -S train.rate=0.3", **environment)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.startswith(f"sweep: Dask's settings do not fit {refused}: ")
+            assert done.stderr.count("\n") == 1
+    assert shared.trained() == ["0.2 0"]
 
 
 def test_the_trials_of_a_killed_worker_run_on_another(shared: Project) -> None:
