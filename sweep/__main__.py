@@ -20,7 +20,7 @@ from review.rendering.documents import as_columns, wrap
 from review.rendering.trials import about_trials, save_trials, table_of_trials
 from review.results.trials import Changes, judge_trials, mean_accuracy
 from review.training.parameters import check_parameters
-from review.training.runs import add_places
+from review.training.runs import add_places, at_least_one
 from sweep.engine.engine import Ended, Engine
 from sweep.proposals import Search, grid
 
@@ -32,13 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the trials and print the table; return 0, or 1 if a trial failed, or 2 if nothing was run."""
     parser = argparse.ArgumentParser(prog="python -m sweep", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-S", action="append", default=[], dest="given", metavar="KEY=VALUES", help="as in KEY=1,2")
-    parser.add_argument("--seeds", type=int, metavar="N", help="train each recipe with the seeds 0 to N-1")
-    parser.add_argument("--search", type=int, metavar="N", help="try N recipes that Optuna proposes from the ranges")
+    parser.add_argument("--seeds", type=at_least_one, metavar="N", help="train each recipe with the seeds 0 to N-1")
+    parser.add_argument("--search", type=at_least_one, metavar="N", help="try N recipes that Optuna proposes")
     add_places(parser)
     options = parser.parse_args(arguments)
-    for name in ("seeds", "search", "workers"):
-        if (number := getattr(options, name)) is not None and number < 1:
-            parser.error(f"--{name} must be at least 1")
     if options.seeds and any(each.startswith("train.seed=") for each in options.given):
         raise ValueError("-S train.seed and --seeds exclude each other")
     if not (options.given or options.seeds):

@@ -4,7 +4,7 @@ A seed is trained once: used are the experiments of earlier trials, and the runs
 committed results have, if they come from the same code, data and environment.
 """
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Collection, Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -69,7 +69,18 @@ def add_places(parser: ArgumentParser) -> None:
     """Add the options that say where trials run."""
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster at tcp://HOST:8786")
     told = f"trials at a time on this machine (default: {WORKERS})"
-    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help=told)
+    parser.add_argument("--workers", type=at_least_one, default=WORKERS, metavar="N", help=told)
+
+
+def at_least_one(text: str) -> int:
+    """Return the whole number that an argument of a command is.
+
+    Raises:
+        ArgumentTypeError: it is less than 1. ValueError: it is no whole number.
+    """
+    if (number := int(text)) < 1:
+        raise ArgumentTypeError(f"expected at least 1, got {number}")
+    return number
 
 
 def seconds_a_seed(recipe: Recipe) -> float | None:

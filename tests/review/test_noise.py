@@ -56,6 +56,12 @@ def test_a_recipe_is_measured_beside_its_committed_run_and_again_with_the_same_b
     assert clone.run("python -m review.verify").endswith("matches all 5 stages\n")
 
 
+def test_a_number_of_workers_below_1_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--workers", "0"])
+    assert capsys.readouterr().err.endswith("error: argument --workers: expected at least 1, got 0\n")
+
+
 @pytest.mark.slow
 def test_a_stage_that_refuses_is_told_in_its_own_words_and_nothing_is_kept(clone: Clone) -> None:
     clone.set("train.batch_size", 0)
