@@ -29,6 +29,7 @@ from review.rendering.page import as_page
 from review.rendering.tables import MOST_DISAGREEMENTS, MOST_IMAGES
 from review.report import main
 from review.results.difference import compare
+from review.results.page import MOST
 from review.results.revision import load
 from tests.conftest import REPOSITORY, describe
 from tests.review.repository import IMAGES, Change, Repository, put, record, write
@@ -364,6 +365,18 @@ def test_the_pages_that_are_on_this_machine_are_copied_beside_the_report_and_lin
     assert 'draw on: <a href="page_base.html">base</a>, <a href="page_head.html">head</a>' in html
     assert [repository.read(f"report/page_{name}.html") for name in pages] == list(pages.values())
     assert "page_base" not in repository.read("report/report.md")  # where it is shown, the page is not beside it
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_page_of_a_large_network_is_linked_and_a_larger_file_is_not(
+    repository: Repository,
+) -> None:
+    repository.put("page/index.html", " " * 2_400_000)  # the page of recipes/accurate.yaml has 2.3 MB
+    main(["main"])
+    assert '<a href="page_head.html">' in repository.read("report/report.html")
+    repository.put("page/index.html", " " * (MOST + 1))
+    main(["main"])
+    assert "<a " not in repository.read("report/report.html")
 
 
 @pytest.mark.usefixtures("undrawn")
