@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m predict",
         description=(__doc__ or "").splitlines()[0],
-        epilog="exit status: 0; 1 if a picture was refused; 2 for wrong usage or without a model",
+        epilog="exit status: 0; 1 if a picture was refused; 2 for wrong usage, without a model or without an output",
     )
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a PNG or JPEG file, a folder, a pattern, or -")
     parser.add_argument("--json", action="store_true", help="print a JSON list with all probabilities")
@@ -84,7 +84,7 @@ def _say(message: str) -> None:
 
 
 def run() -> int:
-    """Run `main` for a shell: an interruption and a reader that closes stdout end it without a traceback."""
+    """Run `main` for a shell: an interruption and a stdout that cannot be written end it without a traceback."""
     try:
         try:
             return main()
@@ -93,9 +93,12 @@ def run() -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:  # of stdout; `main` names what cannot be read
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        return CLOSED
+        if isinstance(error, BrokenPipeError):
+            return CLOSED
+        _say(f"the output could not be written: {error.strerror or error}")
+        return UNUSABLE
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ DRAFT = 1600  # pixels; a JPEG whose sides are both longer is decoded in a small
 def find(names: list[str]) -> Iterator[str]:
     """Yield the picture files that each name stands for: a file, the pictures of a folder, a pattern, or stdin."""
     for name in names:
-        if name != STDIN and Path(name).is_dir():
-            found = [path for path in sorted(Path(name).iterdir()) if path.suffix.lower() in ENDINGS]
-            yield from map(str, found) if found else [name]
+        if name != STDIN and os.path.isdir(name):  # noqa: PTH112  # Path("") would be the current folder
+            listed = sorted(Path(name).iterdir()) if os.access(name, os.R_OK) else []
+            yield from [str(path) for path in listed if path.suffix.lower() in ENDINGS] or [name]
         elif name != STDIN and not os.path.lexists(name) and glob.has_magic(name):
             yield from sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207  # a path may be absolute
         else:
@@ -40,7 +40,7 @@ def load(name: str) -> bytes:
     """
     if name == STDIN:
         content = sys.stdin.buffer.read(MOST_BYTES + 1)
-    elif Path(name).is_dir():
+    elif os.path.isdir(name) and os.access(name, os.R_OK):  # noqa: PTH112
         raise ValueError(f"no picture in this folder: expected a name that ends in {', '.join(ENDINGS)}")
     else:
         try:
@@ -56,8 +56,10 @@ def load(name: str) -> bytes:
     return content
 
 
-def decode(content: bytes) -> Image.Image:
-    """Return a picture in the mode L or RGB, upright, on white where it is transparent.
+def decode(content: bytes) -> tuple[Image.Image, tuple[int, int]]:
+    """Return a picture in the mode L or RGB, upright, on white where it is transparent; and its size in the file.
+
+    A large JPEG has a smaller size than in the file.
 
     Raises:
         ValueError: it is no whole PNG or JPEG picture, too large, or transparent everywhere.
@@ -66,10 +68,12 @@ def decode(content: bytes) -> Image.Image:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             image = Image.open(io.BytesIO(content), formats=FORMATS)
+            size = image.size
             if image.format == "JPEG" and min(image.size) > DRAFT:
                 image.draft(image.mode, (DRAFT // 2, DRAFT // 2))
             image.load()
-            opaque = _opaque(ImageOps.exif_transpose(image))
+            upright = ImageOps.exif_transpose(image)
+            opaque = _opaque(upright)
         except UnidentifiedImageError as error:
             raise ValueError("not a PNG or JPEG picture" if content else "empty") from error
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -78,7 +82,7 @@ def decode(content: bytes) -> Image.Image:
             raise ValueError(f"not a whole picture: {error or type(error).__name__}") from error
     if opaque is None:
         raise ValueError("transparent everywhere: there is nothing to see")
-    return opaque
+    return opaque, size if upright.size == image.size else size[::-1]
 
 
 def grey(image: Image.Image) -> np.ndarray:

@@ -28,7 +28,7 @@ def whole(mode: str, kind: str, **options: Any) -> bytes:
 def read_or_refuse(content: bytes) -> None:
     try:
         with warnings.catch_warnings(action="error"):
-            grey = pictures.grey(pictures.decode(content))
+            grey = pictures.grey(pictures.decode(content)[0])
     except ValueError as refusal:
         assert len(str(refusal)) < 300
         return

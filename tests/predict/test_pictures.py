@@ -15,7 +15,7 @@ RAMP = np.add.outer(np.arange(20) * 8, np.arange(30) * 3).astype(np.uint8)
 
 
 def read(name: str) -> Image.Image:
-    return pictures.decode(pictures.load(name))
+    return pictures.decode(pictures.load(name))[0]
 
 
 def saved(path: Path, image: Image.Image, **options: object) -> str:
@@ -116,6 +116,13 @@ def test_a_jpeg_cut_anywhere_is_refused_or_read_but_never_crashes(tmp_path: Path
     assert refused >= len(content) // 37 - 1
 
 
+@pytest.mark.parametrize(("name", "reason"), [("", "No such file or directory"), ("7" * 5000, "File name too long")])
+def test_an_empty_name_is_no_folder_and_one_that_is_too_long_is_refused(name: str, reason: str) -> None:
+    assert list(pictures.find([name])) == [name]
+    with pytest.raises(OSError, match=f"cannot be read: {reason}"):
+        pictures.load(name)
+
+
 def test_a_missing_file_a_pipe_and_a_device_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot be read: No such file or directory"):
         read(str(tmp_path / "gone.png"))
@@ -144,6 +151,14 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     (name,) = pictures.find([str(tmp_path)])
     with pytest.raises(ValueError, match="no picture in this folder"):
         read(name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read any folder")
+def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(0o000)
+    (name,) = pictures.find([str(tmp_path / "closed")])
+    with pytest.raises(OSError, match="cannot be read: Permission denied"):
+        pictures.load(name)
 
 
 def test_a_file_whose_name_is_a_pattern_is_this_file(tmp_path: Path) -> None:

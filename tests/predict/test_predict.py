@@ -69,6 +69,24 @@ def test_json_has_the_probabilities_the_boxes_and_the_refusals(
     assert captured.err == f"predict: {photos}/text.png: not a PNG or JPEG picture\n"
 
 
+@pytest.mark.parametrize("orientation", [1, 6])  # 6: the camera was turned by 90 degrees
+def test_the_box_is_in_the_pixels_of_a_large_photo_that_is_decoded_in_a_smaller_size(
+    tmp_path: Path, templates: Path, capsys: pytest.CaptureFixture[str], orientation: int
+) -> None:
+    small = draw(7, 0, np.random.default_rng(0), (210, 170), centre=(60, 85), height=100, pen=12)
+    photo = Image.fromarray(on_paper(small)).resize((4201, 3401))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = photo if orientation == 1 else photo.transpose(Image.Transpose.ROTATE_90)
+    stored.save(tmp_path / "photo.jpg", exif=exif)
+    assert predict.main(["--model", str(templates), "--json", str(tmp_path / "photo.jpg")]) == 0
+    ((digit,),) = (each["digits"] for each in json.loads(capsys.readouterr().out))
+    assert digit["class"] == "7"
+    rows, columns = (np.flatnonzero((small > 0.5).any(axis)) for axis in (1, 0))
+    expected = [20 * each for each in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)]
+    assert np.abs(np.array(digit["box"]) - expected).max() <= 30
+
+
 def test_what_is_refused_is_named_and_the_others_are_read(
     photos: Path, templates: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,3 +218,13 @@ def test_a_reader_that_closes_the_output_ends_the_command_without_a_traceback(ph
     command = f"'{sys.executable}' -m predict --model '{templates}' '{photos}'/*.jpg '{photos}'/*.png | true"
     done = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is of Linux")
+def test_an_output_that_cannot_be_written_ends_the_command_in_a_line(photos: Path, templates: Path) -> None:
+    command = f"'{sys.executable}' -m predict --model '{templates}' '{photos}' > /dev/full"
+    done = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "predict: the output could not be written: No space left on device\n",
+    )
