@@ -24,7 +24,7 @@ class Model:
         noun: what the classes are; classes: their names.
         shape: height, width and channels of an image.
         normalization: "mnist", or "resize" for a data set whose pictures are only resized.
-        floor: what is less probable is uncertain; None if export had no validation images to measure it.
+        floor: what is less probable is uncertain; 0 if export had no validation images, None if the file has no number.
     """
 
     session: "onnxruntime.InferenceSession"
@@ -48,8 +48,8 @@ def load(path: Path = MODEL) -> Model:
     Raises:
         OSError: the file cannot be read. ValueError: it is not a model that export wrote.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: {HOW_TO_GET}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is {'not a file' if path.exists() else 'missing'}: {HOW_TO_GET}")
     content = path.read_bytes()
     import onnxruntime
 

@@ -12,6 +12,7 @@ from tests.conftest import REPOSITORY
 from tests.predict.hand import draw, on_paper
 
 
+@pytest.mark.model
 def test_the_server_of_the_document_reads_a_posted_picture_and_refuses_a_text(
     templates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
