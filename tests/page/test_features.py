@@ -106,6 +106,21 @@ def test_a_second_finger_and_the_right_mouse_button_do_not_draw(page_file: Path,
     assert page.answer == "1"
 
 
+def test_a_digit_is_drawn_with_a_pen(page_file: Path, visit: Visit) -> None:
+    page = visit(page_file)
+    page.tab.evaluate("addEventListener('pointerdown', (event) => (window.used = event.pointerType))")
+    session = page.tab.context.new_cdp_session(page.tab)
+    for stroke in DIGITS[3]:
+        first, *others = page.points(stroke)
+        kinds = [("mousePressed", first), *(("mouseMoved", point) for point in others), ("mouseReleased", others[-1])]
+        for kind, (x, y) in kinds:
+            pen = {"pointerType": "pen", "button": "left", "buttons": 1, "clickCount": 1}
+            session.send("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **pen})
+    page.settle()
+    assert page.tab.evaluate("window.used") == "pen"
+    assert page.answer == "3"
+
+
 def test_a_one_is_drawn_with_the_keyboard_alone(page_file: Path, visit: Visit) -> None:
     page = visit(page_file)
     pad = page.tab.get_by_role("application", name="Drawing pad")
