@@ -46,7 +46,7 @@ def _normalized(image: Image) -> tuple[np.ndarray, list[Box]]:
     grey = pictures.grey(image)
     digits = normalize(grey)
     if not digits:
-        found = "blank: all its pixels are equal" if np.ptp(grey) == 0 else "no ink"
+        found = "blank: all its pixels are equally bright" if np.ptp(grey) == 0 else "no ink"
         raise ValueError(f"{found}; expected ink at least {LEAST_CONTRAST} of 255 grey levels from the paper")
     return np.stack([digit.image for digit in digits])[..., np.newaxis], [digit.box for digit in digits]
 

@@ -105,7 +105,7 @@ def serve(calls: BinaryIO) -> None:
                 lines = log.read().decode(errors="replace").strip().splitlines()
                 print(json.dumps([status, (lines or [""])[-1]]), flush=True)
                 for name in imported.read().split():
-                    with suppress(ImportError):
+                    with suppress(Exception):  # the next trial will import it itself, or never
                         import_module(name)
 
 

@@ -98,7 +98,7 @@ def test_what_is_refused_is_named_and_the_others_are_read(
     assert captured.out.startswith(f"{photos}/seven.png: 7 (")
     contrast = "expected ink at least 16 of 255 grey levels from the paper"
     assert captured.err.splitlines() == [
-        f"predict: {photos}/blank.png: blank: all its pixels are equal; {contrast}",
+        f"predict: {photos}/blank.png: blank: all its pixels are equally bright; {contrast}",
         f"predict: {photos}/faint.png: no ink; {contrast}",
         f"predict: {photos}/gone.png: cannot be read: No such file or directory",
     ]
