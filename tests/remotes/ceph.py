@@ -29,6 +29,8 @@ pid_file = {folder}/$name.pid
 log_file = {folder}/$name.log
 keyring = {folder}/keyring
 mon_data = {folder}/monitor
+# Else the monitor ends where less than 5 % of the disk is free.
+mon_data_avail_crit = 0
 osd_data = {folder}/osd
 osd_objectstore = memstore
 memstore_device_bytes = 1073741824
