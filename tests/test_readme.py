@@ -104,6 +104,7 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
 
 
 @pytest.mark.slow
+@pytest.mark.sweeps
 def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     reader.set("train.epochs", 2)
     reader.set("download.dataset", "mnist-5k")
