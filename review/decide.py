@@ -73,7 +73,10 @@ def _found(comparison: Comparison, alpha: float) -> str:
 
 
 def _cost(recipes: list[Recipe], seeds: int, known: list[int], workers: int) -> str:
-    """Say how many trainings are missing, and how long they take on workers of this machine, if one took place here."""
+    """Say how many trainings are missing, and how long they take on workers of this machine, if one took place here.
+
+    With 0 workers, on a cluster, the time is not known.
+    """
     missing = [max(0, seeds - count) for count in known]
     seconds = [seconds_a_seed(recipe) for recipe in recipes]
     measured_here = [each for each in seconds if each is not None]

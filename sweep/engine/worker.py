@@ -72,7 +72,7 @@ def carry(trial: Trial, origin: str, cache: str | None, packages: dict[str, str]
         task = worker.state.tasks.get(key)
         if task is None or task.state != "executing":  # the sweep has ended
             end_group(runner.pid)
-    status, line = json.loads(runner.stdout.readline() or '[1, "the process of the trial was killed"]')
+    status, line = json.loads(runner.stdout.readline() or '[1, ""]')
     if status in (0, FAILED):
         return (line or "it failed without a message") if status else None
     end_group(runner.pid)

@@ -184,6 +184,13 @@ def test_the_cost_is_told_once_a_training_took_place_here(
     assert run("main", "head")[1][0] == f"decide: look 1 of 3: 3 seeds each, {said}"
 
 
+def test_no_time_is_told_for_a_cluster(trainings: Trainings, run: Run) -> None:
+    trainings.seeds = {"main": misread(10), "head": misread(1)}
+    trainings.seconds = {"main": 40.0, "head": 40.0}
+    printed = run("main", "head", "--scheduler", "tcp://cluster:8786")[1]
+    assert printed[0] == "decide: look 1 of 3: 3 seeds each, 6 trainings"
+
+
 def test_each_look_tells_the_trainings_that_are_missing(trainings: Trainings, run: Run) -> None:
     trainings.seeds = {"main": misread(10), "head": misread(11)}
     announced = [line for line in run("main", "head")[1] if "seeds each" in line and line.startswith("decide")]
