@@ -78,7 +78,6 @@ RESULTS := dvc.lock metrics.json data/raw/dataset.json models/provenance.json 'e
 
 .PHONY: repro
 repro: repository setup  ## run the pipeline and show its metrics
-	@python -m classifier.running.integrity
 	@# DVC does not see that another data set stands in: try to fetch the right one again, or repeat the warning.
 	@# It does not see either that own data have changed: download names the changes and refuses them.
 	@if [ -f data/raw/dataset.json ] && ! { $(STAND_IN) && $(CHANGED); } 2>/dev/null; then dvc repro --force download; fi

@@ -1,16 +1,17 @@
 """No output is lost if stages or dvc are killed at random times, if the disk is full, or if two runs start at once."""
 
+import hashlib
 import random
 import re
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from classifier.running.integrity import digest
 from tests.clone import Clone
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -68,10 +69,10 @@ def stage_process(dvc: subprocess.Popen[str], within: float = 20) -> psutil.Proc
 def recover(clone: Clone) -> None:
     """Do what docs/guarantees.md says about a dvc that was killed while it wrote a file of its own."""
     (clone.folder / ".git/index.lock").unlink(missing_ok=True)
-    while (done := clone.attempt("python -m classifier.running.integrity")).returncode:
-        remedy = done.stderr.split("`")[1]
-        assert remedy in ("git checkout dvc.lock", "rm .dvc/tmp/rwlock"), done.stderr
-        clone.run(remedy)
+    if "git checkout dvc.lock" in clone.attempt("python -m review.verify").stderr:
+        clone.run("git checkout dvc.lock")
+    with suppress(FileNotFoundError):  # docs/guarantees.md: no dvc command is running
+        (clone.folder / ".dvc/tmp/rwlock").unlink()
 
 
 def partial_files(clone: Clone) -> list[Path]:
@@ -186,7 +187,7 @@ def test_an_experiment_elsewhere_goes_on_where_a_killed_one_ended(clone: Clone) 
     clone.set("train.filters", "[8]")
     clone.run("python -m stages.train")
     lock = clone.run("git show $(git for-each-ref --format='%(refname)' | grep '/again$'):dvc.lock")
-    assert digest(clone.folder / "models/model.keras") in lock
+    assert hashlib.md5((clone.folder / "models/model.keras").read_bytes()).hexdigest() in lock
 
 
 def test_a_stage_ends_with_the_dvc_that_started_it(clone: Clone) -> None:

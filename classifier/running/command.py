@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from classifier.running import integrity, processes
+from classifier.running import processes
 
 # They change the kernels of NumPy and the C library, which read them before a stage could unset them.
 REFUSED = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES")
@@ -24,9 +24,6 @@ def run(name: str, main: Callable[[], None]) -> None:
         refuse_other_kernels()
         processes.end_with_starter(name)
         with processes.only_stage_here(name):
-            if "DVC_STAGE" in os.environ:
-                integrity.unprotect_cache()
-                integrity.check_inputs(name)
             main()
     except (ValueError, OSError) as error:
         if sys.flags.dev_mode:

@@ -17,12 +17,16 @@ from dvc.utils.strictyaml import YAMLValidationError, validate
 from yaml import YAMLError
 
 from classifier.files.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE
-from classifier.running.integrity import UNFINISHED
 from classifier.running.yaml_values import MOST_BYTES, parse
 from review.results.record import contradiction, is_of
 from review.results.revision import MALFORMED, MOST, check_object, load_trained, read
 from review.results.seed_noise import parse_records
 from review.results.trained import leaves
+
+UNFINISHED = (
+    "is not a whole lock file, perhaps because dvc was killed while it wrote this; run `git checkout dvc.lock` to "
+    "restore the committed one, then `dvc repro`"
+)
 
 MOST_IN_GIT = 100 * 2**20  # bytes of a file; GitHub takes no larger ones
 

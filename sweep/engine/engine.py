@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 from classifier.running import git as git_module
-from classifier.running import integrity
 from classifier.running import trial as trial_module
 from classifier.running.command import one_line
 from classifier.running.git import git
@@ -67,7 +66,7 @@ class Engine(AbstractContextManager["Engine"]):
             self.workers = self.check_workers(scheduler)
         else:
             self.origin, self.packages = str(Path.cwd()), {}
-            self.cache = str(integrity.cache().parents[1].resolve())
+            self.cache = str(cache_folder())
             self.cluster = LocalCluster(n_workers=workers, **LOCAL)
             self.client = Client(self.cluster)
 
@@ -134,6 +133,13 @@ class Engine(AbstractContextManager["Engine"]):
                 if (other := found[address].get(name)) != version:
                     raise ValueError(f"the worker {address} has {name} {other or 'not'}, expected {version} as here")
         return len(workers)
+
+
+def cache_folder() -> Path:
+    """Return the folder of DVC's cache."""
+    from dvc.config import Config
+
+    return Path(Config(".dvc")["cache"].get("dir") or ".dvc/cache").resolve()
 
 
 def locked_versions() -> dict[str, str]:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from classifier.running import integrity
 from classifier.running.trial import Trial, run
-from sweep.engine.engine import Ended, Engine
+from sweep.engine.engine import cache_folder, Ended, Engine
 
 
 class InProcess(Engine):
@@ -17,7 +16,7 @@ class InProcess(Engine):
     def __init__(self, scheduler: str | None = None, workers: int = 2) -> None:
         assert scheduler is None
         self.workers = workers
-        self.origin, self.cache = str(Path.cwd()), str(integrity.cache().parents[1].resolve())
+        self.origin, self.cache = str(Path.cwd()), str(cache_folder())
         self.cluster = True
         self.folder = tempfile.TemporaryDirectory()
 
