@@ -13,8 +13,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from classifier.files.table import as_markdown
-from classifier.files.whole_file import whole_file
+from classifier.files import markdown_table, whole_file
 
 Recipe = dict[str, Any]
 
@@ -79,7 +78,7 @@ def agreement(figures: Sequence[dict[str, Any]], records: Sequence[dict[str, Any
                     accuracies = [1 - len(run[split]["misread"]) / images[split] for run in record["seeds"]]
                     cells += [f"{spread(of)} over {len(of)} runs" for of in (each[split], accuracies)]
                 rows.append([described(settings), *cells])
-    return as_markdown(rows)
+    return markdown_table(rows)
 
 
 def table(figures: Sequence[dict[str, Any]]) -> str:
@@ -88,7 +87,7 @@ def table(figures: Sequence[dict[str, Any]]) -> str:
     for each in sorted(figures, key=lambda each: -mean(each["validation"])):
         cells = (spread(each[split]) for split in SPLITS)
         rows.append([described(each["settings"]), str(len(each["test"])), *cells])
-    return as_markdown(rows)
+    return markdown_table(rows)
 
 
 def described(settings: Recipe) -> str:

@@ -17,10 +17,10 @@ from types import ModuleType
 from typing import Any
 
 from bench import machine
+from classifier import parameters
 from classifier.data import augmentation, batches, delivered
-from classifier.files.whole_file import whole_file
+from classifier.files import whole_file
 from classifier.model import runtime
-from classifier.running import parameters
 from stages import train
 
 ROUNDS = 30

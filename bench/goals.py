@@ -8,10 +8,9 @@ from statistics import mean, median
 from typing import Any
 
 from bench.report import FLOOR, NO_OP, RECIPE, TWIN, Results, all_seconds, in_turn, runs_of, to_notebook
-from classifier.files.paths import NOISE
-from review.results.record import Record, unlike
-from review.results.seed_noise import parse_records
-from review.results.trained import parse_parameters, recipe_of
+from classifier.paths import NOISE
+from review.results import parse_parameters, recipe_of
+from review.seeds import Record, parse_records, unlike
 
 GROWTH = Path("bench/growth.json")
 FEED = Path("bench/feed.md")

@@ -27,8 +27,7 @@ from bench.run import BUSY_SECONDS, find_archive, head
 from bench.sandbox import Sandbox, fresh_clone, prepare, recorded, run_command
 from classifier.data.catalogue import MNIST
 from classifier.data.formats import BLOCK, MEMBERS, Rows, open_npz, save_npz
-from classifier.files.table import as_markdown
-from classifier.files.whole_file import whole_file
+from classifier.files import markdown_table, whole_file
 
 SHIFT = 2  # pixels at most along each axis
 SEED = 0
@@ -161,7 +160,7 @@ def page(facts: dict[str, str], runs: Sequence[Growth]) -> str:
             slope, start = linear_regression(images, values)
             extra = [slope * MILLION, start + slope * PAPER]
             body.append([name, *(f"{value:{form}}" for value in [*values, *extra])])
-        return as_markdown([header, *body])
+        return markdown_table([header, *body])
 
     def of_stages(figure: str) -> dict[str, list[float]]:
         return {stage: [run.stages[stage][figure] for run in runs] for stage in stages}
@@ -182,20 +181,20 @@ def page(facts: dict[str, str], runs: Sequence[Growth]) -> str:
         "# Growth",
         f"Written by `python -m bench.growth --times {' '.join(str(run.times) for run in runs)}`; "
         "[README.md](README.md#growth) says what each figure means. The slope is that of the line of least squares.",
-        as_markdown([["", "measured on"], *([name, fact] for name, fact in facts.items())]),
+        markdown_table([["", "measured on"], *([name, fact] for name, fact in facts.items())]),
         "Processors busy with other work before the runs: " + ", ".join(f"{run.busy:.0%}" for run in runs) + ".",
         "## Seconds",
         table(of_stages("seconds") | whole, ",.1f"),
         "## Peak of anonymous memory, MiB",
         table(of_stages("anonymous_mib"), ",.0f"),
         f"Goal: no stage has more than {GROWN_BYTES / 1e6:.0f} MB above its memory at {images[0]:,} images.",
-        as_markdown([["", f"MB more at {images[-1]:,}", ""], *goals]),
+        markdown_table([["", f"MB more at {images[-1]:,}", ""], *goals]),
         "## Peak of resident memory, MiB, pages of files included",
         table(of_stages("peak_mib"), ",.0f"),
         "## Disk, GB: `data/` and DVC's cache",
         table({"bytes": [run.disk / 1e9 for run in runs]}, ",.2f"),
         f"## Images stored as uint8, at {images[-1]:,} images",
-        as_markdown([["", *(heading for _, heading in STORAGE_HEADINGS)], *storages]),
+        markdown_table([["", *(heading for _, heading in STORAGE_HEADINGS)], *storages]),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from classifier.files.whole_file import whole_file
+from classifier.files import whole_file
 
 
 def save(path: Path, page: str, figures: Any) -> None:

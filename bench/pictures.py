@@ -24,8 +24,7 @@ from PIL.Image import Resampling
 
 from bench import machine
 from classifier.data import splits
-from classifier.files.table import as_markdown
-from classifier.files.whole_file import whole_file
+from classifier.files import markdown_table, whole_file
 from predict.model import MODEL, Model, load
 from predict.normalization import normalize
 
@@ -85,9 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
     digits, actual = as_bytes(images[: options.images]), labels[: options.images].argmax(axis=1)
     sets = cache(lambda: sets_of_images(model, as_bytes(images), labels.argmax(axis=1), other))
     parts = {
-        "accuracy": lambda: as_markdown(table_of_accuracy(model, digits, actual), alignment="---:"),
-        "limits": lambda: as_markdown(table_of_limits(sets()), alignment="---:"),
-        "scores": lambda: as_markdown(table_of_scores(sets()), alignment="---:"),
+        "accuracy": lambda: markdown_table(table_of_accuracy(model, digits, actual), alignment="---:"),
+        "limits": lambda: markdown_table(table_of_limits(sets()), alignment="---:"),
+        "scores": lambda: markdown_table(table_of_scores(sets()), alignment="---:"),
         "time": lambda: cold_start(digits[0]),
     }
     for name in [options.only] if options.only else PARTS:

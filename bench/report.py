@@ -10,7 +10,7 @@ from operator import attrgetter
 from statistics import median
 from typing import Any
 
-from classifier.files.table import as_markdown as as_markdown_table
+from classifier.files import markdown_table as as_markdown_table
 
 NOTEBOOK = "notebook"
 RECIPE = "params.yaml"
@@ -94,7 +94,7 @@ _FIT = attrgetter("fit_seconds")
 _PEAK = attrgetter("peak_mib")
 
 
-def as_markdown(results: Results, goals: Sequence[Sequence[str]], links: Sequence[str]) -> str:
+def markdown_table(results: Results, goals: Sequence[Sequence[str]], links: Sequence[str]) -> str:
     """Return the page: the machine, the runs from nothing, training steps, commands with nothing to do, and goals.
 
     Args:

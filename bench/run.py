@@ -22,8 +22,8 @@ from bench.pages import save
 from bench.report import Results, Round, Run, Training
 from bench.sandbox import Sandbox, fresh_clone, git, make_floor, make_twin, prepare, recorded, run_command
 from classifier.data import delivered
-from classifier.files.paths import METRICS, PARAMS, PROVENANCE, SOURCE
-from review.results.trained import parse_parameters
+from classifier.paths import METRICS, PARAMS, PROVENANCE, SOURCE
+from review.results import parse_parameters
 
 IDLE_TIMES = 5  # runs in each round of each command that runs no stage: these are short, so their times vary more
 
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         results = Results(commit, machine.describe(), machine.versions(), rounds)
         rows = [goal.row() for goal in (*goals.of_rounds(results), *kept)]
         links = [*goals.links(goals.read_growth()), goals.PEERS]
-        save(options.output, report.as_markdown(results, rows, links), results)
+        save(options.output, report.markdown_table(results, rows, links), results)
     except (ValueError, OSError) as error:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

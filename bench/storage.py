@@ -15,7 +15,7 @@ import numpy as np
 
 from classifier.data import delivered
 from classifier.data.formats import LABELLED, open_npz, write_npy_header
-from classifier.files.paths import RAW
+from classifier.paths import RAW
 from stages.preprocess import scale_pixels
 
 BATCH = 1000  # images read at once

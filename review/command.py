@@ -10,8 +10,8 @@ from pygit2 import GitError
 from scmrepo.exceptions import SCMError
 from yaml import YAMLError
 
-from classifier.running.command import one_line
-from review.wording.escaping import shorten
+from classifier.command import one_line
+from review.escaping import shorten
 
 REFUSALS = (DvcException, SCMError, GitError, YAMLError, ValueError, OSError, RecursionError)
 

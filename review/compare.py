@@ -9,9 +9,9 @@ import os
 import sys
 
 from review.command import command
-from review.rendering.documents import as_json, as_markdown, as_text
-from review.results.difference import compare
-from review.results.revision import load
+from review.comparison import compare
+from review.revision import load
+from review.text import as_json, as_markdown, as_text
 
 
 @command("compare", refused=2)

@@ -8,18 +8,15 @@ those of review.noise: measured seeds are not trained again, and after an interr
 import argparse
 import sys
 
-from classifier.files.paths import NOISE, PARAMS, RAW
+from classifier.paths import NOISE, PARAMS, RAW
 from review.command import command
-from review.rendering.documents import wrap
-from review.rendering.findings import conclude
-from review.results.difference import Comparison, compare, measured
-from review.results.record import stale
-from review.results.revision import load
-from review.statistics.plan import PLAN
-from review.training.recipe import Recipe, load_recipe
-from review.training.runs import add_places, measure, seconds_a_seed
-from review.wording.escaping import unquote
-from review.wording.notation import limits, p_value
+from review.comparison import Comparison, compare, measured
+from review.escaping import limits, p_value, unquote
+from review.revision import load
+from review.seeds import stale
+from review.statistics import PLAN
+from review.text import conclude, wrap
+from review.training import Recipe, add_places, load_recipe, measure, seconds_a_seed
 
 
 @command("decide", refused=2, interrupted="the runs that ended are kept, and the same command goes on")

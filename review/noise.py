@@ -9,15 +9,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from classifier.files.paths import NOISE, PARAMS
+from classifier.paths import NOISE, PARAMS
 from review.command import command
-from review.results.predictions import SPLITS
-from review.results.record import Record, elsewhere, is_of, listed
-from review.results.revision import load_trained, open_repo
-from review.training.recipe import load_recipe
-from review.training.runs import add_places, measure
-from review.wording.escaping import quote
-from review.wording.notation import spread
+from review.escaping import quote, spread
+from review.results import SPLITS
+from review.revision import load_trained, open_repo
+from review.seeds import Record, elsewhere, is_of, listed
+from review.training import add_places, load_recipe, measure
 
 
 @command("noise", refused=1, interrupted="the runs that ended are kept, and the same command goes on")

@@ -15,29 +15,30 @@ from types import MappingProxyType
 
 import numpy as np
 
+from classifier import pictures as drawing
+from classifier.command import one_line, printable
 from classifier.data import splits
-from classifier.files import pictures as drawing
-from classifier.files.paths import HISTORY, LOCK, PROCESSED
-from classifier.files.table import as_markdown as as_markdown_table
-from classifier.running.command import one_line, printable
+from classifier.files import markdown_table as as_markdown_table
+from classifier.paths import HISTORY, LOCK, PROCESSED
 from review.command import REFUSALS, command
-from review.rendering.documents import as_markdown, wrap
-from review.rendering.findings import SMOOTHING, conclude
-from review.rendering.page import as_page
-from review.rendering.pictures import draw_confusion_matrix, draw_difference, draw_learning_curve
-from review.rendering.tables import (
+from review.comparison import Comparison, changed_parameters, compare
+from review.drawing import draw_confusion_matrix, draw_difference, draw_learning_curve
+from review.escaping import quote
+from review.lock import check, check_noise, load_page
+from review.page import as_page
+from review.results import Predictions
+from review.revision import load, open_repo
+from review.text import (
     MOST_DISAGREEMENTS,
+    SMOOTHING,
+    as_markdown,
+    conclude,
     disagreements,
     images_that_differ,
     table_of_disagreements,
     table_of_images,
+    wrap,
 )
-from review.results.difference import Comparison, changed_parameters, compare
-from review.results.lock import check, check_noise
-from review.results.page import load_page
-from review.results.predictions import Predictions
-from review.results.revision import load, open_repo
-from review.wording.escaping import quote
 
 CURVES = {metric: f"learning_curve_{metric}.png" for metric in ("loss", "accuracy")}
 MATRICES = {side: f"confusion_{side}.png" for side in ("base", "head")}

@@ -12,12 +12,12 @@ of other seeds can only be checked by training again; the file has the MD5 of th
 import argparse
 import sys
 
-from classifier.files.paths import LOCK
-from classifier.running.command import printable
+from classifier.command import printable
+from classifier.paths import LOCK
 from review.command import command
-from review.results.lock import check, check_noise
-from review.results.revision import open_repo
-from review.wording.escaping import shorten
+from review.escaping import shorten
+from review.lock import check, check_noise
+from review.revision import open_repo
 
 
 @command("verify", refused=1)

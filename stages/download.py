@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from classifier import parameters
+from classifier.command import run
 from classifier.data import delivered
 from classifier.data.catalogue import DATA_SETS, EMBEDDED
 from classifier.data.delivered import HOW_TO_GET_ALL, Delivered
@@ -20,10 +22,8 @@ from classifier.data.mirrors import check_location, fetch, shown
 from classifier.data.own.checks import SIDES, warnings
 from classifier.data.own.data_set import open_own
 from classifier.data.own.files import fingerprint
-from classifier.files.paths import RAW, SOURCE
-from classifier.files.whole_file import NotWrittenError, whole_file
-from classifier.running import parameters
-from classifier.running.command import run
+from classifier.files import NotWrittenError, whole_file
+from classifier.paths import RAW, SOURCE
 
 DOWNLOADS = Path("data/raw/.partial-downloads")
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
+from classifier import pictures
+from classifier.command import run
 from classifier.data import delivered, splits
 from classifier.data.description import DataSet
-from classifier.files import pictures, table
-from classifier.files.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, ONNX, PER_CLASS, PREDICTIONS
-from classifier.files.whole_file import whole_file
+from classifier.files import save_csv, whole_file
 from classifier.model import predictions
-from classifier.running.command import run
+from classifier.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, ONNX, PER_CLASS, PREDICTIONS
 
 HOW_TO_RENEW = "run `dvc repro --force export` to create it again"
 
@@ -39,7 +39,7 @@ def main() -> None:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{ONNX}: missing; {HOW_TO_RENEW}") from error
     metrics = {split: measure(*each) for split, each in outcomes.items()}
-    table.save(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
+    save_csv(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
 
     # The table of classes and the pictures show the test images only.
     actual, probabilities = outcomes["test"]
@@ -115,7 +115,7 @@ def save_per_class(data_set: DataSet, rows: Iterable[Sequence[Any]]) -> None:
     if data_set.named:
         header.insert(1, "name")
         rows = [(label, data_set.classes[label], *scores) for label, *scores in rows]
-    table.save(PER_CLASS, header, rows)
+    save_csv(PER_CLASS, header, rows)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classifier.command import run
 from classifier.data import delivered, splits
 from classifier.data.description import DataSet
-from classifier.files.paths import AGREEMENT, MODEL, ONNX, PAGE
-from classifier.files.whole_file import whole_file
+from classifier.files import whole_file
 from classifier.model import layers, onnx_file, predictions, runtime
 from classifier.page import document
-from classifier.running.command import run
+from classifier.paths import AGREEMENT, MODEL, ONNX, PAGE
 
 if TYPE_CHECKING:
     import keras

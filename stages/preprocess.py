@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from classifier import parameters
+from classifier.command import run
 from classifier.data import delivered
 from classifier.data.description import DataSet
 from classifier.data.formats import LABELLED, Rows, open_npz, row_counts, write_npy_header
 from classifier.data.held_out import hold_out
 from classifier.data.splits import images_path, labels_path
-from classifier.files.paths import PROCESSED, RAW
-from classifier.files.whole_file import whole_file
-from classifier.running import parameters
-from classifier.running.command import run
+from classifier.files import whole_file
+from classifier.paths import PROCESSED, RAW
 
 
 @dataclass(frozen=True)

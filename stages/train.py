@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classifier import parameters
+from classifier.command import run
 from classifier.data import augmentation, batches, delivered, splits
 from classifier.data.description import DataSet
-from classifier.files import table
-from classifier.files.paths import HISTORY, MODEL, PROVENANCE, SOURCE
-from classifier.files.whole_file import whole_file
+from classifier.files import save_csv, whole_file
 from classifier.model import architecture, checkpoint, keras_file, learning, memory, runtime
-from classifier.running import parameters
-from classifier.running.command import run
+from classifier.paths import HISTORY, MODEL, PROVENANCE, SOURCE
 
 if TYPE_CHECKING:
     import keras
@@ -142,7 +141,7 @@ def save_history(path: Path, history: checkpoint.History) -> None:
     """Write a row for each epoch."""
     # Without validation images their columns are empty but present, so that `dvc plots` draws the others.
     rows = ([epoch, *(metrics.get(column, "") for column in COLUMNS)] for epoch, metrics in enumerate(history, start=1))
-    table.save(path, ["epoch", *COLUMNS], rows)
+    save_csv(path, ["epoch", *COLUMNS], rows)
 
 
 if __name__ == "__main__":

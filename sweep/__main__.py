@@ -13,16 +13,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from classifier.running.git import snapshot
-from classifier.running.trial import Trial
 from review.command import command
-from review.rendering.documents import as_columns, wrap
-from review.rendering.trials import about_trials, save_trials, table_of_trials
-from review.results.trials import Changes, judge_trials, mean_accuracy
-from review.training.parameters import check_parameters
-from review.training.runs import add_places, at_least_one
-from sweep.engine.engine import Ended, Engine
+from review.text import as_columns, wrap
+from review.training import add_places, at_least_one, check_parameters
 from sweep.proposals import Search, grid
+from sweep.table import Changes, about_trials, judge_trials, mean_accuracy, save_trials, table_of_trials
+from trials.engine import Ended, Engine
+from trials.git import snapshot
+from trials.trial import Trial
 
 REPORT = Path("report/sweep")  # report/ is not in Git
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from classifier import command
 from classifier.data.catalogue import MNIST
 from classifier.data.delivered import Delivered
 from classifier.data.description import DataSet
 from classifier.data.formats import Arrays
-from classifier.files.paths import SOURCE
 from classifier.model import runtime
-from classifier.running import command
+from classifier.paths import SOURCE
 from tests.clone import Clone
 
 REPOSITORY = Path(__file__).resolve().parents[1]

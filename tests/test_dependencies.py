@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from tests.conftest import REPOSITORY
 from tests.imports import imported_modules
 
-FOLDERS = {"bench", "classifier", "predict", "review", "stages", "sweep"}
+FOLDERS = {"bench", "classifier", "predict", "review", "stages", "sweep", "trials"}
 USED_BY_OTHERS = {"tqdm"}  # by pooch, for its progress bar
 
 

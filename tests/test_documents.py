@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from review.results.record import is_of, unlike
-from review.results.revision import Results, load
-from review.results.seed_noise import parse_record
-from review.results.trained import parse_parameters, recipe_of
-from review.wording.notation import spread
+from review.escaping import spread
+from review.results import parse_parameters, recipe_of
+from review.revision import Results, load
+from review.seeds import is_of, parse_record, unlike
 from tests.conftest import REPOSITORY
 
 DOCUMENTS = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from classifier.running import parameters
+from classifier import parameters
 from tests.conftest import PARAMS as PARAMS_OF_TESTS
 from tests.conftest import REPOSITORY
 from tests.imports import imported_files

@@ -27,7 +27,7 @@ from bench.peers.recipe import Recipe
 from bench.peers.report import Results, Round, Run
 from bench.run import BUSY_SECONDS, FIT, find_archive, head, seconds_an_epoch
 from bench.sandbox import Sandbox, fresh_clone, prepare, run_command
-from classifier.running import parameters
+from classifier import parameters
 from stages import train
 
 FOLDER = Path("bench/peers")
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             results = Results(command, commit, machine.describe(), versions, [])
             for each in measure(sandbox, python, rounds, options.examples):
                 results = replace(results, rounds=[*results.rounds, each])
-                save(output, report.as_markdown(results), results)
+                save(output, report.markdown_table(results), results)
     except (ValueError, OSError) as error:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

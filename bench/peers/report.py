@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import mean
 
 from bench.report import in_turn, spread
-from classifier.files.table import as_markdown as as_markdown_table
+from classifier.files import markdown_table as as_markdown_table
 
 OURS = "this project"
 
@@ -43,7 +43,7 @@ class Results:
     rounds: Sequence[Round]
 
 
-def as_markdown(results: Results) -> str:
+def markdown_table(results: Results) -> str:
     """Return the page: the machine, and a row for each contestant."""
     facts = dict(results.machine) | {
         "versions": ", ".join(f"{name} {each}" for name, each in results.versions.items()),

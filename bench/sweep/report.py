@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from classifier.files.table import as_markdown
+from classifier.files import markdown_table
 
 MACHINES = 1000  # of the estimate
 TRIAL = 60.0  # seconds of a trial there
@@ -63,7 +63,7 @@ sleeps {long.seconds:g} s. All hosts share the processors of one machine:
 
 ## A trial's overhead
 
-{as_markdown(rows, "---:")}
+{markdown_table(rows, "---:")}
 
 "Between stages" is the median time from the end of a stage to the start of the next on the same worker: commit and push
 of one trial, and checkout of the next. "Overhead a trial" is the time of the whole sweep, with its start and its table
@@ -72,7 +72,7 @@ in use, by these hosts and by anything else.
 
 Processor time a trial, by kind of host:
 
-{as_markdown(costs, "---:")}
+{markdown_table(costs, "---:")}
 
 ## {long.trials:,} trials while workers are killed
 

@@ -15,15 +15,12 @@ from pathlib import Path
 from bench.verdict import reviews, worlds
 from bench.verdict.rates import DIFFERENCES, GROSS, LOSSES, ONE_RUN, TAU, document
 from bench.verdict.reviews import Review
-from classifier.files.paths import NOISE, PARAMS
-from classifier.files.table import as_markdown
-from classifier.files.whole_file import whole_file
-from review.results.record import Record, unlike
-from review.results.seed_noise import parse_records
-from review.results.trained import parse_parameters, recipe_of
-from review.statistics.recipes import Readings, estimate
-from review.statistics.verdict import judge
-from review.wording.notation import limits, spread
+from classifier.files import markdown_table, whole_file
+from classifier.paths import NOISE, PARAMS
+from review.escaping import limits, spread
+from review.results import parse_parameters, recipe_of
+from review.seeds import Record, parse_records, unlike
+from review.statistics import Readings, estimate, judge
 
 SPLIT = "validation"
 
@@ -123,9 +120,9 @@ def on_real_runs(base: Record, records: Sequence[Record]) -> str:
 
 The measured recipes with the same validation images, and the verdict on each pair of them:
 
-{as_markdown(legend)}
+{markdown_table(legend)}
 
-{as_markdown(rows)}
+{markdown_table(rows)}
 
 Of the {len(halves):,} ways to split the seeds of the default in two halves, {undecided:,} are undecided.
 """

@@ -8,10 +8,8 @@ from scipy.stats import binomtest, chi2
 
 from bench.verdict import reviews, worlds
 from bench.verdict.reviews import Review, Rule
-from classifier.files.table import as_markdown
-from review.statistics.plan import PLAN
-from review.statistics.recipes import Readings
-from review.statistics.verdict import PROVISIONAL_ALPHA, Verdict
+from classifier.files import markdown_table
+from review.statistics import PLAN, PROVISIONAL_ALPHA, Readings, Verdict
 
 TAU = 0.0005  # of the default recipe: between the estimate, 0, and the upper limit that its seeds leave open
 DIFFERENCES = (-0.0010, -0.0015, -0.0020, -0.0036, 0.0015)
@@ -71,7 +69,7 @@ SEQUENTIAL = """\
 Both sides have as many seeds at each look, and the first look at which p is below its level decides. False positives
 are those of all looks together. Then follow, for each true difference, the share of reviews that are decided and the
 mean number of seeds of each side; "equal" is the null of other images. The first plan is that of
-review/statistics/plan.py, and the last one has a single look."""
+review/statistics.py, and the last one has a single look."""
 
 GATES = """\
 Shares of reviews in which `--fail-if worse` fails, and in which `--margin {margin} --fail-unless no-worse` passes. The
@@ -118,11 +116,11 @@ def document(
             [
                 "# The verdict, on simulated reviews",
                 TABLE.format(count=count, images=base.images),
-                as_markdown(power, "---:"),
+                markdown_table(power, "---:"),
                 NOISIER.format(tau=TAU, noisy=reviews.NOISY, worse=noisier(drawn["noisy"])),
                 "## The six ways to be equal",
                 EQUAL.format(tau=TAU, noisy=reviews.NOISY),
-                as_markdown(errors, "---:"),
+                markdown_table(errors, "---:"),
                 "## Are the worlds like the real runs?",
                 WORLDS.format(tau=TAU, worlds=worlds.WORLDS, changes=changes),
                 agreement(real),
@@ -177,7 +175,7 @@ def agreement(recipes: Mapping[str, Sequence[Readings]]) -> str:
         rows.append([f"{name}, {real.seeds} seeds", "real", *_facts([real]), f"{sqrt(max(0.0, upper)):.5f}"])
         simulated = [worlds.first(each, real.seeds) for each in drawn]
         rows.append(["", f"simulated, tau {tau:.5f}", *_facts(simulated), ""])
-    return as_markdown(rows, "---:")
+    return markdown_table(rows, "---:")
 
 
 def provisional(drawn: Mapping[str, Reviews]) -> str:
@@ -193,7 +191,7 @@ def provisional(drawn: Mapping[str, Reviews]) -> str:
             gain = found(rule, drawn["different"], "-0.0036")
             told = f"{half:.4f}" if half else f"over {abs(GROSS[-1])}"
             rows.append([name, str(seeds), f"{worst:.1%}", f"{extreme:.1%}", f"{gain:.0%}", told])
-    return as_markdown(rows, "---:")
+    return markdown_table(rows, "---:")
 
 
 def sequential(equal: Reviews, different: Reviews, count: int) -> str:
@@ -214,7 +212,7 @@ def sequential(equal: Reviews, different: Reviews, count: int) -> str:
                 ),
             ]
         )
-    return as_markdown(rows, "---:")
+    return markdown_table(rows, "---:")
 
 
 def gates(equal: Reviews, different: Reviews) -> str:
@@ -230,7 +228,7 @@ def gates(equal: Reviews, different: Reviews) -> str:
         rule = reviews.together(seeds, seeds, margin=MARGIN)
         rates = [_share(each, rule, "better", "no worse") for each in groups]
         rows.append([f"`--margin {MARGIN}` passes", str(seeds), *(f"{rate:.0%}" for rate in rates)])
-    return as_markdown(rows, "---:")
+    return markdown_table(rows, "---:")
 
 
 def _facts(of: Sequence[Readings]) -> list[str]:

@@ -10,10 +10,7 @@ from scipy.stats import t
 
 from bench.verdict import worlds
 from bench.verdict.worlds import Recipe
-from review.statistics.paired import mcnemar
-from review.statistics.plan import PLAN
-from review.statistics.recipes import ALPHA, Estimate, Readings, estimate
-from review.statistics.verdict import Verdict, judge
+from review.statistics import ALPHA, PLAN, Estimate, Readings, Verdict, estimate, judge, mcnemar
 
 PAIRS = ((2, 2), (3, 3), (5, 5), (10, 10), (10, 5), (5, 10), (5, 1), (10, 1))  # seeds of base, of head
 TIMES = 4  # as much noise a single run of head may have as base, as a standard deviation
@@ -124,12 +121,12 @@ def welch(seeds: int) -> Rule:
 
 
 def together(base: int, head: int, margin: float | None = None, alpha: float = ALPHA) -> Rule:
-    """Return the rule of `review.statistics.verdict`."""
+    """Return the rule of `review.statistics`."""
     return lambda review: judge(review.estimates[base, head], margin=margin, alpha=alpha)
 
 
 def provisional(base: int, alpha: float) -> Rule:
-    """Return the rule for one run of head, at another level than `review.statistics.verdict` has."""
+    """Return the rule for one run of head, at another level than `review.statistics` has."""
     return lambda review: judge(_settled(review.estimates[base, 1]), alpha=alpha)
 
 

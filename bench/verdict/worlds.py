@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import betaln
 
-from review.statistics.recipes import Readings
+from review.statistics import Readings
 
 QUADRATURE = 15  # nodes of Gauss and Hermite, over the seed's effect
 DRAWN = 20  # probabilities for each real image, to find the factors with

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classifier.data.description import DataSet, from_json
-from classifier.files.paths import SOURCE
+from classifier.paths import SOURCE
 
 HOW_TO_RENEW = "run `dvc repro --force download` to create it again"
 HOW_TO_GET_ALL = (

@@ -15,8 +15,8 @@ from typing import IO
 
 import numpy as np
 
+from classifier import files as stored_zip
 from classifier.data.description import Array
-from classifier.files import stored_zip
 
 Arrays = dict[str, np.ndarray]
 

@@ -9,7 +9,7 @@ from tokenize import TokenError
 import numpy as np
 
 from classifier.data import delivered
-from classifier.files.paths import PROCESSED
+from classifier.paths import PROCESSED
 
 HOW_TO_RENEW = "run `dvc repro --force preprocess` to create it again"
 

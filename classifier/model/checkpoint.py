@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from classifier.files.whole_file import whole_file
+from classifier.files import whole_file
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classifier.files import stored_zip
+from classifier import files as stored_zip
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +26,7 @@ def save(model: "keras.Model", path: Path) -> None:
     metadata = json.loads(members["metadata.json"])
     members["metadata.json"] = json.dumps(metadata | {"date_saved": NO_DATE}, sort_keys=True).encode()
     members["config.json"] = json.dumps(_renumber(json.loads(members["config.json"]), {}), sort_keys=True).encode()
-    stored_zip.write(path, members.items())
+    stored_zip.write_stored_zip(path, members.items())
 
 
 def _renumber(node: Any, numbers: dict[int, int]) -> Any:

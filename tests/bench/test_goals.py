@@ -5,8 +5,8 @@ import pytest
 
 from bench import feed, goals, report
 from bench.goals import Goal
-from classifier.running import parameters
-from review.results.seed_noise import parse_records
+from classifier import parameters
+from review.seeds import parse_records
 from stages import train
 from tests.bench.test_growth import run as growth_run
 from tests.bench.test_report import results, run

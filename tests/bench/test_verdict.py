@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.verdict import __main__ as verdict
-from review.results.trained import parse_parameters, recipe_of
+from review.results import parse_parameters, recipe_of
 from tests.conftest import REPOSITORY
 
 

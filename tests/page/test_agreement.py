@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from classifier.data import delivered
-from classifier.files.paths import AGREEMENT, ONNX, PAGE, SOURCE
 from classifier.model import architecture, layers, onnx_file, predictions
 from classifier.page import document
+from classifier.paths import AGREEMENT, ONNX, PAGE, SOURCE
 from tests.classifier.page.node import needs_node, run
 from tests.conftest import REPOSITORY
 from tests.page.conftest import Visit

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from review.training import runs
+from review import training as runs
 from tests.conftest import REPOSITORY
 from tests.review.repository import Repository
-from tests.review.training.stand_in import Project
-from tests.review.training.workers import InProcess
+from tests.review.stand_in import Project
+from tests.review.workers import InProcess
 
 
 @pytest.fixture(scope="module")

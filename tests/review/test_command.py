@@ -19,7 +19,7 @@ ARGUMENTS = {"compare": "main", "report": "main", "verify": "", "noise": "--seed
 NOISE = """\
 import sys
 from review import noise
-from review.results.seed_noise import parse_record
+from review.seeds import parse_record
 
 seeds = [
     {"seed": seed, "model": "0" * 32, "test": {"loss": 0.5, "misread": list(range(5 - seed))}} for seed in (0, 1)

@@ -16,8 +16,8 @@ import pytest
 from classifier.data.catalogue import MNIST
 from classifier.data.description import Array
 from review.compare import main
-from review.rendering.tables import MOST_IMAGES
-from review.results.revision import load
+from review.revision import load
+from review.text import MOST_IMAGES
 from tests.conftest import REPOSITORY, describe
 from tests.review.repository import (
     IMAGES,

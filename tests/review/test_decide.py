@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from review import decide
+from review import training as runs
 from review.decide import main
-from review.results.record import Record
-from review.results.seed_noise import parse_record
-from review.statistics.plan import PLAN
-from review.training import runs
+from review.seeds import Record, parse_record
+from review.statistics import PLAN
 from tests.review.repository import Repository, noise, record
-from tests.review.training.stand_in import PIPELINE
-from tests.review.training.workers import InProcess
+from tests.review.stand_in import PIPELINE
+from tests.review.workers import InProcess
 
 FLIPS = [{30}, {31, 32}, {33}, {34, 35}, {36}, {37}, {38, 30}, {31}, {32, 34}, {39}]  # images that one seed misreads
 

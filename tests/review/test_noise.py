@@ -14,7 +14,7 @@ import pytest
 from review.noise import main
 from tests.clone import Clone
 from tests.review.repository import OLD, noise
-from tests.review.training.stand_in import IMAGES, TRAIN, Project, md5, seeds_of, trained
+from tests.review.stand_in import IMAGES, TRAIN, Project, md5, seeds_of, trained
 from tests.sweep import project as sweep
 
 SECTIONS = "expected the sections of a params.yaml, download with the key dataset"

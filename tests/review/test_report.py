@@ -22,15 +22,13 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from classifier.data.catalogue import MNIST
+from review import drawing as pictures
 from review import report
-from review.rendering import pictures
-from review.rendering.documents import as_markdown
-from review.rendering.page import as_page
-from review.rendering.tables import MOST_DISAGREEMENTS, MOST_IMAGES
+from review.comparison import compare
+from review.page import as_page
 from review.report import main
-from review.results.difference import compare
-from review.results.page import MOST
-from review.results.revision import load
+from review.revision import MOST, load
+from review.text import MOST_DISAGREEMENTS, MOST_IMAGES, as_markdown
 from tests.conftest import REPOSITORY, describe
 from tests.review.repository import IMAGES, Change, Repository, put, record, write
 
@@ -68,7 +66,7 @@ def repository_of_module(repository_of_module: Repository) -> Repository:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
-    """Call a function of review.rendering.pictures and return its figure instead of the PNG."""
+    """Call a function of review.drawing and return its figure instead of the PNG."""
     monkeypatch.setattr(pictures, "_png", lambda figure: figure)
     return lambda draw, *sides: draw(*sides)
 

@@ -9,8 +9,8 @@ import pytest
 
 from classifier.data import splits
 from classifier.data.catalogue import MNIST
-from classifier.files.paths import MODEL, ONNX
 from classifier.model import architecture, keras_file, layers, onnx_file
+from classifier.paths import MODEL, ONNX
 from tests.conftest import describe
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from classifier import command
 from classifier.data import mirrors
 from classifier.data.catalogue import DATA_SETS, DIGITS, EMBEDDED, MNIST_5K
 from classifier.data.description import DataSet, Mirror
@@ -25,8 +26,7 @@ from classifier.data.embedded import load_mnist_5k
 from classifier.data.formats import Arrays, save_npz
 from classifier.data.idx import IDX_FILES
 from classifier.data.own import files
-from classifier.files.paths import RAW, SOURCE
-from classifier.running import command
+from classifier.paths import RAW, SOURCE
 from stages import download
 from tests.classifier.data.test_formats import members, write_idx, write_npz
 from tests.whole_arrays import identities, read_npz

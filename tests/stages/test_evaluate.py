@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from classifier.data import splits
 from classifier.data.catalogue import MNIST, MNIST_5K
 from classifier.data.description import Array, DataSet
-from classifier.files.paths import MODEL, ONNX, SOURCE
 from classifier.model import layers, onnx_file, predictions
 from classifier.model.layers import Layer
+from classifier.paths import MODEL, ONNX, SOURCE
 from stages import evaluate, export, train
 from tests.conftest import describe
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from classifier.data import splits
 from classifier.data.catalogue import MNIST
-from classifier.files.paths import AGREEMENT, MODEL, ONNX, PAGE
 from classifier.model import architecture, keras_file, layers
+from classifier.paths import AGREEMENT, MODEL, ONNX, PAGE
 from stages import export
 from tests.conftest import REPOSITORY
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from classifier.data import splits
-from classifier.files.paths import RAW
+from classifier.paths import RAW
 from stages import download, preprocess
 
 IMAGES = 40_000  # 31 MB of pixels, 125 MB as float32

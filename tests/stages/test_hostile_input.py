@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from classifier import parameters
 from classifier.data.formats import MEMBERS, Arrays
 from classifier.data.idx import IDX_FILES
-from classifier.running import parameters
 from stages import download, train
 from tests.classifier.data.test_formats import npy
 from tests.conftest import PARAMS

@@ -9,7 +9,7 @@ from classifier.data import formats, splits
 from classifier.data.description import DataSet
 from classifier.data.formats import Arrays, save_npz
 from classifier.data.held_out import hold_out
-from classifier.files.paths import RAW
+from classifier.paths import RAW
 from stages import preprocess
 from tests.classifier.data.test_formats import members, npy, write_npz
 from tests.classifier.data.test_held_out import LABELS

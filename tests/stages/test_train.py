@@ -16,8 +16,8 @@ import pytest
 from classifier.data import splits
 from classifier.data.catalogue import MNIST, MNIST_5K
 from classifier.data.description import Array, DataSet
-from classifier.files.paths import SOURCE
 from classifier.model import checkpoint, learning, memory, runtime
+from classifier.paths import SOURCE
 from stages import train
 from tests.conftest import describe
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.review.conftest import repository, repository_of_module  # noqa: F401
 from tests.sweep.project import Project
 
 

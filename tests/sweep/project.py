@@ -25,7 +25,7 @@ from pathlib import Path
 import yaml
 
 if __name__ != "__main__":  # a worker does not have the packages of this repository
-    from classifier.running import parameters
+    from classifier import parameters
 
     @dataclass(frozen=True)
     class Parameters:

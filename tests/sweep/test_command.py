@@ -118,9 +118,9 @@ def test_a_trial_of_another_revision_runs_here_and_forced_stages_run_again(proje
     project.replace("stages/train.py", 'EXTRA = ""', 'EXTRA = ", new"')
     project.commit("New code")
     script = """
-from sweep.engine.engine import Engine
-from classifier.running.git import snapshot
-from classifier.running.trial import Trial
+from trials.engine import Engine
+from trials.git import snapshot
+from trials.trial import Trial
 with Engine() as engine:
     for trial in (Trial(*snapshot("old"), ("train.seed=5",)), Trial(*snapshot("old"), (), "again", ("train",))):
         (ended,) = engine.run([trial])

@@ -4,9 +4,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from classifier import parameters
 from classifier.data.catalogue import MNIST
 from classifier.model import architecture, learning
-from classifier.running import parameters
 from stages import train
 from tests.conftest import REPOSITORY
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from classifier import command
 from classifier.model import runtime
-from classifier.running import command
 from tests.conftest import REPOSITORY
 
 ZEN_4 = {"sse4_1", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni", "avx512_bf16"}

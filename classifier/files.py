@@ -1,0 +1,75 @@
+"""Write files whole or not at all: an output gets its name when all of it is on the disk."""
+
+import csv
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+class NotWrittenError(OSError):
+    """An output could not be written."""
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path for the block to write; on success the file there replaces `path` in one step.
+
+    If the block raises, `path` does not change. The temporary file is in the same folder under a fixed name, so a
+    killed run leaves at most one file, which the next run overwrites.
+
+    Raises:
+        NotWrittenError: the file cannot be written, for example because the disk is full or the folder is read-only.
+    """
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise NotWrittenError(f"{path} could not be written: {error.strerror or error}") from error
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def save_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write `header` and `rows` as CSV, whole or not at all; floats have six decimals."""
+    with whole_file(path) as partial, partial.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        for row in rows:
+            table.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in row])
+
+
+def markdown_table(rows: Sequence[Sequence[str]], alignment: str = "---") -> str:
+    """Return a table for GitHub; the first row is the header, and `alignment` applies to all columns but the first."""
+    header, *body = [f"| {' | '.join(row)} |" for row in rows]
+    ruler = ["---", *(alignment for _ in rows[0][1:])]
+    return "\n".join([header, f"| {' | '.join(ruler)} |", *body])
+
+
+def write_stored_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    """Write `members`, pairs of name and content, in this order, uncompressed, with constant metadata."""
+    with open_new(path) as archive:
+        for name, content in members:
+            with open_member(archive, name, len(content)) as file:
+                file.write(content)
+
+
+def open_new(path: Path) -> zipfile.ZipFile:
+    """Open a new archive; each member must come from `open_member`."""
+    return zipfile.ZipFile(path, "w")
+
+
+def open_member(archive: zipfile.ZipFile, name: str, size: int) -> IO[bytes]:
+    """Open a new member of `size` bytes, uncompressed, with constant metadata."""
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    info.create_system = 3  # Unix; Python's default depends on the platform
+    info.external_attr = 0o644 << 16
+    info.file_size = size  # members of more than 2 GiB need another form of header
+    return archive.open(info, "w")

@@ -1,1 +1,0 @@
-"""A comparison as sentences, tables, documents and pictures."""

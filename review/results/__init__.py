@@ -1,1 +1,0 @@
-"""The results that a revision holds, whether dvc.lock matches them, and the difference of two revisions."""

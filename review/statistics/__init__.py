@@ -1,1 +1,0 @@
-"""Tests and intervals on numbers and arrays; nothing here reads a file."""

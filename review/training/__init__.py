@@ -1,1 +1,0 @@
-"""Train recipes with several seeds, beside the pipeline and its outputs."""

@@ -1,1 +1,0 @@
-"""How numbers and foreign texts are written."""

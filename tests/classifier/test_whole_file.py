@@ -1,0 +1,52 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from classifier.files import whole_file
+
+
+def test_if_the_block_fails_only_the_old_file_remains(tmp_path: Path) -> None:
+    target = tmp_path / "output"
+    target.write_text("old")
+
+    def fail_halfway() -> None:
+        with whole_file(target) as path:
+            path.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+    assert [each.name for each in tmp_path.iterdir()] == ["output"]
+    assert target.read_text() == "old"
+
+
+def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, synced = tmp_path / "output", []
+
+    def note(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, target.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    with whole_file(target) as path:
+        path.write_text("new")
+    assert synced == [(3, False)]
+
+
+def test_the_temporary_file_of_a_killed_run_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / ".partial-output").write_text("written by a run that was killed")
+    with whole_file(tmp_path / "output") as path:
+        path.write_text("new")
+    assert [each.name for each in tmp_path.iterdir()] == ["output"]
+    assert (tmp_path / "output").read_text() == "new"
+
+
+def test_a_hard_link_to_the_old_file_keeps_the_old_bytes(tmp_path: Path) -> None:
+    target, cached = tmp_path / "output", tmp_path / "cached"
+    target.write_text("old")
+    cached.hardlink_to(target)
+    with whole_file(target) as path:
+        path.write_text("new")
+    assert cached.read_text() == "old"

@@ -1,0 +1,166 @@
+"""A project whose stages take no TensorFlow: its recipes are measured in a second, and may wait at a gate."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.clone import Clone
+from tests.conftest import REPOSITORY
+from tests.review.repository import OLD, noise
+
+IMAGES = 10  # of each split
+
+PREPROCESS = """\
+from pathlib import Path
+
+Path("data/processed").mkdir(parents=True, exist_ok=True)
+Path("data/processed/train_images.npy").write_bytes(Path("data/raw/mnist.npz").read_bytes())
+"""
+# A model is its seed. Before the seed WAIT, or before each, training waits until there is the file that GATE names.
+# The seeds ELSEWHERE train as another machine would.
+TRAIN = """\
+import json, os, re, time
+from pathlib import Path
+from classifier.command import end_with_starter
+
+end_with_starter("train")
+seed = re.search("seed: +([0-9]+)", Path("params.yaml").read_text())[1]
+while seed == os.environ.get("WAIT", seed) and not Path(os.environ["GATE"]).exists():
+    Path(os.environ["GATE"] + ".waits").write_text(str(os.getpid()))
+    time.sleep(0.02)
+environment = {"kernels": "avx512_core" if seed in os.environ.get("ELSEWHERE", "").split() else "avx2"}
+Path("models").mkdir(exist_ok=True)
+Path("models/model.keras").write_text(seed)
+provenance = {"dataset": "mnist", "images": {"train": 1}, **environment}
+Path("models/provenance.json").write_text(json.dumps(provenance))
+"""
+# The model of seed s misreads the image s of both splits, and the last test image.
+EVALUATE = """\
+import json
+from pathlib import Path
+
+seed = int(Path("models/model.keras").read_text())
+misread = {"validation": {seed}, "test": {seed, 9}}
+rows = [f"{split},{image},1,{1 + (image in misread[split])},0.5" for split in misread for image in range(10)]
+Path("evaluation").mkdir(exist_ok=True)
+header = "split,image,actual,predicted,confidence"
+Path("evaluation/predictions.csv").write_text("\\n".join([header, *rows]) + "\\n")
+metrics = {split: {"accuracy": 1 - len(images) / 10, "loss": 0.5 + seed} for split, images in misread.items()}
+Path("metrics.json").write_text(json.dumps(metrics))
+"""
+PIPELINE = """\
+stages:
+  preprocess:
+    cmd: python -m stages.preprocess
+    deps: [data/raw/mnist.npz, stages/preprocess.py]
+    outs:
+      - data/processed/train_images.npy: {persist: true}
+  train:
+    cmd: python -m stages.train
+    deps: [data/processed/train_images.npy, stages/train.py]
+    params: [train]
+    outs:
+      - models/model.keras: {persist: true}
+      - models/provenance.json: {cache: false, persist: true}
+  evaluate:
+    cmd: python -m stages.evaluate
+    deps: [models/model.keras, stages/evaluate.py]
+    outs:
+      - evaluation/predictions.csv: {cache: false, persist: true}
+      - metrics.json: {cache: false, persist: true}
+"""
+DRIVER = "import sys\nfrom review.noise import main\nsys.exit(main(sys.argv[1:]))\n"
+
+
+class Project(Clone):
+    """A repository with such stages, in which the command runs as a process of its own."""
+
+    command = "python ../driver.py --seeds 3"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.gate = folder.parent / "gate"
+        self.environment |= {"PYTHONPATH": str(REPOSITORY), "GATE": str(self.gate)}
+        (folder.parent / "driver.py").write_text(DRIVER)  # outside, where `stages` is that of the project itself
+
+    def make(self) -> None:
+        for path, text in {
+            ".dvc/config": (REPOSITORY / ".dvc/config").read_text(),
+            ".gitignore": "/.dvc/.gitignore\n/.dvc/cache\n/.dvc/tmp\n__pycache__\n",
+            "stages/__init__.py": "",
+            "classifier/command.py": (REPOSITORY / "classifier/command.py").read_text(),
+            "stages/preprocess.py": PREPROCESS,
+            "stages/train.py": TRAIN,
+            "stages/evaluate.py": EVALUATE,
+            "dvc.yaml": PIPELINE,
+            "params.yaml": "download: {dataset: mnist}\ntrain: {epochs: 5, seed: 1}\n",
+            "data/raw/mnist.npz": "images",
+            "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
+            "evaluation/seed_noise.json": noise(OLD),
+        }.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_text(text)
+        self.run("git init -q -b main")
+        self.commit("A project")
+
+    def start(self, **environment: str) -> subprocess.Popen[str]:
+        """Start the command, and return once training waits."""
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {self.command}"],
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # a process group of its own, as a shell gives to a command
+            # SIGINT is ignored by all that was started in the background, and so perhaps by these tests.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        while not self.waiting() and process.poll() is None:
+            time.sleep(0.02)
+        return process
+
+    def waiting(self) -> int | None:
+        """The process of the stage that waits, if one does."""
+        told = Path(f"{self.gate}.waits")
+        text = told.read_text() if told.exists() else ""
+        return int(text) if text else None
+
+    def records(self) -> Any:
+        return json.loads(self.read("evaluation/seed_noise.json"))["recipes"]
+
+    def runs(self) -> list[str]:
+        """The seeds of the experiments that are here, in the order in which they ended, as texts."""
+        listed = self.run("git for-each-ref --sort=committerdate --format='%(subject)' refs/exps")
+        return [line.rpartition("train.seed=")[2] for line in listed.splitlines()]
+
+    def forget(self) -> None:
+        """Remove all experiments."""
+        self.run("git for-each-ref --format='delete %(refname)' refs/exps | git update-ref --stdin")
+
+
+def trained(output: str) -> list[int]:
+    """The seeds whose training the command told, in their order."""
+    lines = [line.split() for line in output.splitlines() if line.endswith(": training")]
+    return [int(line[2]) for line in lines]
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def seeds_of(*seeds: int) -> list[dict[str, Any]]:
+    """What is kept of runs with these seeds."""
+    return [
+        {
+            "seed": seed,
+            "model": md5(str(seed)),
+            "validation": {"loss": 0.5 + seed, "misread": [seed]},
+            "test": {"loss": 0.5 + seed, "misread": sorted({seed, 9})},
+        }
+        for seed in seeds
+    ]

@@ -1,0 +1,191 @@
+"""Text of a branch in every rendering: it is shown as it is, and nothing of it is obeyed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from classifier.command import run
+from review import compare, noise, report, verify
+from review.escaping import LONGEST, markdown, quote
+from review.results import leaves
+from stages import train
+from tests.review.repository import Change, Repository, put, record, write
+from tests.review.repository import noise as noise_of
+from tests.review.test_report import Page
+
+VISIBLE = (
+    "EVIL` ``` **b** _i_ ~~s~~ [l](http://e.vil) ![p](curves.png) <img src=x><!-- @user #1 GH-1 www.e.vil | &lt; $x$ \\"
+)
+HIDDEN = "\n\n# heading\n- item\n```\n\r\v\x1b[31m\x1b]0;title\x07\x85\u202e\u2066\u2028\u200b"
+PAYLOAD = VISIBLE + HIDDEN
+BRANCH = "EVIL`<b>@user|#1&$x$!](x)"
+
+
+@pytest.fixture
+def hostile(repository: Repository) -> Repository:
+    """Main is plain, and a branch has the payload wherever the commands show a text."""
+    text, visible = PAYLOAD, VISIBLE
+    hidden = f"EVIL{HIDDEN}"
+    parameters = {"epochs": 5, visible: 1, hidden: 1, "note": text, "list": [text, {text: text}]}
+    repository.put("params.yaml", json.dumps({"train": parameters}))
+    repository.put("metrics.json", json.dumps({"test": {visible: 0.5, hidden: 0.5}}))
+    stage = {
+        "cmd": text,
+        "deps": [{"path": visible, "md5": "0" * 32}],
+        "params": {"params.yaml": {f"train.{hidden}": text}},
+        "outs": [{"path": visible, "md5": "0" * 32}],
+    }
+    repository.put("dvc.lock", json.dumps({"schema": "2.0", "stages": {"train": stage, visible: {"cmd": "x"}}}))
+    repository.put(
+        "dvc.yaml", json.dumps({"stages": {"train": {"cmd": visible.replace("$", ""), "deps": [f"{visible}.py"]}}})
+    )
+    names: dict[str, Any] = {"environment": {visible: 1}, "training": {visible: "1" * 32}}
+    kept = record(0.5, 0.6, dataset=visible, parameters={visible: text}, **names)
+    stale = record(0.5, 0.6, parameters=dict(leaves({"train": parameters})), **names)
+    repository.put("evaluation/seed_noise.json", noise_of(kept, stale))
+    repository.run("git checkout -q -b filled")
+    repository.commit("filled")
+    repository.run('git update-ref refs/heads/"$NAME" HEAD && git checkout -q main', NAME=BRANCH)
+    return repository
+
+
+def inline(tokens: list[Token]) -> list[Token]:
+    return [child for token in tokens for child in token.children or []]
+
+
+def check_markdown(text: str) -> None:
+    """What holds the payload is a code span; there is no other structure than ours, which is known by its types."""
+    tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(text)
+    assert any("EVIL" in token.content for token in inline(tokens))
+    for token in inline(tokens):
+        assert "EVIL" not in token.content or token.type == "code_inline", token
+        assert token.type in ("text", "code_inline", "strong_open", "strong_close", "image", "softbreak"), token
+        assert token.type != "image" or token.attrs["src"] in report_pictures()
+    assert {token.type.removesuffix("_open").removesuffix("_close") for token in tokens} <= {
+        *("paragraph", "inline", "bullet_list", "list_item", "heading"),
+        *("table", "thead", "tbody", "tr", "th", "td"),
+    }
+    headings = [tokens[i + 1].content for i, token in enumerate(tokens) if token.type == "heading_open"]
+    assert all(heading.startswith(("Learning curves", "Confusion matrices", "Images ")) for heading in headings)
+    rows: list[int] = []
+    for token in tokens:
+        if token.type == "tr_open":
+            rows.append(0)
+        rows[-1:] = [rows[-1] + (token.type in ("td_open", "th_open"))] if rows else []
+    assert set(rows) <= {2, 3, 4}
+    check_lines(text)
+
+
+def report_pictures() -> set[str]:
+    return {*report.CURVES.values(), *report.MATRICES.values(), report.DIFFERENCE, report.IMAGES}
+
+
+def check_lines(text: str) -> None:
+    assert "EVIL" in text
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("sides", [["main", BRANCH], [BRANCH, "main"]])
+def test_text_of_a_branch_is_only_text_in_markdown_and_in_the_terminal(
+    hostile: Repository, capsys: pytest.CaptureFixture[str], sides: list[str]
+) -> None:
+    assert compare.main([*sides, "--markdown", "--final"]) == 0
+    check_markdown(capsys.readouterr().out)
+    assert compare.main([*sides, "--final"]) == 0
+    text = capsys.readouterr().out
+    check_lines(text)
+    assert "; its measurement is stale: it was measured with other files: `EVIL\\x60" in " ".join(text.split())
+    assert [line for line in text.splitlines() if line.startswith(("verdict", "# ", "- "))] == text.splitlines()[:1]
+    assert compare.main([*sides, "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert json.loads(printed)["base"]["revision"] == sides[0]
+
+
+def test_text_of_a_branch_is_only_text_in_a_report_and_in_its_page(
+    hostile: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.main(["main", BRANCH]) == 0
+    check_lines(capsys.readouterr().out)
+    text = hostile.read("report/report.md")
+    check_markdown(text)
+    assert "does not match 2 of 2 stages" in text
+    page = Page(hostile.read("report/report.html"))
+    assert not page.tags & {"a", "b", "em", "s", "script", "h1"}
+    assert len([source for source in page.sources if source]) == len(page.sources) == text.count("\n![")
+    assert "http://e.vil" in page.text
+
+
+def test_verify_prints_text_of_a_branch_in_the_line_of_its_stage(
+    hostile: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify.main([BRANCH]) == 1
+    text = capsys.readouterr().out
+    check_lines(text)
+    assert [line[:14] for line in text.splitlines()] == ["verify: train:", "verify: EVIL` ", "verify: dvc.lo"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("params.yaml", f"{json.dumps(PAYLOAD)}: ]"),
+        put("params.yaml", json.dumps({PAYLOAD * 9: 1})),
+        put("metrics.json", json.dumps({PAYLOAD: PAYLOAD})),
+        put("evaluation/seed_noise.json", json.dumps({"recipes": [{PAYLOAD: 1}], PAYLOAD: 1})),
+        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, dataset=PAYLOAD))),
+        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, parameters={PAYLOAD: 1}))),
+        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, training={PAYLOAD: PAYLOAD}))),
+        put("evaluation/predictions.csv", "split,image,actual,predicted,confidence\n\x1b[31m\u202e,0,7,7,1\n"),
+        write(dataset=VISIBLE),
+    ],
+)
+def test_a_refusal_of_a_branch_is_one_printable_line(
+    repository: Repository, refusal: Callable[..., str], change: Change
+) -> None:
+    change(repository)
+    assert refusal("main").isprintable()
+    assert refusal(PAYLOAD).isprintable()
+
+
+main = compare.main  # what `refusal` runs
+
+
+def test_noise_prints_the_last_line_of_a_stage_without_what_a_terminal_obeys(
+    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(PAYLOAD)
+
+    monkeypatch.setattr(noise, "load_recipe", fail)
+    assert noise.main([]) == 1
+    check_lines(capsys.readouterr().err)
+
+
+def test_a_stage_prints_what_params_yaml_holds_without_what_a_terminal_obeys(
+    project: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "params.yaml").write_text(json.dumps({"train": {PAYLOAD: 1}}))
+    with pytest.raises(SystemExit):
+        run("train", train.main)
+    check_lines(capsys.readouterr().err)
+
+
+def test_words_of_ours_stay_and_a_quote_that_was_forgotten_is_text_all_the_same() -> None:
+    ours = "validation: better (p = 0.0039, below 0.05); the means differ by +0.1; `make noise` measures it: 0.1 ± 0.2"
+    assert markdown(ours) == ours
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parseInline(markdown(f"so: {VISIBLE}"))
+    assert {token.type for token in inline(tokens)} <= {"text", "text_special", "code_inline"}
+    assert markdown("&amp;") == r"\&amp;"
+    assert "@user" not in markdown("@user")
+    assert "http://" not in markdown("http://e.vil")
+
+
+@pytest.mark.parametrize("text", ["", " ", "`", "``", "\\", "a\\", "x" * 10_000])
+def test_a_quoted_text_is_one_code_span_of_bounded_length(text: str) -> None:
+    tokens = inline(MarkdownIt("commonmark").parseInline(f"a {quote(text)} b {quote(text)} c"))
+    assert [token.type for token in tokens] == ["text", "code_inline", "text", "code_inline", "text"]
+    assert len(quote(text)) <= LONGEST + 5

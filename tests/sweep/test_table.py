@@ -1,0 +1,71 @@
+"""The recipes of a sweep, judged against the folder by validation, as a table and a picture."""
+
+from pathlib import Path
+
+import pytest
+
+from sweep.table import about_trials, draw_trials, judge_trials, save_trials, table_of_trials
+from tests.review.repository import Repository
+
+
+def seeds(repository: Repository, epochs: int, *wrong: int, machine: str = "avx2") -> list[str]:
+    """Commit the results of seeds that misread so many validation images, and return the commits."""
+    commits = []
+    for seed, count in enumerate(wrong):
+        environment = {"kernels": machine if seed else "avx2"}
+        repository.write(set(range(count)), set(range(30)), epochs=epochs, seed=seed, environment=environment)
+        repository.run(f"git checkout -q -B trial-{epochs}-{seed}")
+        repository.commit("A trial")
+        commits.append(repository.run("git rev-parse HEAD").strip())
+        repository.run("git checkout -q main")
+    return commits
+
+
+def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.table.check", lambda _: [])  # dvc.lock is made up as well
+    repository.measure(*[set(range(20))] * 5, test=[set(range(30))] * 5)
+    repository.commit("Base")
+    trials = {
+        ("train.epochs=6",): seeds(repository, 6, 39, 40, 38),
+        ("train.epochs=7",): seeds(repository, 7, 0, 1, 0),
+        ("train.epochs=5",): seeds(repository, 5, 20, 20),
+        ("train.epochs=8",): seeds(repository, 8, 21, 19, machine="avx512"),
+        ("train.epochs=9",): [],
+    }
+    judged = judge_trials(trials)
+    assert [(each.changes[0], each.verdict) for each in judged.tried] == [
+        ("train.epochs=7", "better"),
+        ("train.epochs=5", "base"),
+        ("train.epochs=8", "undecided"),
+        ("train.epochs=6", "worse"),
+    ]
+    assert [each.machines for each in judged.tried] == [False, False, True, False]
+    assert judged.comparisons == 3
+    assert judged.base == 0.5
+    assert table_of_trials(judged) == [
+        ["`train.epochs`", "validation accuracy", "against base"],
+        ["`7`", "0.9917 ± 0.0144 over 3 seeds", "better"],
+        ["`5`", "0.5000 ± 0.0000 over 2 seeds", "base"],
+        ["`8`", "0.5000 ± 0.0354 over 2 seeds", "undecided, different machines"],
+        ["`6`", "0.0250 ± 0.0250 over 3 seeds", "worse"],
+    ]
+    assert about_trials(judged).endswith("better than base takes p < 0.05 / 3 = 0.017 (Bonferroni)")
+
+
+def test_without_results_of_the_folder_there_is_the_accuracy_alone(repository: Repository, tmp_path: Path) -> None:
+    trials = {("train.epochs=6",): seeds(repository, 6, 8), ("train.epochs=7",): seeds(repository, 7, 2)}
+    judged = judge_trials(trials)
+    assert [(each.spread, each.verdict) for each in judged.tried] == [("0.9500", ""), ("0.8000", "")]
+    assert about_trials(judged).startswith("base: none")
+    save_trials(judged, tmp_path / "report")
+    text = (tmp_path / "report/table.md").read_text()
+    assert "| `7` | 0.9500 | not compared |" in text
+    assert (tmp_path / "report/validation.png").read_bytes() == draw_trials(judged)
+
+
+def test_names_and_large_ranges_are_drawn(repository: Repository) -> None:
+    one, other = seeds(repository, 6, 8), seeds(repository, 7, 2)
+    judged = judge_trials({("a.name=$x", "a.rate=0.001"): one, ("a.name=y", "a.rate=1"): other})
+    assert draw_trials(judged).startswith(b"\x89PNG")

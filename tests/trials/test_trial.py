@@ -1,0 +1,70 @@
+"""What a trial starts from, and its name."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.clone import Clone
+from trials.git import git, snapshot
+from trials.trial import Trial
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    """A repository with two files, as the current directory."""
+    clone = Clone(tmp_path / "project")
+    clone.folder.mkdir()
+    for path, text in {"a": "a", "b": "b", ".gitignore": "/ignored\n"}.items():
+        (clone.folder / path).write_text(text)
+    clone.run("git init -q -b main")
+    clone.commit("Two files")
+    monkeypatch.chdir(clone.folder)
+    return clone
+
+
+def test_a_snapshot_has_the_files_as_they_are_and_changes_nothing(here: Clone) -> None:
+    commit, tree = snapshot()
+    assert (commit, tree) == (git("rev-parse", "HEAD"), git("rev-parse", "HEAD^{tree}"))
+    (here.folder / "a").write_text("changed")
+    (here.folder / "b").unlink()
+    (here.folder / "new").write_text("new")
+    (here.folder / "ignored").write_text("ignored")
+    before = git("status", "--porcelain")
+    _, changed = snapshot()
+    assert git("status", "--porcelain") == before
+    assert git("ls-tree", "--name-only", changed).split() == [".gitignore", "a", "new"]
+    assert git("cat-file", "blob", f"{changed}:a") == "changed"
+    assert snapshot("main") == (commit, tree)
+    _, replaced = snapshot("main", {"b": b"other", "c/d": b"more"})
+    assert [git("cat-file", "blob", f"{replaced}:{path}") for path in ("a", "b", "c/d")] == ["a", "other", "more"]
+
+
+def test_a_snapshot_has_an_edit_that_left_size_and_time_as_they_were(here: Clone) -> None:
+    git("config", "core.trustctime", "false")
+    file = here.folder / "a"
+    os.utime(file, (10**9, 10**9))
+    git("update-index", "--refresh")
+    file.write_text("c")
+    os.utime(file, (10**9, 10**9))
+    assert git("status", "--porcelain") == ""
+    _, tree = snapshot()
+    assert git("cat-file", "blob", f"{tree}:a") == "c"
+
+
+def test_a_revision_that_does_not_exist_is_refused(here: Clone) -> None:
+    with pytest.raises(OSError, match="git rev-parse: fatal: Needed a single revision"):
+        snapshot("nowhere")
+
+
+def test_a_trial_has_the_name_of_all_that_it_depends_on() -> None:
+    trial = Trial("a" * 40, "b" * 40, ("train.seed=1", "train.rate=2"))
+    assert trial.name == replace(trial, changes=trial.changes[::-1]).name
+    others = [{"commit": "c" * 40}, {"tree": "c" * 40}, {"changes": ("train.seed=1",)}, {"identity": "other"}]
+    names = {replace(trial, **other).name for other in others}  # type: ignore[arg-type]
+    assert len(names | {trial.name}) == 5
+    assert trial.ref == f"refs/exps/aa/{'a' * 38}/{trial.name}"
+    # An identity stands for all of them.
+    named = replace(trial, identity="other")
+    assert named.name == replace(named, commit="c" * 40, tree="d" * 40, changes=()).name
