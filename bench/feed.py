@@ -17,10 +17,10 @@ from types import ModuleType
 from typing import Any
 
 from bench import machine
-from classifier import parameters
 from classifier.data import augmentation, batches, delivered
 from classifier.files import whole_file
 from classifier.model import runtime
+from classifier.parameters import read_section
 from stages import train
 
 ROUNDS = 30
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.feed", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("revision", nargs="?", default="HEAD~1", help="its feed is compared (HEAD~1)")
     revision = parser.parse_args().revision
-    recipe = parameters.load("train", train.Parameters)
+    recipe = read_section("train", train.Parameters)
     runtime.start(recipe.seed, recipe.precision)
     import tensorflow as tf
 

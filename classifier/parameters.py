@@ -1,131 +1,120 @@
-"""Read the section of a stage in params.yaml, with the values that DVC reads, into the dataclass of that stage."""
+"""Read params.yaml: a stage declares its section as a msgspec.Struct, and each key is checked before work starts."""
 
-import math
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import field, fields
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import yaml
+from msgspec import Meta
 
 from classifier.paths import PARAMS
-from classifier.yaml_values import MOST_BYTES, parse, shown
 
-T = TypeVar("T")
-Rule = Callable[[Any], bool]
+Section = TypeVar("Section", bound=msgspec.Struct)
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # NumPy's range
+
+NOUNS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+    "null": "null",
+}
+LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
 
 
-def load(section: str, kind: type[T], path: Path = PARAMS) -> T:
-    """Check `section` of the file against the fields of the dataclass `kind`, and return an instance of it.
-
-    The file is read as YAML 1.2 with the values that DVC reads: `1e-5` is a number, `on` a text, and `0o17` is 15.
+def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Section:
+    """Return a section of the file as an instance of `kind`, whose annotations are the rules of its keys.
 
     Raises:
         ValueError: the file is not YAML, or a key is unknown, missing, of the wrong type or out of range.
         OSError: the file cannot be read.
     """
-    values = _read_section(section, path)
-    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
+    values = _read_values(section, path)
+    rules = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for key in values:
-        if key not in known:
-            raise ValueError(f"{path}: {section}.{key} is not a known key; known keys: {', '.join(known)}")
-    for key, each in known.items():
+        if key not in rules:
+            raise ValueError(f"{path}: {section}.{key} is not a known key; known keys: {', '.join(rules)}")
+    for key, rule in rules.items():
+        expected = f"{path}: {section}.{key} must be {_in_words(msgspec.json.schema(rule))}"
         if key not in values:
-            raise ValueError(f"{path}: {section}.{key} is missing; it must be {each.metadata['expected']}")
-        if not each.metadata["rule"](values[key]):
-            raise ValueError(f"{path}: {section}.{key} must be {each.metadata['expected']}, got {shown(values[key])}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+            raise ValueError(f"{expected}, but the key is missing")
+        try:
+            msgspec.convert(values[key], rule)
+        except msgspec.ValidationError:
+            raise ValueError(f"{expected}, got {_brief(values[key])}") from None
+    return msgspec.convert(values, kind)
 
 
-def whole_number(at_least: int, at_most: int | None = None) -> Any:
-    """Return a dataclass field for an int from `at_least` to `at_most`."""
-    return _field(_whole(at_least, at_most), f"a whole number {_describe_range(at_least, at_most)}")
-
-
-def whole_numbers(at_least: int, most_entries: int) -> Any:
-    """Return a dataclass field for a list of 1 to `most_entries` ints of at least `at_least`."""
-
-    def rule(value: Any) -> bool:
-        return isinstance(value, list) and 1 <= len(value) <= most_entries and all(map(_whole(at_least, None), value))
-
-    return _field(rule, f"a list of 1 to {most_entries} whole numbers {_describe_range(at_least, None)}")
-
-
-def number(above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf) -> Any:
-    """Return a dataclass field for a finite number within these limits."""
-    limits = {"greater than": above, "of at least": at_least, "below": below}
-    expected = " and ".join(f"{words} {limit:g}" for words, limit in limits.items() if math.isfinite(limit))
-
-    def rule(value: Any) -> bool:
-        # Not converted to float first: an int may be larger than any float.
-        fits = type(value) in (int, float) and above < value and at_least <= value < below
-        return fits and abs(value) <= sys.float_info.max
-
-    return _field(rule, f"a number {expected}")
-
-
-def truth() -> Any:
-    """Return a dataclass field for true or false."""
-    return _field(lambda value: type(value) is bool, "true or false")
-
-
-def choice(of: Sequence[str | None]) -> Any:
-    """Return a dataclass field for one of these texts, or for null if None is one of them."""
-    names = ["null" if name is None else name for name in of]
-    return _field(lambda value: (value is None or isinstance(value, str)) and value in of, _join_with_or(names))
-
-
-def choice_or_path(of: Sequence[str]) -> Any:
-    """Return a dataclass field for one of these names, or for a path: a text with a / or a dot, or of a file here."""
-
-    def rule(value: Any) -> bool:
-        if not isinstance(value, str) or not value.isprintable():
-            return False
-        return value in of or "/" in value or "." in value or (bool(value) and Path(value).exists())
-
-    return _field(rule, f"{', '.join(of)} or the path of your own data")
-
-
-def whole_numbers_or_null(count: int, at_least: int, at_most: int) -> Any:
-    """Return a dataclass field for a list of `count` ints within these limits, or for null."""
-    fits = _whole(at_least, at_most)
-
-    def rule(value: Any) -> bool:
-        return value is None or (isinstance(value, list) and len(value) == count and all(map(fits, value)))
-
-    return _field(rule, f"null or a list of {count} whole numbers {_describe_range(at_least, at_most)}")
-
-
-def _read_section(section: str, path: Path) -> dict[str, Any]:
+def parse_yaml(content: bytes | str) -> Any:
+    """Return the value of a YAML 1.2 document, as DVC reads it. Raises ValueError if it is none."""
     try:
-        with path.open("rb") as file:
-            document = parse(file.read(MOST_BYTES + 1))
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
+        return yaml.load(content, Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
+
+
+class Loader(yaml.CSafeLoader):  # type: ignore[misc]
+    """PyYAML's safe loader with the numbers and truths of YAML 1.2: `1e-5` is a number, `on` a text, `0o17` is 15."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Refuse a key that is there twice, as DVC does; PyYAML takes the last one."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"found duplicate key {name!r}", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: Any) -> int:
+        """Return a decimal number, which may begin with 0, or one that begins with 0b, 0o or 0x."""
+        text = self.construct_scalar(node)
+        return int(text, 0 if re.match("[-+]?0[box]", text) else 10)
+
+
+NUMBERS = {
+    "bool": ("true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": ("[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
+    "float": (
+        r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag.rpartition(":")[2] not in NUMBERS]
+    for first, forms in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+for _kind, (_form, _first) in NUMBERS.items():
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_form})\Z"), list(_first))
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+
+
+def _read_values(section: str, path: Path) -> dict[str, Any]:
+    try:
+        document = parse_yaml(path.read_bytes())
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; run the pipeline in the folder that contains it") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} must have sections of keys, got {shown(document)}")
-    if section not in document:
-        raise ValueError(f"{path}: section {section} is missing")
-    values = document[section]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    values = document.get(section) if isinstance(document, dict) else None
     if not isinstance(values, dict):
-        raise ValueError(f"{path}: {section} must be a section of keys, got {shown(values)}")
+        raise ValueError(f"{path}: expected the section {section} with its keys, got {_brief(values)}")
     return values
 
 
-def _field(rule: Rule, expected: str) -> Any:
-    return field(metadata={"rule": rule, "expected": expected})
+def _in_words(schema: dict[str, Any]) -> str:
+    """Return the rule of a JSON schema in words."""
+    match schema:
+        case {"anyOf": [*choices]}:
+            return " or ".join(map(_in_words, choices))
+        case {"enum": [*names]}:
+            return " or ".join(names)
+        case {"type": "array", "minItems": least, "maxItems": most}:
+            entry = schema["items"] or schema["prefixItems"][0]
+            count = least if least == most else f"{least} to {most}"
+            return f"a list of {count} entries, each {_in_words(entry)}"
+    limits = [f"{words} {schema[limit]:,}" for limit, words in LIMITS.items() if limit in schema]
+    return ", ".join([NOUNS[schema["type"]], *limits])
 
 
-def _whole(at_least: int, at_most: int | None) -> Rule:
-    return lambda value: type(value) is int and at_least <= value and (at_most is None or value <= at_most)
-
-
-def _describe_range(at_least: int, at_most: int | None) -> str:
-    return f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
-
-
-def _join_with_or(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+def _brief(value: Any) -> str:
+    return "null" if value is None else f"{value!r:.60}"

@@ -16,10 +16,10 @@ from dvc.stage import PipelineStage
 from dvc.utils.strictyaml import YAMLValidationError, validate
 from yaml import YAMLError
 
+from classifier.parameters import parse_yaml
 from classifier.paths import LOCK, NOISE, PAGE, PARAMS, PIPELINE, PROVENANCE
-from classifier.yaml_values import MOST_BYTES, parse
 from review.results import leaves
-from review.revision import MALFORMED, MOST, check_object, load_trained, read
+from review.revision import MALFORMED, MOST, MOST_BYTES, check_object, load_trained, read
 from review.seeds import contradiction, is_of, parse_records
 
 UNFINISHED = (
@@ -127,7 +127,7 @@ def _bounded(repo: Repo, path: str | Path) -> Any:
     """Read a file that DVC takes for YAML, or check the size of one that it does not, before DVC expands it."""
     try:
         content = read(repo, path, MOST_BYTES)
-        return None if Path(path).suffix in (".json", ".toml", ".py") else parse(content)
+        return None if Path(path).suffix in (".json", ".toml", ".py") else parse_yaml(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from classifier.parameters import parse_yaml
 from classifier.paths import MODEL, ONNX
-from classifier.yaml_values import parse
 from review.escaping import brief
 
 SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
@@ -111,7 +111,7 @@ def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def parse_parameters(text: str) -> dict[str, Any]:
     """Return each parameter by its dotted key, with the value that DVC sees."""
-    document = parse(text.encode())
+    document = parse_yaml(text.encode())
     if not isinstance(document, dict | None):
         raise ValueError("expected sections of keys")
     return dict(leaves(document or {}))
@@ -145,7 +145,7 @@ def parse_lock(text: str) -> tuple[dict[str, str], dict[str, str], str | None]:
         found = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
         return {str(each.get("path")): str(each.get("md5")) for each in found}
 
-    match parse(text.encode()):
+    match parse_yaml(text.encode()):
         case {"stages": {"train": {"deps": deps, "outs": outs, **train}, **others}}:
             steps = {"train": str(train.get("cmd"))}
             for name in ("export", "evaluate"):  # older pipelines have no export

@@ -20,7 +20,6 @@ from yaml import YAMLError
 from classifier.data import delivered
 from classifier.data.description import DataSet
 from classifier.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
-from classifier.yaml_values import MOST_BYTES
 from review.escaping import quote
 from review.results import (
     Trained,
@@ -35,6 +34,7 @@ from review.seeds import Record, parse_records
 
 # Bytes of a file, many times what the stages write for all of MNIST (160 kB of predictions, 25 kB of noise).
 MOST = 2**20
+MOST_BYTES = 2**18  # of a YAML file
 MOST_PREDICTIONS = 10 * 2**20
 
 COLUMNS = {  # of the history: the form of each, and its name

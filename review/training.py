@@ -15,7 +15,6 @@ from pathlib import Path
 from shutil import copy
 from typing import Any
 
-import yaml
 from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -25,29 +24,29 @@ from filelock import FileLock
 
 from classifier import command as processes
 from classifier.command import one_line
+from classifier.parameters import parse_yaml
 from classifier.paths import METRICS, NOISE, PARAMS, PROVENANCE, RAW, SOURCE
-from classifier.yaml_values import MOST_BYTES, parse
 from review.escaping import quote
 from review.lock import check, inputs_of_train, load_lock, load_stages
 from review.results import Trained, leaves, recipe_of
-from review.revision import MOST, load_trained, open_repo, read
+from review.revision import MOST, MOST_BYTES, load_trained, open_repo, read
 from review.seeds import Record, contradiction, find, keep, listed, parse_file, parse_record, stale, unlike
 from trials.engine import WORKERS, Engine
 from trials.git import git, snapshot
 from trials.trial import Trial
 
-# A section is checked by the dataclass Parameters of the stage with its name, if there is one.
+# A section is checked by the class Parameters of the stage with its name, if there is one.
 CHECK = """
 import importlib, sys
 from pathlib import Path
-from classifier import parameters, yaml_values
+from classifier.parameters import parse_yaml, read_section
 for path in sys.argv[1:]:
-    for section in yaml_values.parse(Path(path).read_bytes()):
+    for section in parse_yaml(Path(path).read_bytes()):
         stage = Path(f"stages/{section}.py")
         if not stage.exists() or "class Parameters" not in stage.read_text():
             continue
         try:
-            parameters.load(section, importlib.import_module(f"stages.{section}").Parameters, Path(path))
+            read_section(section, importlib.import_module(f"stages.{section}").Parameters, Path(path))
         except ValueError as error:
             sys.exit(str(error).replace(path, "params.yaml"))
 """
@@ -195,8 +194,8 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _parse(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        document = parse(content)
-    except (yaml.YAMLError, ValueError) as error:
+        document = parse_yaml(content)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     match document:
         case {"download": {"dataset": _}, "train": dict()}:
@@ -211,8 +210,8 @@ def _set(document: dict[str, Any], change: str) -> None:
     if not sign or not isinstance(document.get(section), dict) or name not in document[section]:
         raise ValueError(f"-S {change}: expected SECTION.KEY=VALUE of a parameter in params.yaml")
     try:
-        value = parse(text.encode())
-    except (yaml.YAMLError, ValueError) as error:
+        value = parse_yaml(text.encode())
+    except ValueError as error:
         raise ValueError(f"-S {change}: {error}") from None
     document[section] = {**document[section], name: value}
 

@@ -7,13 +7,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from classifier import parameters
+import msgspec
+from msgspec import Meta
+
 from classifier.command import run
 from classifier.data import delivered
-from classifier.data.catalogue import DATA_SETS, EMBEDDED
+from classifier.data.catalogue import DATA_SETS
 from classifier.data.delivered import HOW_TO_GET_ALL, Delivered
 from classifier.data.description import DataSet, Mirror
 from classifier.data.embedded import load_mnist_5k
@@ -23,26 +25,28 @@ from classifier.data.own.checks import SIDES, warnings
 from classifier.data.own.data_set import open_own
 from classifier.data.own.files import fingerprint
 from classifier.files import NotWrittenError, whole_file
+from classifier.parameters import Seed, read_section
 from classifier.paths import RAW, SOURCE
 
 DOWNLOADS = Path("data/raw/.partial-downloads")
 
+Side = Annotated[int, Meta(ge=SIDES[0], le=SIDES[-1])]
 
-@dataclass(frozen=True)
-class Parameters:
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The section `download` of params.yaml."""
 
-    dataset: str = parameters.choice_or_path(of=list(DATA_SETS))
-    fallback: str | None = parameters.choice(of=[*EMBEDDED, None])
-    test_share: float = parameters.number(above=0, below=1)
-    seed: int = parameters.whole_number(at_least=0, at_most=2**32 - 1)  # NumPy's range
-    resize: tuple[int, int] | None = parameters.whole_numbers_or_null(count=2, at_least=SIDES[0], at_most=SIDES[-1])
-    most_gib: int = parameters.whole_number(at_least=1, at_most=2**20)
+    dataset: str  # of the catalogue, or the path of own data
+    fallback: Literal["mnist-5k"] | None
+    test_share: Annotated[float, Meta(gt=0, lt=1)]
+    seed: Seed
+    resize: tuple[Side, Side] | None
+    most_gib: Annotated[int, Meta(ge=1, le=2**20)]
 
 
 def main() -> None:
     """Fetch or read the data set that params.yaml names, verify it, and write its arrays and its description."""
-    recipe = parameters.load("download", Parameters)
+    recipe = read_section("download", Parameters)
     shutil.rmtree(DOWNLOADS, ignore_errors=True)  # left by a run that was killed
     if recipe.dataset in DATA_SETS:
         named_mirror = os.environ.get("DATASET_MIRROR") or None
@@ -126,6 +130,9 @@ def fetch_own(recipe: Parameters) -> tuple[DataSet, str]:
         OSError: a file cannot be read, or the arrays cannot be written.
     """
     source = Path(recipe.dataset).expanduser()
+    if not recipe.dataset or not source.exists():
+        known = f"{', '.join(DATA_SETS)} or the path of your own data"
+        raise ValueError(f"params.yaml: download.dataset must be {known}, got {recipe.dataset!r}")
     try:
         with open_own(source, recipe.seed, recipe.test_share, recipe.resize, recipe.most_gib * 2**30) as own:
             files = fingerprint(source)

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
-from classifier import parameters
 from classifier.command import run
 from classifier.data import delivered
 from classifier.data.description import DataSet
@@ -16,20 +17,20 @@ from classifier.data.formats import LABELLED, Rows, open_npz, row_counts, write_
 from classifier.data.held_out import hold_out
 from classifier.data.splits import images_path, labels_path
 from classifier.files import whole_file
+from classifier.parameters import Seed, read_section
 from classifier.paths import PROCESSED, RAW
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The section `preprocess` of params.yaml."""
 
-    validation_images: int = parameters.whole_number(at_least=0)
-    seed: int = parameters.whole_number(at_least=0, at_most=2**32 - 1)  # NumPy's range
+    validation_images: Annotated[int, Meta(ge=0)]
+    seed: Seed
 
 
 def main() -> None:
     """Check the raw arrays, then write the images and labels of each split."""
-    recipe = parameters.load("preprocess", Parameters)
+    recipe = read_section("preprocess", Parameters)
     data_set = delivered.load().data_set
     with open_raw(data_set) as raw:
         labels = load_labels(raw, data_set)

@@ -5,16 +5,18 @@ import math
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from classifier import parameters
+import msgspec
+from msgspec import Meta
+
 from classifier.command import run
 from classifier.data import augmentation, batches, delivered, splits
 from classifier.data.description import DataSet
 from classifier.files import save_csv, whole_file
 from classifier.model import architecture, checkpoint, keras_file, learning, memory, runtime
+from classifier.parameters import Seed, read_section
 from classifier.paths import HISTORY, MODEL, PROVENANCE, SOURCE
 
 if TYPE_CHECKING:
@@ -28,34 +30,36 @@ COLUMNS = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
 MOST_PIXELS = 128  # of a side of an image, which seven poolings reduce to 1
 
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, lt=1)]
+
 VALIDATION_BATCH = 250  # images; larger batches would need more memory than training
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The section `train` of params.yaml."""
 
     # `check_size` has the limits of filters, kernel_size and shift for images that are smaller.
-    filters: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=7)
-    kernel_size: int = parameters.whole_number(at_least=1, at_most=MOST_PIXELS)
-    dense_units: tuple[int, ...] = parameters.whole_numbers(at_least=1, most_entries=8)
-    batch_normalization: bool = parameters.truth()
-    shift: float = parameters.number(at_least=0, below=MOST_PIXELS / 2)
-    rotation: float = parameters.number(at_least=0, below=180)
-    zoom: float = parameters.number(at_least=0, below=1)
-    label_smoothing: float = parameters.number(at_least=0, below=1)
-    schedule: str = parameters.choice(of=learning.SCHEDULES)
-    learning_rate: float = parameters.number(above=0)
-    warmup: float = parameters.number(at_least=0, below=1)
-    epochs: int = parameters.whole_number(at_least=1, at_most=10_000)
-    batch_size: int = parameters.whole_number(at_least=1)
-    precision: str = parameters.choice(of=runtime.PRECISIONS)
-    seed: int = parameters.whole_number(at_least=0, at_most=2**32 - 1)  # NumPy's range
+    filters: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=7)]
+    kernel_size: Annotated[int, Meta(ge=1, le=MOST_PIXELS)]
+    dense_units: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=8)]
+    batch_normalization: bool
+    shift: Annotated[float, Meta(ge=0, lt=MOST_PIXELS // 2)]
+    rotation: Annotated[float, Meta(ge=0, lt=180)]
+    zoom: Share
+    label_smoothing: Share
+    schedule: Literal["constant", "cosine"]
+    learning_rate: Annotated[float, Meta(gt=0, le=1e300)]
+    warmup: Share
+    epochs: Annotated[int, Meta(ge=1, le=10_000)]
+    batch_size: Count
+    precision: Literal["float32", "mixed_bfloat16", "auto"]
+    seed: Seed
 
 
 def main() -> None:
     """Train the network that params.yaml describes, and write the model, its provenance and the history."""
-    recipe = parameters.load("train", Parameters)
+    recipe = read_section("train", Parameters)
     data_set = delivered.load().data_set
     check_size(recipe, data_set)
     images = {split: len(splits.load(split)[0]) for split in SPLITS}
@@ -65,7 +69,7 @@ def main() -> None:
         digest = pool.submit(checkpoint.digest, Path(__file__), inputs())
         runtime.start(recipe.seed, recipe.precision)
     provenance = {"dataset": data_set.name, "images": images, **runtime.describe()}
-    with checkpoint.reserve([asdict(recipe), digest.result(), provenance]) as kept:
+    with checkpoint.reserve([msgspec.structs.asdict(recipe), digest.result(), provenance]) as kept:
         with memory.refuse_if_it_runs_out():
             network = build(recipe, data_set, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
             network.summary(line_length=80, print_fn=print)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psutil
 import yaml
@@ -27,7 +28,7 @@ from bench.peers.recipe import Recipe
 from bench.peers.report import Results, Round, Run
 from bench.run import BUSY_SECONDS, FIT, find_archive, head, seconds_an_epoch
 from bench.sandbox import Sandbox, fresh_clone, prepare, run_command
-from classifier import parameters
+from classifier.parameters import read_section
 from stages import train
 
 FOLDER = Path("bench/peers")
@@ -129,7 +130,7 @@ def peer_recipe() -> Recipe:
     Raises:
         ValueError: params.yaml has a value that they do not implement.
     """
-    ours = asdict(parameters.load("train", train.Parameters))
+    ours = msgspec.structs.asdict(read_section("train", train.Parameters))
     only = {"batch_normalization": False, "rotation": 0, "zoom": 0, "schedule": "cosine", "precision": "auto"}
     if other := [name for name, value in only.items() if ours[name] != value]:
         raise ValueError(f"params.yaml: the peers do not have train.{other[0]}: {ours[other[0]]}")

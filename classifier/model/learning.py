@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-SCHEDULES = ("constant", "cosine")
 STEPS_PER_EXECUTION = 10  # training steps per call from Python
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from bench import feed, goals, report
 from bench.goals import Goal
-from classifier import parameters
+from classifier.parameters import read_section
 from review.seeds import parse_records
 from stages import train
 from tests.bench.test_growth import run as growth_run
@@ -64,7 +64,7 @@ def test_an_accuracy_that_only_rounds_to_the_goal_does_not_reach_it() -> None:
 
 
 def test_the_feed_is_compared_with_a_batch_at_hand() -> None:
-    recipe = parameters.load("train", train.Parameters)
+    recipe = read_section("train", train.Parameters)
     taken = {feed.AT_HAND: [(0.010, 0.02)], "old": [(0.020, 0.02)], "this": [(0.0115, 0.02)]}
     goal = goals.of_feed("\n".join(feed.table(taken, recipe)))
     assert goal.row()[1:] == ["at most 1.10", "1.15", "not reached"]

@@ -9,8 +9,8 @@ from dvc.utils.hydra import apply_overrides
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from classifier.parameters import parse_yaml
 from classifier.paths import PARAMS
-from classifier.yaml_values import parse
 from review.training import changes_of, load_recipe
 from tests.review.stand_in import TRAIN, Project
 
@@ -57,12 +57,12 @@ def test_a_trial_gives_params_yaml_the_values_of_the_recipe(project: Path, value
     changed = project / "trial/params.yaml"
     changed.parent.mkdir()
     changed.write_bytes(PARAMS.read_bytes())
-    before = parse(PARAMS.read_bytes())
+    before = parse_yaml(PARAMS.read_bytes())
     wanted = {f"train.{key}": each for key, each in before["train"].items() if key not in ("seed", "zoom")}
     wanted |= {f"preprocess.{key}": each for key, each in before["preprocess"].items()}
     wanted |= {"train.epochs": value, "train.new": value}  # and without the zoom
     apply_overrides(changed, changes_of(PARAMS, wanted))
-    found = parse(changed.read_bytes())
+    found = parse_yaml(changed.read_bytes())
     assert repr(found["train"]["epochs"]) == repr(found["train"]["new"]) == repr(value)
     assert "zoom" not in found["train"]
     assert (found["train"]["seed"], found["download"]) == (before["train"]["seed"], before["download"])
@@ -83,7 +83,7 @@ def test_whatever_the_value_a_trial_gives_it_exactly_or_it_is_refused(project: P
         assert not isinstance(value, int | float | None)
         return
     apply_overrides(changed, changes)
-    assert repr(parse(changed.read_bytes())["train"]["value"]) == repr(value)
+    assert repr(parse_yaml(changed.read_bytes())["train"]["value"]) == repr(value)
 
 
 @pytest.mark.parametrize(("key", "value"), [("train.epochs", "a\nb"), ("train.epochs", "${train.seed}"), ("a b", 1)])

@@ -1,4 +1,4 @@
-"""Random archives and params.yaml: each is read or refused with a message, within a limit of memory.
+"""Random archives: each is read or refused with a message, within a limit of memory.
 
 HOSTILE_EXAMPLES sets the number of examples of each test; `make hostile` sets more than `make test`.
 """
@@ -6,7 +6,6 @@ HOSTILE_EXAMPLES sets the number of examples of each test; `make hostile` sets m
 import gzip
 import io
 import os
-import re
 import struct
 import tempfile
 import tracemalloc
@@ -17,17 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
-from classifier import parameters
 from classifier.data.formats import MEMBERS, Arrays
 from classifier.data.idx import IDX_FILES
-from stages import download, train
 from tests.classifier.data.test_formats import npy
-from tests.conftest import PARAMS
 from tests.whole_arrays import read_idx, read_npz
 
 CAP = 100_000  # bytes of arrays, which the stage has from the catalogue
@@ -168,101 +162,3 @@ def test_any_folder_of_idx_files_is_read_or_refused(contents: dict[str, CreateFi
         for name, content in contents.items():
             (Path(folder) / IDX_FILES[name]).write_bytes(content())
         read_or_refuse(lambda: read_idx(Path(folder), CAP))
-
-
-scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates() | st.binary(max_size=8)
-)
-keys = st.sampled_from([*train.Parameters.__dataclass_fields__, "train", "download", "dataset"]) | st.text(max_size=8)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4))
-sections = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys([*train.Parameters.__dataclass_fields__, "momentum"], values)
-)
-trees = st.fixed_dictionaries({}, optional={"train": sections | values, "download": values}) | values
-
-
-def dumped(tree: Any) -> str:
-    stream = io.StringIO()
-    YAML().dump(tree, stream)
-    return stream.getvalue()
-
-
-@EXAMPLES
-@given(
-    document=st.builds(dumped, trees)
-    | st.text(max_size=200)
-    | st.text(st.sampled_from("train:{}[]&*!|>-?# \n\t'\"01e.%@`"), max_size=80)
-)
-def test_any_params_yaml_is_read_or_refused(document: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "params.yaml"
-        path.write_bytes(document.encode("utf-8", "surrogatepass"))
-        for section, kind in (("train", train.Parameters), ("download", download.Parameters)):
-            try:
-                assert isinstance(parameters.load(section, kind, path), kind)
-            except ValueError as refusal:
-                assert str(path) in str(refusal)
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        "[" * 5000,
-        "{a: " * 5000,
-        "train: &a [*a]",
-        "? [1]\n: 2",
-        "train: 2001-99-99",
-        "train: !!python/object:os.system {}",
-        "train: !!int x",
-        "train: !!binary '*'",
-        "%YAML 9.9\n---\ntrain: 1",
-        "<<: 5",
-        "train: 1\n---\ntrain: 2",
-        "train: 0x",
-    ],
-)
-def test_a_document_that_is_hard_to_parse_is_refused(tmp_path: Path, document: str) -> None:
-    (tmp_path / "params.yaml").write_text(document)
-    with pytest.raises(ValueError, match=r"params\.yaml"):
-        parameters.load("train", train.Parameters, tmp_path / "params.yaml")
-
-
-TENS = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
-TWOS = "".join(f"a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}}}\n" for i in range(1, 40))
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        f"a0: &a0 [0, 0, 0]\n{TENS}train: {{filters: *a11}}",
-        f"a0: &a0 {{}}\n{TWOS}train: *a39",
-        f"a: &a {'x' * 100_000}\ntrain: {{filters: [{', '.join(['*a'] * 5_000)}]}}",
-        "train: &again {filters: [*again]}",
-    ],
-)
-def test_aliases_that_expand_beyond_the_limit_are_refused(tmp_path: Path, document: str) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text(document)
-    tracemalloc.start()
-    try:
-        with pytest.raises(ValueError, match=r"params\.yaml .*expected at most 10,000 values"):
-            parameters.load("train", train.Parameters, path)
-        assert tracemalloc.get_traced_memory()[1] < MEMORY
-    finally:
-        tracemalloc.stop()
-
-
-def test_small_aliases_are_read(tmp_path: Path) -> None:
-    text = PARAMS.read_text()
-    (tmp_path / "params.yaml").write_text(
-        re.sub("dense_units: .*", "dense_units: *filters", text).replace("[32", "&filters [32")
-    )
-    recipe = parameters.load("train", train.Parameters, tmp_path / "params.yaml")
-    assert recipe.dense_units == recipe.filters == (32, 64, 64)
-
-
-@pytest.mark.parametrize("path", ["params.yaml", "/dev/zero"])
-def test_a_params_yaml_beyond_the_limit_is_refused(tmp_path: Path, path: str) -> None:
-    (tmp_path / "params.yaml").write_text("#" * 300_000)
-    with pytest.raises(ValueError, match="expected a file of at most 262,144 bytes, found more"):
-        parameters.load("train", train.Parameters, tmp_path / path)

@@ -19,19 +19,19 @@ from tests.conftest import REPOSITORY
 # The accuracy is highest at the learning rate 0.3. With rate 7 the stage fails; while there is the file HOLD, it waits.
 STAGE = """\
 import json, os, sys, time
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 if __name__ != "__main__":  # a worker does not have the packages of this repository
-    from classifier import parameters
+    from typing import Annotated, Literal
 
-    @dataclass(frozen=True)
-    class Parameters:
-        rate: float = parameters.number(above=0)
-        names: str = parameters.choice(of=["a", "b"])
-        seed: int = parameters.whole_number(at_least=0)
+    from msgspec import Meta, Struct
+
+    class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+        rate: Annotated[float, Meta(gt=0)]
+        names: Literal["a", "b"]
+        seed: Annotated[int, Meta(ge=0)]
 
 
 def main():

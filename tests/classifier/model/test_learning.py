@@ -4,9 +4,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from classifier import parameters
 from classifier.data.catalogue import MNIST
 from classifier.model import architecture, learning
+from classifier.parameters import read_section
 from stages import train
 from tests.conftest import REPOSITORY
 
@@ -46,7 +46,7 @@ def test_label_smoothing_gives_each_digit_a_share_of_the_label(keras: ModuleType
 
 
 def test_the_notebook_recipe_has_the_optimizer_loss_and_size_of_the_notebook(project: Path, keras: ModuleType) -> None:
-    recipe = parameters.load("train", train.Parameters, REPOSITORY / "recipes/notebook.yaml")
+    recipe = read_section("train", train.Parameters, REPOSITORY / "recipes/notebook.yaml")
     network = architecture.build(
         MNIST, recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization
     )
