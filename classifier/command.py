@@ -1,7 +1,7 @@
-"""Run a stage from the shell: an error that a user can cause gives one line on stderr and exit status 1."""
+"""Run a stage or a command from the shell: an error that a user can cause is one line on stderr, never a traceback."""
 
+import functools
 import gc
-import io
 import os
 import sys
 import threading
@@ -15,29 +15,92 @@ from filelock import FileLock, Timeout
 
 # They change the kernels of NumPy and the C library, which read them before a stage could unset them.
 REFUSED = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES")
+# A user can cause the errors that these packages define. They are known by name: their import would take a second.
+PACKAGES = {"dvc", "scmrepo", "_pygit2", "yaml"}
+
+LOCK = Path(".dvc/tmp/stage.lock")
+PATIENCE = 3.0  # seconds to wait for the lock: a stage whose dvc was killed ends within POLL
+POLL = 0.2  # seconds between checks of the process that started the stage; a new dvc takes longer to start
+
+Main = Callable[[list[str] | None], int]
 
 
 def run(name: str, main: Callable[[], None]) -> None:
-    """Run the `main` of a stage; print ValueError (bad input) and OSError (disk, network, lock) as one line.
-
-    Any other exception is a defect and keeps its traceback. With `python -X dev -m stages.NAME` all do.
-    """
+    """Run the `main` of a stage: one stage at a time in a checkout, and no longer than the dvc that started it."""
     gc.freeze()  # without imported objects, garbage collection at the end of preprocess is 0.4 s faster
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every locale has the characters of Keras's table
-    try:
+
+    @command(name, refused=1, interrupted="each output is either the old file or the complete new one")
+    def stage(_: list[str] | None) -> int:
         refuse_other_kernels()
         end_with_starter(name)
-        with only_stage_here(name):
+        with alone(LOCK, f"stage {name}", "this folder"):
             main()
-    except (ValueError, OSError) as error:
-        if sys.flags.dev_mode:
-            raise
-        print(f"{name}: {one_line(error)}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted; each output is either the old file or the complete new one", file=sys.stderr)
-        raise SystemExit(130) from None  # 128 + SIGINT, the convention of shells
+        return 0
+
+    if status := stage():
+        raise SystemExit(status)
+
+
+def command(name: str, refused: int, interrupted: str = "") -> Callable[[Main], Callable[..., int]]:
+    """Decorate a `main` that takes arguments and returns an exit status; where it refuses, the status is `refused`.
+
+    `interrupted` says what Ctrl-C leaves. If the reader of stdout has closed it, as `| head -1` does, the status is
+    141, as for a program ended by SIGPIPE. Any other exception is a defect and keeps its traceback, and with
+    `python -X dev -m MODULE` all do.
+    """
+
+    def decorate(main: Main) -> Callable[..., int]:
+        @functools.wraps(main)
+        def run_main(arguments: list[str] | None = None) -> int:
+            if reconfigure := getattr(sys.stdout, "reconfigure", None):  # dvc replaces stdout by a wrapper
+                reconfigure(errors="replace")  # not every locale has ± or the characters of Keras's table
+            try:
+                try:
+                    return main(arguments)
+                finally:
+                    sys.stdout.flush()
+            except KeyboardInterrupt:
+                print(f"{name}: {'; '.join(filter(None, ('interrupted', interrupted)))}", file=sys.stderr)
+                return 130  # 128 + SIGINT, as shells count
+            except Exception as error:
+                stdout_failed = _discard_stdout()
+                if stdout_failed and isinstance(error, BrokenPipeError):
+                    return 141  # 128 + SIGPIPE
+                if sys.flags.dev_mode or not is_refusal(error):
+                    raise
+                lost = "the output could not be written: " if stdout_failed else ""
+                print(f"{name}: {lost}{one_line(error)}", file=sys.stderr)
+                return refused
+
+        return run_main
+
+    return decorate
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a user can cause an error: bad input, disk, network, lock, or what DVC, Git and YAML refuse."""
+    packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return isinstance(error, ValueError | OSError) or not packages.isdisjoint(PACKAGES)
+
+
+def _discard_stdout() -> bool:
+    """If stdout still fails, redirect it to the null device; Python would report the error again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def one_line(message: object) -> str:
+    """Return a message or an error as one line of printable characters."""
+    return printable(" ".join(str(message).split()))
+
+
+def printable(text: str) -> str:
+    """Escape characters that are not printable: control characters, line breaks, marks of text direction."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def refuse_other_kernels() -> None:
@@ -52,33 +115,6 @@ def refuse_other_kernels() -> None:
         value = os.environ.get(name, "")
         if value and (name != "GLIBC_TUNABLES" or "glibc.cpu." in value):
             raise ValueError(f"the environment variable {name} is {value!r}, which changes results; unset it")
-
-
-def one_line(message: object) -> str:
-    """Return a message or an error as one line of printable characters."""
-    return printable(" ".join(str(message).split()))
-
-
-def printable(text: str) -> str:
-    """Escape characters that are not printable: control characters, line breaks, marks of text direction."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
-LOCK = Path(".dvc/tmp/stage.lock")
-
-PATIENCE = 3.0  # seconds to wait for the lock: a stage whose dvc was killed ends within POLL
-POLL = 0.2  # seconds between checks of the process that started the stage; a new dvc takes longer to start
-
-
-@contextmanager
-def only_stage_here(name: str) -> Iterator[None]:
-    """Hold the lock of this checkout during the block.
-
-    Raises:
-        OSError: another stage is running here; the message names its process.
-    """
-    with alone(LOCK, f"stage {name}", "this folder"):
-        yield
 
 
 @contextmanager
@@ -109,7 +145,7 @@ def end_with_starter(name: str) -> None:
         return
     try:
         # dvc starts a stage through the user's shell, which may be the parent of the stage
-        starter = next(each for each in psutil.Process().parents() if each.cmdline()[-2:-1] != ["-c"])
+        starter = next(parent for parent in psutil.Process().parents() if parent.cmdline()[-2:-1] != ["-c"])
         if starter.pid == 1 and "dvc" not in " ".join(starter.cmdline()):
             raise ProcessLookupError("the dvc that started this stage has ended")
     except (StopIteration, psutil.Error):
@@ -128,7 +164,6 @@ def end_with_starter(name: str) -> None:
 
 
 def _is_running(process: psutil.Process) -> bool:
-    try:
+    with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return False

@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 
-from review.command import command
+from classifier.command import command
 from review.comparison import compare
 from review.revision import load
 from review.text import as_json, as_markdown, as_text

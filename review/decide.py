@@ -8,8 +8,8 @@ those of review.noise: measured seeds are not trained again, and after an interr
 import argparse
 import sys
 
+from classifier.command import command
 from classifier.paths import NOISE, PARAMS, RAW
-from review.command import command
 from review.comparison import Comparison, compare, measured
 from review.escaping import limits, p_value, unquote
 from review.revision import load

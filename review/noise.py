@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from classifier.command import command
 from classifier.paths import NOISE, PARAMS
-from review.command import command
 from review.escaping import quote, spread
 from review.results import SPLITS
 from review.revision import load_trained, open_repo

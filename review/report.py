@@ -16,11 +16,10 @@ from types import MappingProxyType
 import numpy as np
 
 from classifier import pictures as drawing
-from classifier.command import one_line, printable
+from classifier.command import command, is_refusal, one_line, printable
 from classifier.data import splits
 from classifier.files import markdown_table as as_markdown_table
 from classifier.paths import HISTORY, LOCK, PROCESSED
-from review.command import REFUSALS, command
 from review.comparison import Comparison, changed_parameters, compare
 from review.drawing import draw_confusion_matrix, draw_difference, draw_learning_curve
 from review.escaping import quote
@@ -194,7 +193,9 @@ def check_lock(revision: str | None) -> str:
         with open_repo(revision) as repo:
             findings = dict(check(repo))
             noise = check_noise(repo, revision)
-    except REFUSALS as error:
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         message = one_line(error).replace("`", "'")
         return f"**`{LOCK}` of head cannot be checked:** {quote(message)}"
     false = [f"- {quote(name)}: {', '.join(map(quote, reasons))}" for name, reasons in findings.items() if reasons]

@@ -12,9 +12,8 @@ of other seeds can only be checked by training again; the file has the MD5 of th
 import argparse
 import sys
 
-from classifier.command import printable
+from classifier.command import command, printable
 from classifier.paths import LOCK
-from review.command import command
 from review.escaping import shorten
 from review.lock import check, check_noise
 from review.revision import open_repo

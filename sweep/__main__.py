@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from review.command import command
+from classifier.command import command
 from review.text import as_columns, wrap
 from review.training import add_places, at_least_one, check_parameters
 from sweep.proposals import Search, grid
