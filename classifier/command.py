@@ -64,7 +64,7 @@ def command(name: str, refused: int, interrupted: str = "") -> Callable[[Main], 
                 return 130  # 128 + SIGINT, as shells count
             except Exception as error:
                 stdout_failed = _discard_stdout()
-                if stdout_failed and isinstance(error, BrokenPipeError):
+                if isinstance(error, BrokenPipeError):
                     return 141  # 128 + SIGPIPE
                 if sys.flags.dev_mode or not is_refusal(error):
                     raise
