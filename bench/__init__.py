@@ -1,1 +1,1 @@
-"""The notebook as a plain script, and the times of the notebook and of the pipeline."""
+"""The notebook and its time beside the pipeline's; how often the verdict is right, and how well predict reads."""

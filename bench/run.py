@@ -1,249 +1,160 @@
-"""Time the notebook and the whole pipeline in turn, on clones of HEAD, and write bench/results.md and results.json.
+"""Time the notebook and the whole pipeline in turn, and `dvc repro` with nothing to do; print the ratios.
 
-Every run starts in a fresh clone with an empty cache; the user's DVC settings do not apply.
+    python -m bench.run --mirror mnist.npz --recipe recipes/quick.yaml --once recipes/accurate.yaml
+
+Each run starts in a fresh clone of HEAD: no data, no model, no cache, and none of the user's DVC settings. The runs of
+one round are minutes apart, so other work on the machine affects them alike. Each ratio is taken within a round, and
+the table has the median of these ratios.
 """
 
 import argparse
 import json
 import os
-import re
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from math import ceil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import psutil
+import yaml
 
-from bench import goals, machine, peak, report
-from bench.pages import save
-from bench.report import Results, Round, Run, Training
-from bench.sandbox import Sandbox, fresh_clone, git, make_floor, make_twin, prepare, recorded, run_command
-from classifier.data import delivered
-from classifier.paths import METRICS, PARAMS, PROVENANCE, SOURCE
-from review.results import parse_parameters
+from classifier.files import markdown_table
+from classifier.paths import METRICS
 
-IDLE_TIMES = 5  # runs in each round of each command that runs no stage: these are short, so their times vary more
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOTEBOOK, DEFAULT, NO_OP = "notebook", "params.yaml", "nothing to do"
+NO_OPS = 5  # runs of `dvc repro` with nothing to do in each round: they are short, so their times vary more
 
-BUSY_SECONDS = 3.0  # how long the load of the processors is measured before a round
-BUSY = 0.1  # share of the processors; an idle machine uses less
 
-# The line that Keras prints when an epoch begins, and the line that stages/train.py prints when one ends.
-EPOCH = re.compile(r"(Epoch \d+/\d+|train: epoch \d+ of \d+)")
+@dataclass(frozen=True)
+class Run:
+    """Wall time in seconds, and test accuracy from 0 to 1."""
 
-# The last line of stages/train.py.
-FIT = re.compile(r"train: \d+ epochs on .*, (\d+\.\d) s -> ")
+    seconds: float
+    accuracy: float
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, and write the results; return 0, or 1 if the arguments are wrong or a run fails."""
+    """Measure and print; return 0, or 1 if the arguments are wrong or a run fails."""
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="number of rounds (3)")
     parser.add_argument("--mirror", default=os.environ.get("DATASET_MIRROR"), help="mnist.npz ($DATASET_MIRROR)")
     parser.add_argument("--recipe", action="append", default=[], type=Path, help="another params.yaml to time as well")
     parser.add_argument("--once", action="append", default=[], type=Path, help="the same, in the first round only")
-    parser.add_argument("--output", type=Path, default=Path("bench/results.md"), help="tables; a .json goes beside it")
     options = parser.parse_args(arguments)
     try:
-        archive = find_archive(options.mirror)
-        recipes = read_recipes([*options.recipe, *options.once])
-        once = {path.name for path in options.once}
-        commit = head()
-        if options.rounds < 1:
-            raise ValueError(f"--rounds must be at least 1, got {options.rounds}")
-        kept = goals.of_files({report.RECIPE: PARAMS.read_text()} | recipes)
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            rounds = list(measure(prepare(Path(folder), archive), recipes, once, options.rounds))
-        results = Results(commit, machine.describe(), machine.versions(), rounds)
-        rows = [goal.row() for goal in (*goals.of_rounds(results), *kept)]
-        links = [*goals.links(goals.read_growth()), goals.PEERS]
-        save(options.output, report.markdown_table(results, rows, links), results)
-    except (ValueError, OSError) as error:
-        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
+        archive, commit = archive_of(options.mirror), measured_commit()
+        always, once = ({path.name: path.read_text() for path in paths} for paths in (options.recipe, options.once))
+        rounds = []
+        for number in range(1, options.rounds + 1):
+            print(f"bench: round {number} of {options.rounds}", flush=True)
+            rounds.append(measure(archive, always | once if number == 1 else always))
+    except (OSError, ValueError) as error:
+        print(f"bench: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted; nothing was written", file=sys.stderr)
-        return 130  # 128 + SIGINT, as shells report it
-    print(f"bench: {', '.join(results.contestants)} in {len(rounds)} rounds -> {options.output}")
+    print(f"\nCommit {commit}, medians of {options.rounds} rounds:\n\n{markdown_table(table(rounds), '---:')}")
     return 0
 
 
-def find_archive(mirror: str | None) -> Path:
+def archive_of(mirror: str | None) -> Path:
     """Return the absolute path of the archive, which the notebook reads and the pipeline uses as its mirror.
 
     Raises:
-        ValueError: no archive is named. OSError: it is not a file on this machine; the times would include a download.
+        ValueError: none is named, or it is no file on this machine: the times would include a download.
     """
-    if not mirror:
-        raise ValueError("no archive to read: name a copy of mnist.npz with --mirror or DATASET_MIRROR")
-    if not Path(mirror).is_file():
-        raise FileNotFoundError(f"{mirror}: no such file; expected a copy of mnist.npz on this machine")
+    if not mirror or not Path(mirror).is_file():
+        raise ValueError(f"name a copy of mnist.npz on this machine with --mirror or DATASET_MIRROR, got {mirror}")
     return Path(mirror).resolve()
 
 
-def read_recipes(paths: Sequence[Path]) -> dict[str, str]:
-    """Return the text of each further parameter file by the name of the file.
-
-    Raises:
-        ValueError: two have the same name. OSError: one cannot be read.
-    """
-    recipes = {path.name: path.read_text() for path in paths}
-    if len(recipes) < len(paths) or recipes.keys() & {report.NOTEBOOK, report.RECIPE}:
-        files = ", ".join(map(str, paths))
-        raise ValueError(f"--recipe and --once: the names of the files must differ, got {files}")
-    return recipes
+def measured_commit() -> str:
+    """Return the short hash of HEAD. Raises ValueError if a file outside bench/ differs from it."""
+    if changed := git("status", "--short", "--untracked-files=no", "--", ".", ":(exclude)bench"):
+        raise ValueError(
+            f"the bench measures HEAD, from which files differ: {', '.join(changed)}; commit or stash them"
+        )
+    return git("rev-parse", "--short", "HEAD")[0]
 
 
-def head() -> str:
-    """Return the commit to measure.
-
-    Raises:
-        ValueError: a file outside bench/ differs from HEAD, so the bench would not measure the files in the folder.
-    """
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)bench")
-    if changed:
-        files = ", ".join(line[3:] for line in changed.splitlines())
-        raise ValueError(f"the bench measures HEAD, but these files differ from it: {files}; commit or stash them")
-    return git("rev-parse", "--short", "HEAD").strip()
-
-
-def measure(sandbox: Sandbox, recipes: dict[str, str], once: set[str], rounds: int) -> Iterator[Round]:
-    """Yield each round: the peak, the notebook, the default recipe, commands with nothing to do, each further recipe.
-
-    Args:
-        recipes: the text of each further recipe by its name. once: the names of those for the first round only.
+def measure(archive: Path, recipes: Mapping[str, str]) -> dict[str, Run]:
+    """Run the notebook, the default recipe, `dvc repro` with nothing to do, and further recipes: texts by name.
 
     Raises:
         OSError: a command failed. ValueError: a stage did not run, or one ran that had nothing to do.
     """
-    floor, twin = make_floor(sandbox), make_twin(sandbox)
-    # Without this, only the first run would have to read these libraries from the disk.
-    run_command(sandbox, ["python", "-c", "import keras, tensorflow"], sandbox.folder)
-    for number in range(1, rounds + 1):
-        busy = psutil.cpu_percent(interval=BUSY_SECONDS) / 100
-        if busy > BUSY:
-            warning = f"{busy:.0%} of the processors are busy with other work, which makes the times longer"
-            print(f"bench: round {number} of {rounds}: warning: {warning}", file=sys.stderr)
-        peaks = measure_peaks(sandbox)
-        figures = ", ".join(f"{gflops:,.0f} GFLOP/s in {precision}" for precision, gflops in peaks.items())
-        print(f"bench: round {number} of {rounds}: peak: {figures}", flush=True)
-        runs = {report.NOTEBOOK: run_notebook(sandbox)}
-        _print_run(number, rounds, report.NOTEBOOK, runs[report.NOTEBOOK])
-        for name, text in ({report.RECIPE: None} | recipes).items():
-            if name in once and number > 1:
-                continue
-            clone = fresh_clone(sandbox)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        environment = environment_in(Path(folder), archive)
+        lines, seconds = run_command([sys.executable, "-m", "bench.notebook", str(archive)], REPOSITORY, environment)
+        runs = {NOTEBOOK: Run(seconds, json.loads(lines[-1])["test_accuracy"])}
+        for number, (name, text) in enumerate({DEFAULT: None, **recipes}.items()):
+            clone = Path(folder) / str(number)
+            git("clone", "--quiet", str(REPOSITORY), str(clone))
+            (clone / "dvc.lock").unlink()  # with it, DVC would skip export and evaluate: training makes the same model
             if text is not None:
-                (clone / "params.yaml").write_text(text)
-            runs[name] = run_pipeline(sandbox, clone)
-            _print_run(number, rounds, name, runs[name])
-            if text is None:
-                idle = run_idle(sandbox, clone, floor, twin)
-                times = ", ".join(f"{heading} {median(seconds):.2f} s" for heading, seconds in idle.items())
-                print(f"bench: round {number} of {rounds}: nothing to do: {times}", flush=True)
-        yield Round(busy, peaks, runs, idle)
+                (clone / DEFAULT).write_text(text)
+            runs[name] = repro(clone, environment, list(yaml.safe_load((clone / "dvc.yaml").read_text())["stages"]))
+            if name == DEFAULT:
+                idle = [repro(clone, environment, []) for _ in range(NO_OPS)]
+                runs[NO_OP] = Run(median(run.seconds for run in idle), idle[0].accuracy)
+    for name, run in runs.items():
+        print(f"bench: {name}: {run.seconds:.2f} s, test accuracy {run.accuracy:.4f}", flush=True)
+    return runs
 
 
-def measure_peaks(sandbox: Sandbox) -> dict[str, float]:
-    """Return the peak in each precision, in 1e9 floating-point operations a second."""
-    lines, _ = run_command(sandbox, ["python", "-m", "bench.peak"], fresh_clone(sandbox))
-    return dict(json.loads(lines[-1][1]))
+def repro(clone: Path, environment: Mapping[str, str], expected: Sequence[str]) -> Run:
+    """Run `dvc repro` in a clone. Raises ValueError if other stages than expected ran."""
+    lines, seconds = run_command(["dvc", "repro"], clone, environment)
+    ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+    if ran != expected:
+        raise ValueError(f"`dvc repro` ran the stages {ran}, expected {expected}")
+    return Run(seconds, json.loads((clone / METRICS).read_text())["test"]["accuracy"])
 
 
-def run_notebook(sandbox: Sandbox) -> Run:
-    """Run the notebook's script from a fresh clone."""
-    lines, seconds = run_command(
-        sandbox, ["python", "-m", "bench.notebook", str(sandbox.archive)], fresh_clone(sandbox)
+def table(rounds: Sequence[Mapping[str, Run]]) -> list[list[str]]:
+    """Return the rows of the table; a recipe that ran once is compared with the notebook of its round."""
+    rows = [["", "s", "ratio to the notebook", "test accuracy"]]
+    for name in rounds[0]:
+        runs = [(each[name], each[NOTEBOOK]) for each in rounds if name in each]
+        seconds, accuracy = median(run.seconds for run, _ in runs), median(run.accuracy for run, _ in runs)
+        ratio = median(run.seconds / notebook.seconds for run, notebook in runs)
+        rows.append([name, f"{seconds:.2f}", f"{ratio:.3f}", f"{accuracy:.4f}"])
+    return rows
+
+
+def environment_in(folder: Path, archive: Path) -> dict[str, str]:
+    """Return this environment without the user's DVC settings and caches, with this Python first on the PATH."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
+        environment[name] = str(folder / name)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    return environment | {"PATH": path, "DATASET_MIRROR": str(archive)}
+
+
+def run_command(command: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[list[str], float]:
+    """Run a command; return the lines that it printed, and its wall time in seconds. Raises OSError if it fails."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        ["env", *command],  # which looks for the command on the PATH of the environment
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
-    printed = json.loads(lines[-1][1])
-    return Run(
-        seconds=seconds,
-        peak_mib=recorded(sandbox)["bench.notebook"].peak_mib,
-        test_accuracy=printed["test_accuracy"],
-        validation_accuracy=None,
-        epoch_seconds=seconds_an_epoch(lines),
-        fit_seconds=printed["fit_seconds"],
-        stages={},
-        training=None,
-    )
+    seconds, lines = time.perf_counter() - began, done.stdout.splitlines()
+    if done.returncode:
+        raise OSError(f"`{' '.join(command)}` exited with {done.returncode}: {' '.join(lines[-1:])}")
+    return lines, seconds
 
 
-def run_pipeline(sandbox: Sandbox, clone: Path) -> Run:
-    """Run the whole pipeline of a fresh clone.
-
-    Raises:
-        ValueError: a stage did not run.
-    """
-    # With dvc.lock, DVC would skip export and evaluate, because training makes exactly the model that dvc.lock names.
-    (clone / "dvc.lock").unlink()
-    lines, seconds = run_command(sandbox, ["dvc", "repro"], clone)
-    processes = recorded(sandbox)
-    stages = {name.removeprefix("stages."): each for name, each in processes.items() if name.startswith("stages.")}
-    listed = re.findall(r"^    cmd: python -E -m stages\.(\w+)$", (clone / "dvc.yaml").read_text(), re.MULTILINE)
-    if list(stages) != listed:
-        raise ValueError(f"`dvc repro` in a fresh clone ran {', '.join(stages)}, expected {', '.join(listed)}")
-    metrics = json.loads((clone / METRICS).read_text())
-    return Run(
-        seconds=seconds,
-        peak_mib=max(each.peak_mib for each in stages.values()),
-        test_accuracy=metrics["test"]["accuracy"],
-        validation_accuracy=metrics.get("validation", {}).get("accuracy"),
-        epoch_seconds=seconds_an_epoch(lines),
-        fit_seconds=next((float(found[1]) for _, line in lines if (found := FIT.match(line))), None),
-        stages=stages,
-        training=describe_training(clone),
-    )
-
-
-def describe_training(clone: Path) -> Training:
-    """Return the precision of the training in this folder, the number of its steps, and their operations."""
-    recipe = parse_parameters((clone / PARAMS).read_text())
-    provenance = json.loads((clone / PROVENANCE).read_text())
-    data_set = delivered.load(clone / SOURCE).data_set
-    images, epochs = provenance["images"]["train"], recipe["train.epochs"]
-    each = peak.training_operations(data_set.image_shape, len(data_set.classes), recipe)
-    steps = epochs * ceil(images / recipe["train.batch_size"])
-    return Training(provenance["precision"].removeprefix("mixed_"), steps, epochs * images * each)
-
-
-def run_idle(sandbox: Sandbox, clone: Path, floor: Path, twin: Path) -> dict[str, list[float]]:
-    """Return the seconds of each command that runs no stage, by heading; the commands run in turn.
-
-    Raises:
-        ValueError: a stage ran.
-    """
-    commands = {
-        report.NO_OP: (["dvc", "repro"], clone),
-        report.FLOOR: (["dvc", "repro"], floor),
-        report.TWIN: (["dvc", "repro"], twin),
-        report.DVC_VERSION: (["dvc", "version"], clone),
-        report.DVC_DASH_VERSION: (["dvc", "--version"], clone),
-    }
-    seconds: dict[str, list[float]] = {heading: [] for heading in commands}
-    for _ in range(IDLE_TIMES):
-        for heading, (command, folder) in commands.items():
-            lines, taken = run_command(sandbox, command, folder)
-            if any(line.startswith("Running stage") for _, line in lines):
-                raise ValueError(f"{heading} had nothing to do, but ran a stage")
-            seconds[heading].append(taken)
-    return seconds
-
-
-def seconds_an_epoch(lines: Sequence[tuple[float, str]]) -> float | None:
-    """Return the median time between two lines about an epoch, or None if there are fewer than two lines.
-
-    The notebook prints when an epoch begins and the stage when one ends, so the notebook's last epoch and the stage's
-    first one do not count.
-    """
-    moments = [moment for moment, line in lines if EPOCH.match(line)]
-    return median(later - earlier for earlier, later in pairwise(moments)) if len(moments) > 1 else None
-
-
-def _print_run(number: int, rounds: int, name: str, run: Run) -> None:
-    figures = f"{run.seconds:.1f} s, {run.peak_mib:,.0f} MiB, test accuracy {run.test_accuracy:.4f}"
-    print(f"bench: round {number} of {rounds}: {name}: {figures}", flush=True)
+def git(*arguments: str) -> list[str]:
+    """Run git in this repository and return the lines of its output. Raises OSError if it fails."""
+    return run_command(["git", *arguments], REPOSITORY, os.environ)[0]
 
 
 if __name__ == "__main__":

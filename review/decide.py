@@ -1,7 +1,7 @@
 """Train seeds of two recipes until it is decided whether one is better, looking at fixed numbers of seeds.
 
 Looking after each seed, and stopping as soon as the difference seems shown, is wrong too often. The plan has few looks,
-each at a level of its own, so that the error over all of them stays below 5 % (bench/verdict/rates.md). The runs are
+each at a level of its own, so that the error over all of them stays below 5 % (docs/benchmarks.md). The runs are
 those of review.noise: measured seeds are not trained again, and after an interruption the same command goes on.
 """
 

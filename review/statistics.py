@@ -241,7 +241,7 @@ def _quantile(alpha: float, freedom: float) -> float:
 
 
 # Of a comparison in which one side has a single seed, and its noise is taken to be the other side's. At this level the
-# verdict is wrong in at most 5 % of reviews even if its noise is four times as large (bench/verdict/rates.md).
+# verdict is wrong in at most 5 % of reviews even if its noise is four times as large (docs/benchmarks.md).
 PROVISIONAL_ALPHA = 1e-6
 
 Verdict = Literal["better", "worse", "no worse", "undecided"]

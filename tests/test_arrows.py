@@ -20,10 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trials": {"classifier"},
     "review": {"classifier", "classifier/data", "classifier/model", "trials"},
     "sweep": {"classifier", "review", "trials"},
-    "bench": {"classifier", "classifier/data", "classifier/model", "predict", "review", "stages"},
-    "bench/peers": {"bench", "classifier", "stages"},
-    "bench/sweep": {"bench", "classifier"},
-    "bench/verdict": {"classifier", "review"},
+    "bench": {"classifier", "classifier/data", "predict", "review"},
 }
 
 

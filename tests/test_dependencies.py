@@ -28,11 +28,10 @@ def test_every_imported_package_is_declared_and_every_declared_package_is_used()
     document = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     project = document["project"]
     searching = {Requirement(each).name for each in document["dependency-groups"]["search"]}
-    peers = {Requirement(each).name for each in (REPOSITORY / "bench/peers/requirements.in").read_text().splitlines()}
     declared = {re.split("[<>=~! ]", each)[0].lower() for each in project["dependencies"]}
     assert all(">=" in each for each in project["dependencies"])
     used = {name.replace("_", "-") for name in imported_packages()} | USED_BY_OTHERS
-    assert used == declared | searching | peers
+    assert used == declared | searching
 
 
 def locked(name: str) -> dict[str, set[str]]:
@@ -57,11 +56,3 @@ def test_the_lock_of_a_group_has_its_packages_and_the_versions_of_the_main_lock(
         assert ">=" in each
         assert asked.name not in main, "the main lock is for what everyone needs"
         assert all(asked.specifier.contains(version) for version in mine[asked.name])
-
-
-def test_the_lock_of_the_peers_has_their_packages_and_the_project_has_none_of_them() -> None:
-    mine, main = locked("bench/peers/requirements.txt"), locked("requirements.txt")
-    for each in (REPOSITORY / "bench/peers/requirements.in").read_text().splitlines():
-        asked = Requirement(each)
-        assert all(asked.specifier.contains(version) for version in mine[asked.name])
-        assert asked.name == "numpy" or asked.name not in main

@@ -23,7 +23,6 @@ from tests.conftest import REPOSITORY
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
-    "bench/README.md",
     *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")),
 ]
 CARD = "docs/model-card.md"

@@ -1,3 +1,5 @@
+"""bench.notebook has the network of the notebook, which is also that of the default recipe."""
+
 from types import ModuleType
 
 import numpy as np
@@ -7,9 +9,10 @@ def test_the_notebooks_network_has_the_notebooks_parameters_loss_and_optimizer(k
     from bench import notebook
 
     model = notebook.build()
-    assert model.count_params() == notebook.PARAMETERS == 138_506
+    assert model.count_params() == 138_506
     assert model.loss == "categorical_crossentropy"
     assert model.optimizer.get_config() | {"name": "adam"} == keras.optimizers.Adam(name="adam").get_config()
+    assert (notebook.EPOCHS, notebook.BATCH_SIZE) == (5, 100)
 
 
 def test_the_notebook_and_the_default_recipe_have_the_same_network(keras: ModuleType) -> None:

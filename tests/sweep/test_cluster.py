@@ -14,8 +14,8 @@ import psutil
 import pytest
 import yaml
 
-from bench.sweep.cluster import PORT, PROJECT, Cluster, fill_project, kill_worker, share
-from bench.sweep.hosts import HOME, Host, reason_to_skip, wait_until
+from tests.sweep.cluster import PORT, PROJECT, Cluster, fill_project, kill_worker, share
+from tests.sweep.hosts import HOME, Host, reason_to_skip, wait_until
 
 pytestmark = [pytest.mark.sweeps, pytest.mark.slow]
 

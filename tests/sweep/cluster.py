@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pygit2
 
-from bench.sandbox import REPOSITORY
-from bench.sweep.hosts import HOME, Host, Network, wait_until
+from tests.conftest import REPOSITORY
+from tests.sweep.hosts import HOME, Host, Network, wait_until
 
 PORT = 8786
 PROJECT = "project"  # the user's clone, below the home

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.sandbox import REPOSITORY
+from tests.conftest import REPOSITORY
 
 HOME = Path(pwd.getpwuid(0).pw_dir)  # OpenSSH looks for ~ in the list of users and not in $HOME
 SOFTWARE = list(dict.fromkeys(Path(path).resolve() for path in (sys.prefix, sys.base_prefix)))

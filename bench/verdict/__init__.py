@@ -1,1 +1,0 @@
-"""Simulated reviews: how often each rule for a verdict is right."""
