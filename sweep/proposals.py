@@ -36,7 +36,7 @@ class Search:
         try:
             import optuna
         except ImportError:
-            raise ValueError("--search needs Optuna: `make search` installs it") from None
+            raise ValueError("--search needs Optuna: `make extra` installs it") from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=SEED))
         self.choices = {each.partition("=")[0]: _choice(each) for each in given}

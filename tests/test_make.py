@@ -94,17 +94,13 @@ def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_not
 
 
 @pytest.mark.slow
-def test_the_packages_for_remotes_join_the_environment_which_is_not_built_anew(
-    built_once: Clone, tmp_path: Path
-) -> None:
+def test_the_extra_packages_join_the_environment_which_is_not_built_again(built_once: Clone, tmp_path: Path) -> None:
     checkout = copy(built_once, tmp_path / "checkout")
-    files = {name.replace("small", "remote"): text for name, text in PACKAGE.items() if "entry_points" not in name}
-    files["remote-1.dist-info/METADATA"] = "Metadata-Version: 2.1\nName: remote\nVersion: 1\n"
-    write_lock(checkout.folder / "requirements-remotes.txt", "remote", files)
-    assert INSTALLING not in checkout.run("make setup")
-    assert checkout.attempt(".venv/bin/python -c 'import remote'").returncode != 0
-    assert INSTALLING not in checkout.run("make remotes && make setup")
-    checkout.run(".venv/bin/python -c 'import remote, small'")
+    files = {name.replace("small", "more"): text for name, text in PACKAGE.items() if "entry_points" not in name}
+    files["more-1.dist-info/METADATA"] = "Metadata-Version: 2.1\nName: more\nVersion: 1\n"
+    write_lock(checkout.folder / "requirements-extra.txt", "more", files)
+    assert INSTALLING not in checkout.run("make extra setup")
+    checkout.run(".venv/bin/python -c 'import more, small'")
 
 
 @pytest.mark.slow
@@ -131,13 +127,13 @@ def test_the_environment_is_built_again_only_if_a_python_of_another_version_is_n
     assert INSTALLING not in checkout.run("make setup PYTHON=python")
 
     python.unlink()
-    python.write_text("#!/bin/sh\necho '(3, 10)'\n")  # as an older version would print
+    python.write_text("#!/bin/sh\necho Python 3.10.1\n")  # as an older version would print
     python.chmod(0o755)
     assert INSTALLING not in checkout.run("make setup")
     refused = checkout.attempt("make setup PYTHON=no-such-python")
     assert refused.returncode != 0
-    assert "make: no-such-python is not Python 3.11, 3.12 or 3.13\n" in refused.stderr
-    assert python.read_text() == "#!/bin/sh\necho '(3, 10)'\n"
+    assert "make: no-such-python is not Python 3.11, 3.12 or 3.13: name one with PYTHON=" in refused.stderr
+    assert python.read_text() == "#!/bin/sh\necho Python 3.10.1\n"
     assert f"installing the locked packages into .venv with {named}\n" in checkout.run("make setup PYTHON=python")
     assert checkout.run(".venv/bin/dvc repro") == f"{checkout.folder / '.venv'} repro\n"
 
@@ -169,19 +165,15 @@ def test_an_environment_is_built_from_downloaded_packages_with_no_index(checkout
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
 
 
-@pytest.mark.parametrize("target", ["repro", "report", "test", "faults", "use", "bench"])
+@pytest.mark.parametrize("target", ["repro", "report", "test", "slow", "bench"])
 def test_a_target_that_needs_a_git_repository_fails_before_it_installs(checkout: Clone, target: str) -> None:
     for command in ("true", "git init -q"):
         checkout.run(command)
         done = checkout.attempt(f"make --jobs=2 {target} BASE=main")
         assert done.returncode != 0
         assert done.stdout == ""
-        message, *rest = done.stderr.splitlines()
-        assert message == (
-            f"make: {checkout.folder} is not a git repository with a commit: run `git init`, `git add --all` and "
-            "`git commit` in it first"
-        )
-        assert [line for line in rest if not line.startswith("make: *** ")] == []
+        (message,) = [line for line in done.stderr.splitlines() if not line.startswith("make: *** ")]
+        assert message.startswith(f"make: {checkout.folder} is not a git repository with a commit: run `git init`, ")
     assert not (checkout.folder / ".venv").exists()
 
 
@@ -194,10 +186,8 @@ def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(
     }
     done = checkout.attempt("make repro", **settings)
     assert done.returncode != 0
-    message = done.stderr.splitlines()[0]
-    assert message.startswith(f"make: {checkout.folder} belongs to another user: `git config --global ")
     assert not (checkout.folder / ".venv").exists()
-    checkout.run(re.findall("`(.*?)`", message)[0], **settings)
+    checkout.run(re.findall("git config --global .*", done.stderr)[0], **settings)
     assert checkout.run("make repository", **settings) == ""
 
 

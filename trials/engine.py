@@ -24,7 +24,7 @@ LOCAL = {"threads_per_worker": 1, "processes": False, "memory_limit": None, "loc
     "dashboard_address": HIDDEN,
     "worker_dashboard_address": HIDDEN,
 }
-LOCKS = ("requirements.txt", "requirements-remotes.txt")
+LOCKS = ("requirements.txt", "requirements-extra.txt")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def program() -> str | None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium of the system, driven by Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make servers)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make extra)")
     if program() is None:
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as started:

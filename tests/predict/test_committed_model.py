@@ -1,4 +1,4 @@
-"""The model of `make repro` reads pictures made by hand, and is not sure of noise; `make use` runs these tests."""
+"""The model of `make repro` reads pictures made by hand, and is not sure of noise: `make slow ONLY=model`."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Any bytes are a picture that is normalized, or are refused in a line; `make hostile` tries 10,000 of a kind."""
+"""Any bytes are a picture that is normalized, or are refused in a line; HOSTILE_EXAMPLES sets how many."""
 
 import io
 import warnings

@@ -38,7 +38,7 @@ class Store:
         modules = [name for name in cls.modules if find_spec(name) is None]
         if absent:
             return f"{', '.join(absent)} not installed: `apt-get install {cls.packages}`"
-        return f"{', '.join(modules)} not installed: `make servers`" if modules else ""
+        return f"{', '.join(modules)} not installed: `make extra`" if modules else ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,6 +1,6 @@
 """Random archives: each is read or refused with a message, within a limit of memory.
 
-HOSTILE_EXAMPLES sets the number of examples of each test; `make hostile` sets more than `make test`.
+HOSTILE_EXAMPLES sets the number of examples of each test.
 """
 
 import gzip

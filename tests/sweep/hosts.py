@@ -45,7 +45,7 @@ def reason_to_skip() -> str:
     if absent := [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]:
         return f"{', '.join(absent)} not installed: `apt-get install iproute2 openssh-server openssh-client util-linux`"
     if find_spec("dvc_ssh") is None:
-        return "dvc_ssh not installed: `make remotes`"
+        return "dvc_ssh not installed: `make extra`"
     tried = subprocess.run(
         ["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True, check=False
     )

@@ -196,7 +196,7 @@ def test_a_sweep_of_what_a_stage_would_refuse_does_not_start(project: Project, a
 def test_without_optuna_a_search_says_what_installs_it(project: Project) -> None:
     (project.folder / "optuna.py").write_text("raise ImportError\n")
     done = project.attempt("python -m sweep -S train.rate=1,2 --search 2")
-    assert done.stderr == "sweep: --search needs Optuna: `make search` installs it\n"
+    assert done.stderr == "sweep: --search needs Optuna: `make extra` installs it\n"
 
 
 def test_a_cluster_runs_trials_as_experiments_of_the_remote(shared: Project) -> None:
