@@ -16,8 +16,8 @@ from PIL.Image import Resampling
 
 from classifier.data import splits
 from classifier.files import markdown_table
-from predict.model import MODEL, Model, load
-from predict.normalization import normalize
+from predict.digits import normalize
+from predict.model import MODEL, Model, load_model
 
 IMAGES = 1000  # of each kind
 SIDE = 280  # pixels of a picture
@@ -49,7 +49,7 @@ def main() -> None:
     """Measure and print."""
     images, labels = (array[:IMAGES] for array in splits.load("validation"))
     digits = np.rint(images[..., 0] * 255).astype(np.uint8)
-    print(markdown_table(table(load(MODEL), digits, labels.argmax(axis=1)), "---:"))
+    print(markdown_table(table(load_model(MODEL), digits, labels.argmax(axis=1)), "---:"))
 
 
 def table(model: Model, digits: np.ndarray, actual: np.ndarray) -> list[list[str]]:
@@ -66,7 +66,7 @@ def table(model: Model, digits: np.ndarray, actual: np.ndarray) -> list[list[str
         single = np.array([len(each) == 1 for each in normalized])
         probabilities = predict(model, [each[0].image for each in normalized if len(each) == 1])
         right = (probabilities.argmax(axis=1) == actual[single]).sum() / len(digits)
-        warned = (probabilities.max(axis=1) < (model.floor or 0)).mean()
+        warned = (probabilities.max(axis=1) < model.floor).mean()
         light = [picture if kind.inverted else 255 - picture for picture in pictures]  # `predict` finds this out
         small = [np.asarray(Image.fromarray(each).resize((28, 28), Resampling.BILINEAR)) for each in light]
         resized = (predict(model, small).argmax(axis=1) == actual).mean()

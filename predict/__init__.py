@@ -1,1 +1,1 @@
-"""What uses the model without TensorFlow; it needs NumPy, Pillow and ONNX Runtime, and nothing else of the project."""
+"""Reads pictures; it needs NumPy, SciPy, Pillow and ONNX Runtime, and nothing else of the project."""

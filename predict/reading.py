@@ -3,13 +3,11 @@
 from typing import Any
 
 import numpy as np
-from PIL.Image import Image
+from PIL.Image import Resampling
 
-from predict import pictures
+from predict.digits import LEAST_CONTRAST, normalize
 from predict.model import Model
-from predict.normalization import LEAST_CONTRAST, normalize
-
-Box = tuple[int, int, int, int]  # left, top, right and bottom
+from predict.pictures import decode
 
 
 def read(content: bytes, model: Model) -> list[dict[str, Any]]:
@@ -21,35 +19,26 @@ def read(content: bytes, model: Model) -> list[dict[str, Any]]:
     Raises:
         ValueError: the file is not a whole picture, or has no ink.
     """
-    image, size = pictures.decode(content)
-    images, boxes = _normalized(image) if model.normalization == "mnist" else _resized(image, model)
+    picture, size = decode(content)
+    grey = picture.convert("L")
+    if model.normalization == "mnist":
+        digits = normalize(np.asarray(grey))
+        if not digits:
+            contrast = f"expected ink at least {LEAST_CONTRAST} of 255 grey levels from the paper"
+            raise ValueError(f"no ink; {contrast}, which is white where the picture is transparent")
+        images, boxes = [digit.image for digit in digits], [digit.box for digit in digits]
+    else:  # squashed, as download resizes own images
+        height, width, channels = model.shape
+        resized = (grey if channels == 1 else picture.convert("RGB")).resize((width, height), Resampling.BILINEAR)
+        images, boxes = [np.asarray(resized)], [(0, 0, *picture.size)]
+    factor = round(size[0] / picture.size[0])  # a large photo is decoded in a smaller size
     return [
         {
             "class": model.classes[probabilities.argmax()],
             "confidence": float(probabilities.max()),
-            "uncertain": model.floor is not None and float(probabilities.max()) < model.floor,
-            "box": _enlarged(box, image.size, size),
+            "uncertain": float(probabilities.max()) < model.floor,
+            "box": [min(factor * edge, side) for edge, side in zip(box, 2 * size, strict=True)],
             "probabilities": dict(zip(model.classes, map(float, probabilities), strict=True)),
         }
-        for probabilities, box in zip(model.predict(images), boxes, strict=True)
+        for probabilities, box in zip(model.predict(np.reshape(images, (-1, *model.shape))), boxes, strict=True)
     ]
-
-
-def _enlarged(box: Box, decoded: tuple[int, int], size: tuple[int, int]) -> list[int]:
-    """Return a box of a picture that was decoded in a smaller size, in the pixels of the file."""
-    return [
-        min(edge * -(-whole // smaller), whole) for edge, whole, smaller in zip(box, 2 * size, 2 * decoded, strict=True)
-    ]
-
-
-def _normalized(image: Image) -> tuple[np.ndarray, list[Box]]:
-    grey = pictures.grey(image)
-    digits = normalize(grey)
-    if not digits:
-        found = "blank: all its pixels are equally bright" if np.ptp(grey) == 0 else "no ink"
-        raise ValueError(f"{found}; expected ink at least {LEAST_CONTRAST} of 255 grey levels from the paper")
-    return np.stack([digit.image for digit in digits])[..., np.newaxis], [digit.box for digit in digits]
-
-
-def _resized(image: Image, model: Model) -> tuple[np.ndarray, list[Box]]:
-    return pictures.resize(image, model.shape)[np.newaxis], [(0, 0, *image.size)]

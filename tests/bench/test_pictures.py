@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench import pictures
-from predict.model import load
-from predict.normalization import normalize
+from predict.digits import normalize
+from predict.model import load_model
 from tests.predict.conftest import templates  # noqa: F401  # a fixture
 from tests.predict.hand import draw
 
@@ -39,7 +39,7 @@ def test_predict_reads_digits_in_pictures_that_are_misread_if_they_are_only_resi
     templates: Path,  # noqa: F811
     digits: np.ndarray,
 ) -> None:
-    header, *rows = pictures.table(load(templates), digits, np.arange(4))
+    header, *rows = pictures.table(load_model(templates), digits, np.arange(4))
     assert header == ["pictures", "right", "two digits or none", "warned", "resized only"]
     assert [row[0] for row in rows] == [kind.name for kind in pictures.KINDS]
     assert rows[0][1:3] == ["1.000", "0"]  # the model knows these digits

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from predict.normalization import normalize
+from predict.digits import normalize
 from tests.predict.hand import draw, on_paper
 
 
