@@ -19,7 +19,7 @@ from scipy.special import betaln
 from classifier.files import markdown_table
 from classifier.paths import NOISE, PARAMS
 from review.results import parse_parameters, recipe_of
-from review.seeds import parse_records, unlike
+from review.seeds import differing_keys, parse_records
 from review.statistics import PLAN, Estimate, Readings, estimate, judge
 
 SPLIT = "validation"
@@ -87,7 +87,7 @@ def real_recipes() -> tuple[Readings, Readings]:
     """Return the readings of the recipe in params.yaml, and of that whose accuracy differs most from it."""
     recipe = recipe_of(parse_parameters(PARAMS.read_text(encoding="utf-8")))
     records = [record for record in parse_records(NOISE.read_text(encoding="utf-8")) if len(record.runs) >= 5]
-    (base,) = (record for record in records if not unlike(record.parameters, recipe))
+    (base,) = (record for record in records if not differing_keys(record.parameters, recipe))
     same = [record for record in records if (record.dataset, record.images) == (base.dataset, base.images)]
     readings = [Readings.of([run.misread[SPLIT] for run in each.runs], each.images[SPLIT]) for each in (base, *same)]
     return readings[0], max(readings, key=lambda other: abs(other.accuracy - readings[0].accuracy))

@@ -9,8 +9,8 @@ import os
 import sys
 
 from classifier.command import command
-from review.comparison import compare
-from review.revision import load
+from review.comparison import compare_results
+from review.revision import read_results
 from review.text import as_json, as_markdown, as_text
 
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.fail_unless == "no-worse" and options.margin is None:
         parser.error("--fail-unless no-worse takes --margin: how much less accuracy does not matter")
-    comparison = compare(load(options.base), load(options.head), options.margin)
+    comparison = compare_results(read_results(options.base), read_results(options.head), options.margin)
     if options.render:
         print(options.render(comparison, options.final))
     else:

@@ -8,7 +8,7 @@ import numpy as np
 
 from review.results import SPLITS, Predictions, recipe_of
 from review.revision import Results
-from review.seeds import Record, Run, stale, unlike
+from review.seeds import Record, Run, differing_keys, why_stale
 from review.statistics import ALPHA, Estimate, Paired, Readings, Verdict, estimate, judge, pair
 
 Records = tuple[Record | None, Record | None]  # of base and of head
@@ -63,7 +63,7 @@ class Comparison:
         return judge(found, self.margin, self.recipes, self.alpha) if found else "undecided"
 
 
-def compare(
+def compare_results(
     base: Results,
     head: Results,
     margin: float | None = None,
@@ -98,7 +98,7 @@ def compare(
             f"only {judged[0]} has predictions of validation images, and test images are not for choosing among "
             "recipes: hold out as many in both by preprocess.validation_images, and `dvc repro`"
         )
-    records = records or measured(base, head)
+    records = records or holding_records(base, head)
     splits = {}
     for split in common:
         one_split, other_split = base.predictions[split], head.predictions[split]
@@ -115,7 +115,7 @@ def compare(
     return Comparison(base, head, splits, records, one_recipe, _recipes(base, head), margin, alpha)
 
 
-def measured(base: Results, head: Results) -> Records:
+def holding_records(base: Results, head: Results) -> Records:
     """Return the record that holds for each side.
 
     Base is judged by its own file alone, so a branch cannot change the measurement of base. Head is judged by base's
@@ -124,10 +124,10 @@ def measured(base: Results, head: Results) -> Records:
     """
 
     def of(side: Results, records: list[Record]) -> Record | None:
-        return next((record for record in records if stale(record, side) is None), None)
+        return next((record for record in records if why_stale(record, side) is None), None)
 
     known, own = of(head, base.noise), of(head, head.noise)
-    if known and unlike(base.steps, head.steps):  # head may have inherited base's file
+    if known and differing_keys(base.steps, head.steps):  # head may have inherited base's file
         known, own = (record if record and _holds(record, head) else None for record in (known, own))
     if known and own and len(own.runs) > len(known.runs):
         runs = {run.seed: run for run in own.runs}
@@ -148,7 +148,7 @@ def readings_of(side: Results, record: Record | None, split: str) -> Readings:
     return Readings.of(runs, len(predictions.image))
 
 
-def sides(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def side_by_side(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return for each key its values in "base" and in "head"; a side that lacks the key is left out."""
     both = {"base": base, "head": head}
     return {
@@ -158,15 +158,15 @@ def sides(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[st
 
 
 def changed_parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
-    """Return the `sides` of each parameter whose value differs, if only in type."""
+    """Return the values `side_by_side` of each parameter whose value differs, if only in type."""
     base, head = comparison.base.parameters, comparison.head.parameters
-    every = sides(base, head)
-    return {key: every[key] for key in unlike(base, head)}
+    every = side_by_side(base, head)
+    return {key: every[key] for key in differing_keys(base, head)}
 
 
 def metrics(comparison: Comparison) -> dict[str, dict[str, float]]:
-    """Return the `sides` of each metric, and of a pair its "difference", head - base."""
-    every = sides(comparison.base.metrics, comparison.head.metrics)
+    """Return the values `side_by_side` of each metric, and of a pair its "difference", head - base."""
+    every = side_by_side(comparison.base.metrics, comparison.head.metrics)
     for values in every.values():
         if len(values) == 2:
             values["difference"] = round(values["head"] - values["base"], 10)  # 0.9912 - 0.9893 is 0.0019
@@ -179,9 +179,13 @@ def _one_recipe(base: Results, head: Results, record: Record | None) -> bool:
     They have the same parameters but the seed, and either the same files and commands, or head's model and its
     predictions are those of base or of a seed in the record.
     """
-    if unlike(recipe_of(base.parameters), recipe_of(head.parameters)):
+    if differing_keys(recipe_of(base.parameters), recipe_of(head.parameters)):
         return False
-    if base.training and not unlike(base.training, head.training) and not unlike(base.steps, head.steps):
+    if (
+        base.training
+        and not differing_keys(base.training, head.training)
+        and not differing_keys(base.steps, head.steps)
+    ):
         return True
     alike = base.predictions.keys() == head.predictions.keys() and all(
         np.array_equal(found.predicted, head.predictions[split].predicted) for split, found in base.predictions.items()
@@ -211,7 +215,7 @@ def _recipes(base: Results, head: Results) -> int:
     """Count the recipes that were judged against base's on the same images: head's, and those on record."""
 
     def items(parameters: Mapping[str, Any], start: str = "") -> frozenset[tuple[str, str]]:
-        # By repr, as in `unlike`.
+        # By repr, as in `differing_keys`.
         return frozenset((key, repr(value)) for key, value in parameters.items() if key.startswith(start))
 
     own, of_head = (recipe_of(side.parameters) for side in (base, head))

@@ -10,10 +10,10 @@ import sys
 
 from classifier.command import command
 from classifier.paths import NOISE, PARAMS, RAW
-from review.comparison import Comparison, compare, measured
+from review.comparison import Comparison, compare_results, holding_records
 from review.escaping import limits, p_value, unquote
-from review.revision import load
-from review.seeds import stale
+from review.revision import read_results
+from review.seeds import why_stale
 from review.statistics import PLAN
 from review.text import conclude, wrap
 from review.training import Recipe, add_places, load_recipe, measure, seconds_a_seed
@@ -32,14 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
     add_places(parser)
     options = parser.parse_args(arguments)
     place = {"scheduler": options.scheduler, "workers": options.workers}
-    base, head = load(options.base), load(options.head)
-    comparison = compare(base, head)  # refuses what cannot be compared, before anything is trained
+    base, head = read_results(options.base), read_results(options.head)
+    comparison = compare_results(base, head)  # refuses what cannot be compared, before anything is trained
     recipes = [load_recipe(PARAMS, revision=revision) for revision in (options.base, options.head)]
     for recipe in recipes:
         if recipe.dataset != base.dataset:
             held = f"{RAW.parent} holds {recipe.dataset}"
             raise ValueError(f"{held}, the results are of {base.dataset}: `dvc repro download` first")
-    known = [len(record.runs) if record else 0 for record in measured(base, head)]
+    known = [len(record.runs) if record else 0 for record in holding_records(base, head)]
     for look, (seeds, alpha) in enumerate(PLAN, start=1):
         if (seeds < min(known) and look < len(PLAN)) or comparison.one_recipe:
             continue
@@ -49,9 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         records = (measure(recipes[0], range(seeds), **place), measure(recipes[1], range(seeds), **place))
         known = [len(record.runs) for record in records]
         for side, record in zip((base, head), records, strict=True):
-            if side.training and (why := stale(record, side)):
+            if side.training and (why := why_stale(record, side)):
                 raise ValueError(f"the runs do not match the results of {side.name}: {unquote(why)}")
-        comparison = compare(base, head, records=records, alpha=alpha)
+        comparison = compare_results(base, head, records=records, alpha=alpha)
         print(wrap(f"{start}{_found(comparison, alpha)}"), flush=True)
         if comparison.verdict != "undecided":
             break

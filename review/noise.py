@@ -13,8 +13,8 @@ from classifier.command import command
 from classifier.paths import NOISE, PARAMS
 from review.escaping import quote, spread
 from review.results import SPLITS
-from review.revision import load_trained, open_repo
-from review.seeds import Record, elsewhere, is_of, listed
+from review.revision import read_trained
+from review.seeds import Record, differing_environment, listed, same_recipe
 from review.training import add_places, load_recipe, measure
 
 
@@ -42,12 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _where(record: Record) -> str:
     """Say how the machines of the seeds differ from the one of the committed results, if these are of the recipe."""
-    with open_repo(None) as repo:
-        try:
-            side, _ = load_trained(repo, None)
-        except (OSError, ValueError):
-            return ""
-    keys = elsewhere(record, side) if is_of(record, side) else []
+    try:
+        side = read_trained(None)
+    except (OSError, ValueError):
+        return ""
+    keys = differing_environment(record, side) if same_recipe(record, side) else []
     return f", seeds from another machine than the results ({listed(map(quote, keys))})" if keys else ""
 
 

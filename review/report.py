@@ -20,13 +20,13 @@ from classifier.command import command, is_refusal, one_line, printable
 from classifier.data import splits
 from classifier.files import markdown_table as as_markdown_table
 from classifier.paths import HISTORY, LOCK, PROCESSED
-from review.comparison import Comparison, changed_parameters, compare
+from review.comparison import Comparison, changed_parameters, compare_results
 from review.drawing import draw_confusion_matrix, draw_difference, draw_learning_curve
 from review.escaping import quote
-from review.lock import check, check_noise, load_page
+from review.lock import noise_findings, read_page, stage_findings
 from review.page import as_page
 from review.results import Predictions
-from review.revision import load, open_repo
+from review.revision import read_results
 from review.text import (
     MOST_DISAGREEMENTS,
     SMOOTHING,
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--final", action="store_true", help="show the test images too")
     parser.add_argument("--output", type=Path, default=Path("report"), help="the folder to write (default: report)")
     options = parser.parse_args(arguments)
-    comparison = compare(load(options.base), load(options.head))
+    comparison = compare_results(read_results(options.base), read_results(options.head))
     pages = load_pages({"base": options.base, "head": options.head})
     files = render(comparison, check_lock(options.head), options.final, pages)
     save(options.output, files)
@@ -181,18 +181,16 @@ def load_pages(revisions: Mapping[str, str | None]) -> dict[str, bytes]:
     """Return the page to draw on of each side, by its label, if it is on this machine."""
     pages = {}
     for label, revision in revisions.items():
-        with open_repo(revision) as repo:
-            if content := load_page(repo, revision):
-                pages[label] = content
+        if content := read_page(revision):
+            pages[label] = content
     return pages
 
 
 def check_lock(revision: str | None) -> str:
     """Say in Markdown whether dvc.lock of a revision, or of this folder, matches each stage, and if not, why."""
     try:
-        with open_repo(revision) as repo:
-            findings = dict(check(repo))
-            noise = check_noise(repo, revision)
+        findings = stage_findings(revision)
+        noise = noise_findings(revision)
     except Exception as error:
         if not is_refusal(error):
             raise

@@ -1,29 +1,25 @@
-"""evaluation/predictions.csv of a revision: which images of each split its model misreads."""
+"""What the files of a run say: its parameters, metrics, predictions, history and provenance, and its dvc.lock.
+
+Each `parse_...` reads the text of one file. Where that has another form than its stage gives it, it raises ValueError,
+TypeError, KeyError or AttributeError.
+"""
 
 import csv
 import io
 import json
-import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from classifier.data import delivered
+from classifier.data.description import DataSet
 from classifier.parameters import parse_yaml
-from classifier.paths import MODEL, ONNX
 from review.escaping import brief
 
 SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
-
-COLUMNS = {  # the form of each, and its name
-    "split": ("validation|test", "validation or test"),
-    "image": ("[0-9]{1,9}", "a whole number"),
-    "actual": ("[0-9]{1,3}", "the number of a class, 0 to 999"),
-    "predicted": ("[0-9]{1,3}", "the number of a class, 0 to 999"),
-    "confidence": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
-}
 
 
 @dataclass(frozen=True)
@@ -40,49 +36,14 @@ class Predictions:
         return misread
 
 
-def parse_predictions(text: str) -> dict[str, Predictions]:
-    """Return the predictions of each split that there is.
+@dataclass(frozen=True)
+class Entry:
+    """What dvc.lock recorded of a stage: parameters as "params.yaml:train.epochs", and the MD5 of each file by path."""
 
-    Raises:
-        ValueError, csv.Error: the text has another form than evaluate gives it.
-    """
-    found: dict[str, dict[int, tuple[int, int]]] = {}
-    for where, row in rows(text, COLUMNS, COLUMNS):
-        images = found.setdefault(row["split"], {})
-        if int(row["image"]) in images:
-            raise ValueError(f"{where}: {row['split']} image {row['image']} was predicted before")
-        images[int(row["image"])] = (int(row["actual"]), int(row["predicted"]))
-    if not found:
-        raise ValueError("expected a row for each image, found none")
-    return {split: _by_image(found[split]) for split in SPLITS if split in found}
-
-
-def rows(
-    text: str, required: Iterable[str], forms: Mapping[str, tuple[str, str]]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the line and the cells of each row of a CSV file, those of the columns in `forms`, each of its form."""
-    table = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = next(table, [])
-    if absent := [column for column in required if column not in header]:
-        raise ValueError(f"column {absent[0]} is missing; expected are {','.join(required)}")
-    for cells in table:
-        where = f"line {table.line_num}"
-        if len(cells) != len(header):
-            raise ValueError(f"{where}: expected {len(header)} cells, found {len(cells)}")
-        row = {column: cell for column, cell in zip(header, cells, strict=True) if column in forms}
-        for column, cell in row.items():
-            form, expected = forms[column]
-            if not re.fullmatch(form, cell):
-                raise ValueError(f"{where}: {column} must be {expected}, got {brief(cell)}")
-        yield where, row
-
-
-def _by_image(images: Mapping[int, tuple[int, int]]) -> Predictions:
-    table = np.array([(image, *images[image]) for image in sorted(images)])
-    return Predictions(table[:, 0], table[:, 1], table[:, 2])
-
-
-MOST_KEY = 200  # characters of a dotted key
+    command: Any
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    outputs: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -91,10 +52,11 @@ class Trained:
 
     `training` has the MD5 of each file that the stage train read, according to dvc.lock; `steps` has those of export
     and evaluate, without the models, and the commands of all three. They are empty and `model` is None if dvc.lock has
-    no stage train.
+    no stage train. `train_images` is how many images trained the model.
     """
 
     dataset: str
+    train_images: int
     parameters: dict[str, Any]
     environment: dict[str, Any]
     training: dict[str, str]
@@ -109,9 +71,26 @@ def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in parameters.items() if key != "train.seed" and not key.startswith("download.")}
 
 
+def parse_predictions(text: str) -> dict[str, Predictions]:
+    """Return the predictions of each split that there is."""
+    rows = list(csv.DictReader(io.StringIO(text), strict=True))
+    tables = {
+        split: np.array([[int(row[column]) for column in ("image", "actual", "predicted")] for row in rows_of_split])
+        for split in SPLITS
+        if (rows_of_split := [row for row in rows if row["split"] == split])
+    }
+    if not tables or sum(map(len, tables.values())) < len(rows):
+        raise ValueError("expected rows of the splits validation and test")
+    for split, table in tables.items():
+        if table.min() < 0 or len(np.unique(table[:, 0])) < len(table):
+            raise ValueError(f"expected numbers of at least 0 and each {split} image once")
+    tables = {split: table[table[:, 0].argsort()] for split, table in tables.items()}
+    return {split: Predictions(*table.T) for split, table in tables.items()}
+
+
 def parse_parameters(text: str) -> dict[str, Any]:
     """Return each parameter by its dotted key, with the value that DVC sees."""
-    document = parse_yaml(text.encode())
+    document = parse_yaml(text)
     if not isinstance(document, dict | None):
         raise ValueError("expected sections of keys")
     return dict(leaves(document or {}))
@@ -124,8 +103,7 @@ def parse_metrics(text: str) -> dict[str, float]:
         raise ValueError("expected metrics by split")
     metrics = dict(leaves(document))
     for key, value in metrics.items():
-        # Half the largest float: the difference of two is a number as well. This refuses NaN and infinity too.
-        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max / 2:
+        if type(value) not in (int, float) or not math.isfinite(value):
             raise ValueError(f"{key} must be a number, got {brief(value)}")
     return metrics
 
@@ -138,35 +116,45 @@ def parse_provenance(text: str) -> tuple[str, int, dict[str, Any]]:
     raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
 
 
-def parse_lock(text: str) -> tuple[dict[str, str], dict[str, str], str | None]:
-    """Return `training`, `steps` and `model` of a `Trained`."""
+def parse_lock(text: str) -> dict[str, Entry]:
+    """Return what dvc.lock recorded of each stage."""
+    stages = parse_yaml(text)["stages"] or {}
+    return {
+        name: Entry(
+            entry["cmd"],
+            {f"{file}:{key}": value for file, part in entry.get("params", {}).items() for key, value in leaves(part)},
+            {file["path"]: file["md5"] for file in entry.get("deps", [])},
+            {file["path"]: file["md5"] for file in entry.get("outs", [])},
+        )
+        for name, entry in stages.items()
+    }
 
-    def md5s(files: Any) -> dict[str, str]:
-        found = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
-        return {str(each.get("path")): str(each.get("md5")) for each in found}
 
-    match parse_yaml(text.encode()):
-        case {"stages": {"train": {"deps": deps, "outs": outs, **train}, **others}}:
-            steps = {"train": str(train.get("cmd"))}
-            for name in ("export", "evaluate"):  # older pipelines have no export
-                if isinstance(entry := others.get(name), dict):
-                    steps |= {name: str(entry.get("cmd")), **md5s(entry.get("deps"))}
-            models = {str(MODEL), str(ONNX)}
-            return md5s(deps), {key: steps[key] for key in steps if key not in models}, md5s(outs).get(str(MODEL))
-    return {}, {}, None
+def parse_history(text: str) -> dict[str, list[float]]:
+    """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
+    rows = list(csv.DictReader(io.StringIO(text), strict=True))
+    history = {}
+    for name in ("accuracy", "loss", "validation_accuracy", "validation_loss"):
+        validation = name.startswith("validation")  # blank where there are no validation images
+        if not (validation and all(not row.get(name) for row in rows)):
+            history[name] = [float(row[name]) for row in rows]
+    if not rows or not all(math.isfinite(value) for values in history.values() for value in values):
+        raise ValueError("expected numbers in a row for each epoch")
+    return history
+
+
+def parse_description(text: str) -> list[DataSet]:
+    """Return the description of the data set; none if there are only names, as in the project's first versions."""
+    document = json.loads(text)
+    if isinstance(document, dict) and document.keys() == {"dataset", "requested"}:
+        return []
+    return [delivered.parse(text.encode()).data_set]
 
 
 def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the value of each leaf of a nested mapping.
-
-    Raises:
-        ValueError: a key has more than MOST_KEY characters; repeated in many dotted keys it would fill memory.
-    """
+    """Yield the dotted key and the value of each leaf of a nested mapping."""
     for key, value in node.items():
-        name = key if isinstance(key, str) and key.isprintable() else repr(key)
-        if len(prefix) + len(name) > MOST_KEY:
-            raise ValueError(f"expected keys of at most {MOST_KEY} characters, found {brief(prefix + name)}")
         if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{name}", value
+            yield f"{prefix}{key}", value

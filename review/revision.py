@@ -1,49 +1,34 @@
-"""Read the results of a revision or of this folder: parameters, metrics, predictions and provenance.
+"""Read files and results of a revision, or of this folder; Git holds them all, so no data, cache or remote is needed.
 
-Git holds all of these files, so no data, cache or remote is needed.
+A revision is a commit, branch, tag or DVC experiment; None stands for the files in this folder.
 """
 
-import csv
-import json
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from dvc.repo import Repo
-from dvc.scm import SCMError
-from pygit2 import GitError
-from yaml import YAMLError
-
-from classifier.data import delivered
 from classifier.data.description import DataSet
-from classifier.paths import HISTORY, LOCK, METRICS, NOISE, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
+from classifier.paths import HISTORY, LOCK, METRICS, MODEL, NOISE, ONNX, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
 from review.escaping import quote
 from review.results import (
+    Entry,
     Trained,
+    parse_description,
+    parse_history,
     parse_lock,
     parse_metrics,
     parse_parameters,
     parse_predictions,
     parse_provenance,
-    rows,
 )
 from review.seeds import Record, parse_records
 
-# Bytes of a file, many times what the stages write for all of MNIST (160 kB of predictions, 25 kB of noise).
-MOST = 2**20
-MOST_BYTES = 2**18  # of a YAML file
-MOST_PREDICTIONS = 10 * 2**20
-
-COLUMNS = {  # of the history: the form of each, and its name
-    "epoch": ("[0-9]{1,9}", "a whole number"),
-    "accuracy": (r"0(\.[0-9]+)?|1(\.0+)?", "a number from 0 to 1"),
-    "loss": (r"[0-9]{1,15}(\.[0-9]+)?", "a number of at least 0"),
-}
-
-MALFORMED = (ValueError, YAMLError, csv.Error, RecursionError)  # what reading a file of another form raises
+EXPERIMENTS = "refs/exps/*/*/"  # where DVC keeps its experiments, each under its name
 
 T = TypeVar("T")
 
@@ -58,7 +43,6 @@ class Results(Trained):
 
     revision: str | None
     commit: str | None
-    train_images: int
     noise: list[Record]
     history: dict[str, list[float]]
     data_set: DataSet | None
@@ -66,168 +50,141 @@ class Results(Trained):
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, or numbers if they are not known."""
-        each = self.predictions.values()
-        count = 1 + max(int(max(split.actual.max(), split.predicted.max())) for split in each)
+        count = 1 + max(int(max(split.actual.max(), split.predicted.max())) for split in self.predictions.values())
         if self.data_set and len(self.data_set.classes) >= count:
             return self.data_set.classes
         return tuple(map(str, range(count)))
 
     @property
     def name(self) -> str:
-        return _name(self.revision)
+        return name_of(self.revision)
 
 
-def load(revision: str | None) -> Results:
-    """Read the results of a commit, branch, tag or DVC experiment, or with None those of this folder.
+def read_results(revision: str | None) -> Results:
+    """Read the results of a revision or of this folder.
 
     Raises:
-        OSError: there are no predictions or no provenance. ValueError: a file has another form than its stage gives it.
-        DvcException, SCMError: there is no such revision, or no repository.
+        OSError: there are no predictions or no provenance, or no Git repository.
+        ValueError: there is no such revision, or a file has another form than its stage gives it.
     """
-    with open_repo(revision) as repo:
-        trained, train_images = load_trained(repo, revision)
-        return Results(
-            **vars(trained),
-            revision=revision,
-            commit=None if revision is None else repo.get_rev(),
-            train_images=train_images,
-            noise=_read(repo, revision, NOISE, parse_records, missing=[]),
-            history=_read(repo, revision, HISTORY, parse_history, missing={}),
-            data_set=_description(repo, revision, trained.dataset),
-        )
+    trained = read_trained(revision)
+    source = _Source(revision, find_commit(revision))
+    descriptions = source.parse(SOURCE, parse_description, missing=list[DataSet]())
+    return Results(
+        **vars(trained),
+        revision=revision,
+        commit=source.commit,
+        noise=source.parse(NOISE, parse_records, missing=list[Record]()),
+        history=source.parse(HISTORY, parse_history, missing=dict[str, list[float]]()),
+        data_set=next((data_set for data_set in descriptions if data_set.name == trained.dataset), None),
+    )
 
 
-def _description(repo: Repo, revision: str | None, name: str) -> DataSet | None:
-    none: list[DataSet] = []
-    found = _read(repo, revision, SOURCE, parse_description, missing=none)
-    return next((data_set for data_set in found if data_set.name == name), None)
-
-
-def load_trained(repo: Repo, revision: str | None) -> tuple[Trained, int]:
-    """Read what the repository, opened at `revision`, holds of its model, and how many images trained it."""
-    predictions = _read(repo, revision, PREDICTIONS, parse_predictions, most=MOST_PREDICTIONS)
-    dataset, train_images, environment = _read(repo, revision, PROVENANCE, parse_provenance)
-    unknown: tuple[dict[str, str], dict[str, str], str | None] = ({}, {}, None)
-    training, steps, model = _read(repo, revision, LOCK, parse_lock, missing=unknown, most=MOST_BYTES)
-    trained = Trained(
+def read_trained(revision: str | None) -> Trained:
+    """Read what a revision or this folder holds of its model; for the errors see `read_results`."""
+    source = _Source(revision, find_commit(revision))
+    predictions = source.parse(PREDICTIONS, parse_predictions)
+    dataset, train_images, environment = source.parse(PROVENANCE, parse_provenance)
+    stages = source.parse(LOCK, parse_lock, missing=dict[str, Entry]())
+    train = stages.get("train")
+    steps: dict[str, str] = {}
+    for name in ("train", "export", "evaluate") if train else ():
+        if name in stages:  # older pipelines have no export
+            steps |= {name: str(stages[name].command)} | (stages[name].inputs if name != "train" else {})
+    return Trained(
         dataset=dataset,
-        parameters=_read(repo, revision, PARAMS, parse_parameters, missing={}, most=MOST_BYTES),
+        train_images=train_images,
+        parameters=source.parse(PARAMS, parse_parameters, missing=dict[str, Any]()),
         environment=environment,
-        training=training,
-        steps=steps,
-        model=model,
-        metrics=_read(repo, revision, METRICS, parse_metrics, missing={}),
+        training=train.inputs if train else {},
+        steps={key: value for key, value in steps.items() if key not in (str(MODEL), str(ONNX))},
+        model=train.outputs.get(str(MODEL)) if train else None,
+        metrics=source.parse(METRICS, parse_metrics, missing=dict[str, float]()),
         predictions=predictions,
     )
-    return trained, train_images
 
 
-def open_repo(revision: str | None) -> Repo:
-    """Open this folder's repository as it is at `revision`, or with None as the files in the folder are.
-
-    Raises:
-        ValueError: `revision` is no commit. DvcException, SCMError: there is no such revision, or no DVC repository.
-        OSError: there is no Git repository, or it belongs to another user.
-    """
-    if revision is not None and not revision.strip():
-        raise ValueError(f"unknown Git revision '{revision}'")  # Repo would take an empty one for this folder
-    try:
-        repo = Repo(rev=revision, uninitialized=revision is not None)  # missing files are reported one by one
-    except GitError as error:
-        if "not owned" not in str(error):
-            raise
-        folder = re.sub(".*repository path '(.*)' is not owned.*", r"\1", str(error))
-        raise PermissionError(
-            f"{folder} belongs to another user: `git config --global --add safe.directory {shlex.quote(folder)}` lets "
-            "you read its revisions"
-        ) from None
-    except SCMError as error:
-        if "is not a git repository" not in str(error):
-            raise
-        raise FileNotFoundError(
-            f"{Path.cwd()} is not a git repository: run `git init`, `git add --all` and `git commit` in it first"
-        ) from None
-    except AttributeError:  # from pygit2, for a folder or a file within a commit
-        raise ValueError(f"{quote(revision or '')} is not a commit") from None
-    # libgit2 prefers a tag or branch whose name is 40 hex digits to the commit with that hash; git does not.
-    if revision and re.fullmatch("[0-9a-f]{40}", revision) and repo.get_rev() != revision:
-        repo.close()
-        raise ValueError(f"{revision} is not a commit, or a branch or tag of another has that name")
-    return repo
-
-
-def read(repo: Repo, path: str | Path, most: int) -> bytes:
-    """Return the bytes of a file in the repository's folder or revision.
+def find_commit(revision: str | None) -> str | None:
+    """Return the hash of the commit that a revision names; None for this folder.
 
     Raises:
-        FileNotFoundError: there is no such file. ValueError: it has more than `most` bytes.
+        ValueError: there is no such revision. OSError: there is no Git repository, or it belongs to another user.
     """
-    full = repo.fs.join(repo.root_dir, str(path))
-    if not repo.fs.isfile(full):
+    if revision is None:
+        return None
+    done = _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if done.returncode == 0:
+        return done.stdout.decode().strip()
+    _refuse_folder(done.stderr.decode(errors="replace"))
+    experiments = _git("for-each-ref", "--format=%(objectname)", f"{EXPERIMENTS}{revision}").stdout.decode().split()
+    if len(experiments) > 1:
+        raise ValueError(f"{len(experiments)} experiments have the name {quote(revision)}: name the commit of one")
+    if not experiments:
+        raise ValueError(f"unknown Git revision '{revision}'")
+    return experiments[0]
+
+
+def read_file(commit: str | None, path: str | Path) -> bytes:
+    """Return the bytes of a file at a commit, as Git holds them, or with None of a file in this folder.
+
+    `git cat-file` applies no filters: with core.autocrlf, others would give text files other bytes.
+
+    Raises:
+        FileNotFoundError: there is no such file or commit.
+    """
+    if commit is None:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"there is no {path}")
+        return Path(path).read_bytes()
+    done = _git("cat-file", "blob", f"{commit}:./{path}")
+    if done.returncode:
         raise FileNotFoundError(f"there is no {path}")
-    check_object(repo, full, most)
-    with repo.fs.open(full, "rb") as file:
-        content: bytes = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"expected a file of at most {most:,} bytes, found more")
-    return content
+    return done.stdout
 
 
-def check_object(repo: Repo, full: str, most: int) -> None:
-    """Refuse a file of a revision with more than `most` bytes, because Git objects are read whole."""
-    sha = repo.fs.info(full).get("sha")
-    if sha and (size := repo.scm.pygit2.repo.odb.read_header(sha)[1]) > most:
-        raise ValueError(f"expected a file of at most {most:,} bytes, found {size:,}")
-
-
-def parse_description(text: str) -> list[DataSet]:
-    """Return the description of the data set; none if there are only names, as in the project's first versions."""
-    document = json.loads(text)
-    if isinstance(document, dict) and document.keys() == {"dataset", "requested"}:
-        return []
-    return [delivered.parse(text.encode()).data_set]
-
-
-def parse_history(text: str) -> dict[str, list[float]]:
-    """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
-    cells: dict[str, list[str]] = {}
-    forms = dict(COLUMNS)
-    for name in ("accuracy", "loss"):
-        form, expected = COLUMNS[name]
-        forms[f"validation_{name}"] = (f"({form})?", expected)  # blank where there are no validation images
-    for epoch, (where, row) in enumerate(rows(text, COLUMNS, forms), start=1):
-        if row.pop("epoch") != str(epoch):
-            raise ValueError(f"{where}: expected epoch {epoch}")
-        for column, cell in row.items():
-            cells.setdefault(column, []).append(cell)
-    if not cells:
-        raise ValueError("expected a row for each epoch, found none")
-    told = {column: values for column, values in cells.items() if any(values)}
-    if blank := [column for column, values in told.items() if not all(values)]:
-        raise ValueError(f"{blank[0]} must be a number in each row or in none")
-    return {column: [float(value) for value in values] for column, values in told.items()}
-
-
-def _read(
-    repo: Repo,
-    revision: str | None,
-    path: Path,
-    parse: Callable[[str], T],
-    missing: T | None = None,
-    most: int = MOST,
-) -> T:
-    try:
-        return parse(read(repo, path, most).decode("utf-8"))
-    except FileNotFoundError:
-        if missing is not None:
-            return missing
-        remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
-        raise FileNotFoundError(f"{_name(revision)} holds no {path}: {remedy}") from None
-    except MALFORMED as error:
-        raise ValueError(f"{path} of {_name(revision)}: {error}") from None
-
-
-def _name(revision: str | None) -> str:
+def name_of(revision: str | None) -> str:
+    """Return a revision for a sentence."""
     if revision is None:
         return "this folder"
     return quote(revision[:10] if re.fullmatch("[0-9a-f]{40}", revision) else revision)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The files of a revision, at its commit, or of this folder."""
+
+    revision: str | None
+    commit: str | None
+
+    def parse(self, path: Path, parse: Callable[[str], T], missing: T | None = None) -> T:
+        """Return what `parse` reads from a file; if there is none, `missing`, or an error without one."""
+        name = name_of(self.revision)
+        try:
+            return parse(read_file(self.commit, path).decode("utf-8"))
+        except FileNotFoundError:
+            if missing is not None:
+                return missing
+            remedy = "`dvc repro` writes it" if self.revision is None else "`dvc repro` there and commit it"
+            raise FileNotFoundError(f"{name} holds no {path}: {remedy}") from None
+        except KeyError as error:
+            raise ValueError(f"{path} of {name}: {error} is missing") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} of {name}: {error}") from None
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run git in this folder, with messages in English."""
+    return subprocess.run(["git", *arguments], env=os.environ | {"LC_ALL": "C"}, capture_output=True, check=False)
+
+
+def _refuse_folder(message: str) -> None:
+    """Raise an error where git says that this folder is not in a repository of this user."""
+    if owned := re.search("dubious ownership in repository at '(.*)'", message):
+        raise PermissionError(
+            f"{owned[1]} belongs to another user: `git config --global --add safe.directory {shlex.quote(owned[1])}` "
+            "lets you read its revisions"
+        )
+    if "not a git repository" in message:
+        raise FileNotFoundError(
+            f"{Path.cwd()} is not a git repository: run `git init`, `git add --all` and `git commit` in it first"
+        )

@@ -50,19 +50,19 @@ class Record:
         return Readings.of([run.misread[split] for run in self.runs], self.images[split])
 
 
-def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Return the keys whose values differ, if only in type, or that one of the two lacks."""
     # By repr: 5 == 5.0, and NaN != NaN.
     keys = sorted(one.keys() | other.keys())
     return [key for key in keys if not (key in one and key in other and repr(one[key]) == repr(other[key]))]
 
 
-def is_of(record: Record, side: Trained) -> bool:
+def same_recipe(record: Record, side: Trained) -> bool:
     """Whether a record has the data set and the recipe of a revision."""
-    return record.dataset == side.dataset and not unlike(record.parameters, recipe_of(side.parameters))
+    return record.dataset == side.dataset and not differing_keys(record.parameters, recipe_of(side.parameters))
 
 
-def stale(record: Record, side: Trained) -> str | None:
+def why_stale(record: Record, side: Trained) -> str | None:
     """Say why a record does not hold for a revision, or return None where it does.
 
     It holds if it has the same recipe and, for the revision's own seed, the same model as dvc.lock: then no change of
@@ -71,7 +71,7 @@ def stale(record: Record, side: Trained) -> str | None:
     """
     if record.dataset != side.dataset:
         return f"it was measured on {quote(record.dataset)}"
-    if keys := unlike(record.parameters, recipe_of(side.parameters)):
+    if keys := differing_keys(record.parameters, recipe_of(side.parameters)):
         return f"it was measured at {listed(f'{quote(key)} {_value(record, key)}' for key in keys)}"
     if not record.runs:
         return "it was measured in an older form"
@@ -82,7 +82,7 @@ def stale(record: Record, side: Trained) -> str | None:
         return None
     if not side.training:
         return "`dvc.lock` does not say what trained the model"
-    if files := unlike(record.training, side.training):
+    if files := differing_keys(record.training, side.training):
         return f"it was measured with other files: {listed(map(quote, files))}"
     return None
 
@@ -97,10 +97,10 @@ def contradiction(record: Record, side: Trained) -> str | None:
         if split in side.predictions and (count := len(side.predictions[split].image)) != images:
             return f"it says {images:,} {split} images, of which predictions.csv has {count:,}"
     run = record.run(side.parameters.get("train.seed"))
-    if run is None or side.model is None or elsewhere(record, side):
+    if run is None or side.model is None or differing_environment(record, side):
         return None
     if run.model != side.model:
-        alike = not unlike(record.training, side.training)
+        alike = not differing_keys(record.training, side.training)
         return f"its seed {run.seed} gave another model from the same files" if alike else None
     for split, loss in run.loss.items():
         if side.metrics.get(f"{split}.loss", loss) != loss:  # without the numbers: test images may be hidden
@@ -110,9 +110,9 @@ def contradiction(record: Record, side: Trained) -> str | None:
     return None
 
 
-def elsewhere(record: Record, side: Trained) -> list[str]:
+def differing_environment(record: Record, side: Trained) -> list[str]:
     """Return the keys in which the environments of a record and of a revision differ."""
-    return unlike(record.environment, side.environment)
+    return differing_keys(record.environment, side.environment)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -184,15 +184,15 @@ def parse_record(each: Any, where: str) -> Record:
     return Record(dataset, parameters, environment, training, images, tuple(looks), runs)
 
 
-def find(recipes: list[dict[str, Any]], dataset: str, parameters: Mapping[str, Any]) -> int | None:
+def find_recipe(recipes: list[dict[str, Any]], dataset: str, parameters: Mapping[str, Any]) -> int | None:
     """Return the place of a recipe in the list of the file, or None."""
     for place, each in enumerate(recipes):
-        if each["dataset"] == dataset and not unlike(each["parameters"], parameters):
+        if each["dataset"] == dataset and not differing_keys(each["parameters"], parameters):
             return place
     return None
 
 
-def parse_file(text: str) -> list[dict[str, Any]]:
+def parse_recipes(text: str) -> list[dict[str, Any]]:
     """Check the file, and return its recipes as JSON gives them. Raises ValueError as `parse_records` does."""
     parse_records(text)
     return list(json.loads(text)["recipes"])
@@ -205,12 +205,12 @@ def read_file(path: Path) -> list[dict[str, Any]]:
         ValueError: the file has another form.
     """
     try:
-        return parse_file(path.read_text(encoding="utf-8")) if path.exists() else []
+        return parse_recipes(path.read_text(encoding="utf-8")) if path.exists() else []
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}; `git checkout {path}` brings back the committed one") from None
 
 
-def keep(record: Mapping[str, Any], path: Path) -> None:
+def write_record(record: Mapping[str, Any], path: Path) -> None:
     """Write the record in the place of an older one of the same recipe, and leave those of others as they are.
 
     Raises:
@@ -218,7 +218,7 @@ def keep(record: Mapping[str, Any], path: Path) -> None:
     """
     parse_record(record, "the record")
     kept: list[Any] = read_file(path)
-    place = find(kept, record["dataset"], record["parameters"])
+    place = find_recipe(kept, record["dataset"], record["parameters"])
     if place is None:
         kept.append(record)
     else:

@@ -14,7 +14,7 @@ from review.comparison import Comparison, Split, changed_parameters, metrics
 from review.escaping import in_10_000, limits, markdown, p_value, quote, shown, spread, unquote
 from review.results import SPLITS
 from review.revision import Results
-from review.seeds import Record, elsewhere, is_of, listed, stale
+from review.seeds import Record, differing_environment, listed, same_recipe, why_stale
 from review.statistics import ALPHA, PROVISIONAL_ALPHA, OfClass, Verdict
 
 SMOOTHING = "train.label_smoothing"
@@ -91,11 +91,11 @@ def _seeds(split: Split) -> str:
 def _source(comparison: Comparison, side: Results, record: Record | None) -> str:
     """Say why a side has a single run, or where its seeds were measured if that was elsewhere."""
     if record:
-        keys = elsewhere(record, side)
+        keys = differing_environment(record, side)
         return f"; seeds from another machine ({listed(map(quote, keys))})" if keys else ""
     kept = [*side.noise, *comparison.base.noise] if side is comparison.head else side.noise
-    own = next((each for each in kept if is_of(each, side)), None)
-    why = (stale(own, side) or "`dvc.lock` of head has other commands or another evaluation") if own else ""
+    own = next((each for each in kept if same_recipe(each, side)), None)
+    why = (why_stale(own, side) or "`dvc.lock` of head has other commands or another evaluation") if own else ""
     return f"; its measurement is stale: {why}" if own else ""
 
 

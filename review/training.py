@@ -15,10 +15,7 @@ from pathlib import Path
 from shutil import copy
 from typing import Any
 
-from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
-from dvc.repo import Repo
-from dvc.stage import PipelineStage
 from dvc.utils.hydra import apply_overrides
 from filelock import FileLock
 
@@ -27,10 +24,20 @@ from classifier.command import one_line
 from classifier.parameters import parse_yaml
 from classifier.paths import METRICS, NOISE, PARAMS, PROVENANCE, RAW, SOURCE
 from review.escaping import quote
-from review.lock import check, inputs_of_train, load_lock, load_stages
+from review.lock import Stage, inputs_of_train, read_lock, read_stages, stage_findings
 from review.results import Trained, leaves, recipe_of
-from review.revision import MOST, MOST_BYTES, load_trained, open_repo, read
-from review.seeds import Record, contradiction, find, keep, listed, parse_file, parse_record, stale, unlike
+from review.revision import find_commit, read_file, read_trained
+from review.seeds import (
+    Record,
+    contradiction,
+    differing_keys,
+    find_recipe,
+    listed,
+    parse_recipes,
+    parse_record,
+    why_stale,
+    write_record,
+)
 from trials.engine import WORKERS, Engine
 from trials.git import git, snapshot
 from trials.trial import Trial
@@ -123,13 +130,13 @@ def load_recipe(path: Path = PARAMS, changes: Iterable[str] = (), revision: str 
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: expected texts, numbers, lists and true, false or null: {error}") from None
         dataset = _dataset(document, "the recipe")
-    with open_repo(revision) as repo:
-        with suppress(FileNotFoundError):
-            load_lock(repo)  # DVC would refuse one that is cut off without a way out
-        stages = load_stages(repo)
-        if revision is not None:
-            document, dataset = _parse(read(repo, path, MOST_BYTES), path), _dataset_of(repo)
-    following = tuple(str(stage.name) for stage in dropwhile(lambda stage: stage.name != "train", stages))
+    held = find_commit(revision)
+    with suppress(FileNotFoundError):
+        read_lock(held)  # DVC would refuse one that is cut off without a way out
+    stages = read_stages(held)
+    if held is not None:
+        document, dataset = _parse(read_file(held, path), path), _dataset_of(held)
+    following = tuple(dropwhile(lambda name: name != "train", stages))
     if not following:
         raise ValueError("dvc.yaml has no stage train")
     commit, tree = snapshot(revision, {} if revision else _committed(NOISE))
@@ -150,7 +157,7 @@ def changes_of(path: Path, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """
     old = recipe_of(dict(leaves(_load(path))))
     changes = []
-    for key in unlike(old, parameters):
+    for key in differing_keys(old, parameters):
         if key in parameters:
             changes.append(f"{'' if key in old else '+'}{key}={json.dumps(parameters[key], ensure_ascii=False)}")
         else:
@@ -161,17 +168,14 @@ def changes_of(path: Path, parameters: Mapping[str, Any]) -> tuple[str, ...]:
             changed.write_bytes(path.read_bytes())
             with suppress(DvcException):
                 apply_overrides(changed, changes)
-            if keys := unlike(recipe_of(dict(leaves(_load(changed)))), parameters):
+            if keys := differing_keys(recipe_of(dict(leaves(_load(changed)))), parameters):
                 raise ValueError(f"`dvc exp run -S` cannot set {listed(keys)}: write them into {path}")
     return tuple(changes)
 
 
-def _identity_of(parameters: Mapping[str, Any], stages: list[PipelineStage], tree: str) -> str:
+def _identity_of(parameters: Mapping[str, Any], stages: Mapping[str, Stage], tree: str) -> str:
     """Name the recipe, the stages with their code and data in Git, and the libraries."""
-    pipeline = {
-        stage.name: [stage.cmd, *sorted(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency))]
-        for stage in stages
-    }
+    pipeline = {name: [stage.command, *sorted(stage.inputs)] for name, stage in stages.items()}
     files = git("ls-tree", "-r", tree, "--", *sorted({path for _, *paths in pipeline.values() for path in paths}))
     known = [parameters, pipeline, files, [version(name) for name in LIBRARIES]]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
@@ -179,15 +183,15 @@ def _identity_of(parameters: Mapping[str, Any], stages: list[PipelineStage], tre
 
 def _committed(path: Path) -> dict[str, bytes]:
     """The committed file, which a measurement itself has changed since; none if there is none."""
-    with open_repo("HEAD") as repo, suppress(FileNotFoundError):
-        return {str(path): read(repo, path, MOST)}
+    with suppress(FileNotFoundError):
+        return {str(path): read_file("HEAD", path)}
     return {}
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            return _parse(file.read(MOST_BYTES + 1), path)
+            return _parse(file.read(), path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; it must be a params.yaml") from None
 
@@ -228,11 +232,11 @@ def _dataset(document: Mapping[str, Any], name: str) -> str:
     return str(source["dataset"])
 
 
-def _dataset_of(repo: Repo) -> str:
+def _dataset_of(revision: str) -> str:
     """The name of the data set of a revision; in the project's first versions, the file of the data was not in Git."""
     with suppress(FileNotFoundError):
-        return str(json.loads(read(repo, SOURCE, MOST))["dataset"])
-    return str(json.loads(read(repo, PROVENANCE, MOST))["dataset"])
+        return str(json.loads(read_file(revision, SOURCE))["dataset"])
+    return str(json.loads(read_file(revision, PROVENANCE))["dataset"])
 
 
 LOCKS = Path(".dvc/tmp/noise")
@@ -272,7 +276,7 @@ def measure(
             old = _in_file(recipe)
             if old and not anew and not _unlike(old, record):
                 record["looks"] = sorted({*old["looks"], len(runs)})
-            keep(record, NOISE)
+            write_record(record, NOISE)
     return parse_record(record, str(NOISE))
 
 
@@ -313,7 +317,7 @@ def _measure(recipe: Recipe, seeds: list[int], anew: bool, scheduler: str | None
     if not anew:
         found, training = _earlier(recipe)
         shown = shown or training
-        known += [run for run in found if shown is None or not unlike(run["training"], shown)]
+        known += [run for run in found if shown is None or not differing_keys(run["training"], shown)]
     # If it is not known what a training would read, one training shows whether the runs in the file are of this code.
     missing = _missing(seeds, known) or ([] if shown else seeds[:1])
     whose = f", {quote(recipe.revision)}" if recipe.revision else ""
@@ -379,13 +383,12 @@ def _alike(known: list[Run]) -> dict[int, Run]:
 
 
 def _unlike(one: Run, other: Run) -> list[str]:
-    return [name for key in ALIKE for name in unlike(one[key], other[key])]
+    return [name for key in ALIKE for name in differing_keys(one[key], other[key])]
 
 
 def _run(recipe: Recipe, seed: int, revision: str) -> Run:
     """The run that an experiment holds."""
-    with open_repo(revision) as repo:
-        side, _ = load_trained(repo, revision)
+    side = read_trained(revision)
     if side.dataset != recipe.dataset:
         raise ValueError(f"seed {seed} was trained on {side.dataset}, expected {recipe.dataset}")
     if lacking := [f"{split}.loss" for split in side.predictions if f"{split}.loss" not in side.metrics]:
@@ -416,20 +419,19 @@ def _earlier(recipe: Recipe) -> tuple[list[Run], dict[str, str | None] | None]:
     """
     kept = _in_file(recipe)
     runs = [run | {key: kept[key] for key in ALIKE} for run in kept["seeds"]] if kept else []
-    with open_repo(recipe.revision) as repo:
-        same_data = all(change.startswith("train.") for change in recipe.changes)
-        training = inputs_of_train(repo) if same_data else None
-        try:
-            side, _ = load_trained(repo, recipe.revision)
-            matches = not any(reasons for _, reasons in check(repo))
-        except (OSError, ValueError):
-            return runs, training
+    same_data = all(change.startswith("train.") for change in recipe.changes)
+    training = inputs_of_train(recipe.revision) if same_data else None
+    try:
+        side = read_trained(recipe.revision)
+        matches = not any(stage_findings(recipe.revision).values())
+    except (OSError, ValueError):
+        return runs, training
     seed = side.parameters.get("train.seed")
     complete = all(f"{split}.loss" in side.metrics for split in side.predictions)
-    same = side.dataset == recipe.dataset and not unlike(recipe_of(side.parameters), recipe.parameters)
+    same = side.dataset == recipe.dataset and not differing_keys(recipe_of(side.parameters), recipe.parameters)
     if kept and matches and same:
         record = parse_record(kept, str(NOISE))
-        if stale(record, side) is None:
+        if why_stale(record, side) is None:
             # A change of code that leaves the model's bytes as they were leaves those of the other seeds, too.
             runs = [run | {"training": side.training} for run in runs]
         elif contradiction(record, side):
@@ -441,12 +443,11 @@ def _earlier(recipe: Recipe) -> tuple[list[Run], dict[str, str | None] | None]:
 
 def _in_file(recipe: Recipe) -> dict[str, Any] | None:
     """The recipe's record in evaluation/seed_noise.json, as it stands there; None of an older form."""
-    with open_repo(recipe.revision) as repo:
-        try:
-            kept = parse_file(read(repo, NOISE, MOST).decode("utf-8"))
-        except FileNotFoundError:
-            return None
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{NOISE} of {recipe.revision or 'this folder'}: {error}") from None
-    place = find(kept, recipe.dataset, recipe.parameters)
+    try:
+        kept = parse_recipes(read_file(recipe.revision, NOISE).decode("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{NOISE} of {recipe.revision or 'this folder'}: {error}") from None
+    place = find_recipe(kept, recipe.dataset, recipe.parameters)
     return kept[place] if place is not None and "images" in kept[place] else None

@@ -15,8 +15,7 @@ import sys
 from classifier.command import command, printable
 from classifier.paths import LOCK
 from review.escaping import shorten
-from review.lock import check, check_noise
-from review.revision import open_repo
+from review.lock import noise_findings, stage_findings
 
 
 @command("verify", refused=1)
@@ -25,9 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m review.verify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("revision", nargs="?", help="a commit, branch or tag; without it, the files in this folder")
     revision = parser.parse_args(arguments).revision
-    with open_repo(revision) as repo:
-        findings = dict(check(repo))
-        noise = check_noise(repo, revision)
+    findings = stage_findings(revision)
+    noise = noise_findings(revision)
     for name, reasons in [*findings.items(), *([("seed noise", noise)] if noise else [])]:
         told = [shorten(printable(text)) for text in (name, *reasons)]
         print(f"verify: {told[0]}: {'; '.join(told[1:]) or 'matches'}")

@@ -6,21 +6,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from pygit2 import Repository
 
 from classifier.files import markdown_table, whole_file
 from classifier.paths import METRICS
 from classifier.pictures import plain_style, save
-from review.comparison import Comparison, compare, measured
+from review.comparison import Comparison, compare_results, holding_records
 from review.escaping import markdown, quote
-from review.lock import check
+from review.lock import stage_findings
 from review.results import parse_metrics, recipe_of
-from review.revision import MALFORMED, Results, load, open_repo
-from review.seeds import Record, Run, unlike
+from review.revision import Results, read_file, read_results
+from review.seeds import Record, Run, differing_keys
 from review.statistics import ALPHA, judge
 from review.text import Table
 
@@ -66,9 +64,8 @@ class Judged:
 def accuracy_of(revision: str) -> float | None:
     """The validation accuracy in metrics.json of a commit."""
     try:
-        blob: Any = Repository(".").revparse_single(f"{revision}:{METRICS}")
-        return parse_metrics(blob.data.decode()).get(f"{SPLIT}.accuracy")
-    except (KeyError, *MALFORMED):
+        return parse_metrics(read_file(revision, METRICS).decode()).get(f"{SPLIT}.accuracy")
+    except (OSError, ValueError):
         return None
 
 
@@ -88,12 +85,12 @@ def judge_trials(trials: Mapping[Changes, Sequence[str]]) -> Judged:
     for changes in known:
         if base is None:
             break
-        with suppress(OSError, *MALFORMED):
-            heads = [load(revision) for revision in trials[changes]]
-            if any(unlike(heads[0].environment, head.environment) for head in heads):
+        with suppress(OSError, ValueError):
+            heads = [read_results(revision) for revision in trials[changes]]
+            if any(differing_keys(heads[0].environment, head.environment) for head in heads):
                 machines.add(changes)
-            records = (measured(base, base)[0], _record(heads))
-            comparison = compare(base, heads[0], records=records)
+            records = (holding_records(base, base)[0], _record(heads))
+            comparison = compare_results(base, heads[0], records=records)
             if comparison.decided_by == SPLIT:
                 compared[changes] = comparison
     # Other recipes that were judged against base on these images before count as well.
@@ -119,10 +116,8 @@ def _verdict(comparison: Comparison | None, comparisons: int) -> str:
 def _base() -> Results | None:
     """The results of this folder, if dvc.lock matches them."""
     try:
-        with open_repo(None) as repo:
-            matches = not any(reasons for _, reasons in check(repo))
-        return load(None) if matches else None
-    except (OSError, *MALFORMED):
+        return None if any(stage_findings(None).values()) else read_results(None)
+    except (OSError, ValueError):
         return None
 
 

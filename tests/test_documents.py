@@ -16,8 +16,8 @@ from markdown_it import MarkdownIt
 
 from review.escaping import spread
 from review.results import parse_parameters, recipe_of
-from review.revision import Results, load
-from review.seeds import is_of, parse_record, unlike
+from review.revision import Results, read_results
+from review.seeds import differing_keys, parse_record, same_recipe
 from tests.conftest import REPOSITORY
 
 DOCUMENTS = [
@@ -114,7 +114,7 @@ def committed(path: str) -> str:
 def results(monkeypatch: pytest.MonkeyPatch) -> Results:
     """The results in HEAD, if they are of the data set that the documents are about."""
     monkeypatch.chdir(REPOSITORY)
-    found = load("HEAD")
+    found = read_results("HEAD")
     if found.dataset != "mnist":
         pytest.skip(f"the results in HEAD are of {found.dataset}, and the documents are about MNIST")
     return found
@@ -122,7 +122,7 @@ def results(monkeypatch: pytest.MonkeyPatch) -> Results:
 
 def over_seeds(results: Results) -> dict[str, str]:
     """Accuracy over seeds by split, in the form of the documents; empty if the committed recipe was not measured."""
-    measured = [record for record in results.noise if len(record.runs) > 1 and is_of(record, results)]
+    measured = [record for record in results.noise if len(record.runs) > 1 and same_recipe(record, results)]
     readings = {split: record.readings(split) for record in measured for split in ("validation", "test")}
     return {split: spread(found) for split, found in readings.items() if found}
 
@@ -188,7 +188,9 @@ def unlike_record(results: Results, path: str, accuracy: str) -> str | None:
     """The accuracy in the record of a recipe file, if there is a record and it has another than this."""
     parameters = parse_parameters(committed(path))
     for record in results.noise:
-        if record.dataset == parameters["download.dataset"] and not unlike(record.parameters, recipe_of(parameters)):
+        if record.dataset == parameters["download.dataset"] and not differing_keys(
+            record.parameters, recipe_of(parameters)
+        ):
             readings = record.readings("test")
             if readings and spread(readings) != accuracy:
                 return f"{path}: {spread(readings)}"

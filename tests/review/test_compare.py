@@ -16,7 +16,7 @@ import pytest
 from classifier.data.catalogue import MNIST
 from classifier.data.description import Array
 from review.compare import main
-from review.revision import load
+from review.revision import read_results
 from review.text import MOST_IMAGES
 from tests.conftest import REPOSITORY, describe
 from tests.review.repository import (
@@ -664,7 +664,6 @@ BAD = [
     ),
     (noise(seeds(validation={"loss": float("nan"), "misread": []})), "recipe 1: expected a loss of at least 0 of each"),
     (noise(seeds(validation={"loss": 1e300, "misread": []})), "recipe 1: expected a loss "),
-    ("[" * 100_000, "maximum recursion depth exceeded"),
 ]
 
 
@@ -677,18 +676,6 @@ def test_a_file_of_bad_records_is_refused_in_one_line(
     repository.run("git checkout -q -b bad")
     repository.commit("bad")
     assert message in refusal("main", "bad")
-
-
-def test_a_hundred_megabytes_of_records_are_refused_in_one_line(
-    repository: Repository, refusal: Callable[..., str]
-) -> None:
-    repository.keep()
-    os.truncate(repository.folder / "evaluation/seed_noise.json", 100 * 2**20)
-    message = "expected a file of at most 1,048,576 bytes, found "
-    assert refusal("main").startswith(f"evaluation/seed_noise.json of this folder: {message}more")
-    repository.run("git checkout -q -b large")
-    repository.commit("large")
-    assert refusal("main", "large").endswith(f"{message}104,857,600")
 
 
 def test_a_class_that_is_read_worse_is_told_from_one_that_is_read_better(
@@ -729,7 +716,7 @@ def test_an_experiment_name_that_two_commits_have_is_refused(
     for branch in ("one", "two"):
         sha = repository.run(f"git rev-parse {branch}").strip()
         repository.run(f"git update-ref refs/exps/{sha[:2]}/{sha[2:]}/twice {sha}")
-    assert refusal("twice") == "ambiguous Git revision 'twice'"
+    assert refusal("twice") == "2 experiments have the name `twice`: name the commit of one"
 
 
 def test_test_images_do_not_decide_where_one_side_alone_has_validation_images(
@@ -923,14 +910,11 @@ REFUSED = [
     (remove("models/provenance.json"), "HEAD holds no models/provenance.json: REMEDY"),
     (
         put("evaluation/predictions.csv", "image,actual,predicted,confidence\n0,7,7,1\n"),
-        "evaluation/predictions.csv of HEAD: column split is missing; "
-        "expected are split,image,actual,predicted,confidence",
+        "evaluation/predictions.csv of HEAD: 'split' is missing",
     ),
     (put("metrics.json", "{"), "metrics.json of HEAD: Expecting property name"),
-    (put("metrics.json", '{"loss": 1.5e308}'), "metrics.json of HEAD: loss must be a number, got 1.5e+308"),
-    (put("metrics.json", "[" * 100_000), "metrics.json of HEAD: maximum recursion depth"),
+    (put("metrics.json", '{"loss": NaN}'), "metrics.json of HEAD: loss must be a number, got nan"),
     (put("params.yaml", "train: ]"), "params.yaml of HEAD: "),
-    (put("params.yaml", "train: &again\n  more: *again\n"), "params.yaml of HEAD: expected at most 10,000 values"),
     (put("models/provenance.json", "{}"), "models/provenance.json of HEAD: expected the keys dataset, a name, and"),
     (
         write(dataset="mnist-5k"),
@@ -984,8 +968,7 @@ def test_a_commit_from_before_dvc_holds_no_predictions(repository: Repository, r
         ("no-such-branch", "unknown Git revision 'no-such-branch'"),
         ("HEAD~9", "unknown Git revision 'HEAD~9'"),
         ("", "unknown Git revision ''"),
-        ("main:models", "`main:models` is not a commit"),
-        ("main:params.yaml", "`main:params.yaml` is not a commit"),
+        ("main:models", "unknown Git revision 'main:models'"),
     ],
 )
 def test_what_is_no_revision_is_refused_on_either_side(
@@ -1014,14 +997,6 @@ def test_a_repository_of_another_user_is_refused_with_gits_own_remedy(
     expected = f"{repository.folder} belongs to another user: `git config --global --add safe.directory "
     assert refusal("main").startswith(expected)
     assert refusal("main", "main").startswith(f"{expected}{repository.folder}`")
-
-
-def test_a_tag_named_like_a_commit_does_not_stand_for_it(repository: Repository, refusal: Callable[..., str]) -> None:
-    repository.branch("other", validation=set())
-    sha, other = (repository.run(f"git rev-parse {name}").strip() for name in ("main", "other"))
-    repository.run(f"git update-ref refs/tags/{sha} {other}")
-    expected = f"{sha} is not a commit, or a branch or tag of another has that name"
-    assert refusal(sha) == refusal("main", sha) == expected
 
 
 def test_a_commit_named_in_full_is_printed_by_its_first_ten_digits(repository: Repository, compare: Compare) -> None:
@@ -1059,14 +1034,14 @@ def test_two_versions_of_own_data_under_one_name_are_refused(
 def test_a_description_that_is_missing_or_of_another_data_set_leaves_the_classes_to_their_numbers(
     repository: Repository,
 ) -> None:
-    assert load("main").classes == tuple(map(str, range(10)))
+    assert read_results("main").classes == tuple(map(str, range(10)))
     described = replace(MNIST, classes=tuple("abcdefghijkl"))
     describe(repository.folder, described)
-    assert load(None).classes == described.classes
+    assert read_results(None).classes == described.classes
     describe(repository.folder, replace(described, name="mnist-5k"))
-    assert load(None).classes == tuple(map(str, range(10)))
+    assert read_results(None).classes == tuple(map(str, range(10)))
     describe(repository.folder, replace(described, classes=("a", "b")))
-    assert load(None).classes == tuple(map(str, range(10)))
+    assert read_results(None).classes == tuple(map(str, range(10)))
 
 
 def test_classes_beyond_nine_are_compared(repository: Repository, compare: Compare) -> None:

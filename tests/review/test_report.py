@@ -24,10 +24,10 @@ from matplotlib.figure import Figure
 from classifier.data.catalogue import MNIST
 from review import drawing as pictures
 from review import report
-from review.comparison import compare
+from review.comparison import compare_results
 from review.page import as_page
 from review.report import main
-from review.revision import MOST, load
+from review.revision import read_results
 from review.text import MOST_DISAGREEMENTS, MOST_IMAGES, as_markdown
 from tests.conftest import REPOSITORY, describe
 from tests.review.repository import IMAGES, Change, Repository, put, record, write
@@ -114,7 +114,10 @@ def test_a_report_holds_the_verdict_first_and_all_that_compare_says(
     markdown = repository.read("report/report.md")
     assert markdown.startswith(f"**{verdict}")
     assert "| `train.epochs` | 5 | 2 |" in markdown
-    assert all(block in markdown for block in as_markdown(compare(load("main"), load("better"))).split("\n\n"))
+    assert all(
+        block in markdown
+        for block in as_markdown(compare_results(read_results("main"), read_results("better"))).split("\n\n")
+    )
     assert repository.run("git status --porcelain") == ""
 
 
@@ -366,15 +369,12 @@ def test_the_pages_that_are_on_this_machine_are_copied_beside_the_report_and_lin
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_page_of_a_large_network_is_linked_and_a_larger_file_is_not(
+def test_the_page_of_a_large_network_is_linked(
     repository: Repository,
 ) -> None:
     repository.put("page/index.html", " " * 2_400_000)  # the page of recipes/accurate.yaml has 2.3 MB
     main(["main"])
     assert '<a href="page_head.html">' in repository.read("report/report.html")
-    repository.put("page/index.html", " " * (MOST + 1))
-    main(["main"])
-    assert "<a " not in repository.read("report/report.html")
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -464,7 +464,7 @@ def test_the_report_tells_whether_the_lock_of_head_is_true(repository: Repositor
         (
             put("evaluation/history.csv", "epoch,loss\n1,0.5\n"),
             "main",
-            "evaluation/history.csv of this folder: column accuracy is missing; expected are epoch,accuracy,loss",
+            "evaluation/history.csv of this folder: 'accuracy' is missing",
         ),
     ],
 )

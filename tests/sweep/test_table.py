@@ -24,7 +24,7 @@ def seeds(repository: Repository, epochs: int, *wrong: int, machine: str = "avx2
 def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.table.check", lambda _: [])  # dvc.lock is made up as well
+    monkeypatch.setattr("sweep.table.stage_findings", lambda _: {})  # dvc.lock is made up as well
     repository.measure(*[set(range(20))] * 5, test=[set(range(30))] * 5)
     repository.commit("Base")
     trials = {
