@@ -10,13 +10,11 @@ import pytest
 
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
-from tests.remotes.ceph import S3
-from tests.remotes.servers import HOST, SSH, Store, WebDAV
+from tests.remotes.servers import HOST, S3, SSH, Folder
 from tests.test_readme import READER, commands
 
-KINDS: dict[str, type[Store]] = {"A folder": Store, "SSH": SSH, "WebDAV": WebDAV, "S3": S3}
+KINDS: dict[str, type[Folder]] = {"A folder": Folder, "SSH": SSH, "S3": S3}
 FIRST = "first-store"
-OUTPUTS = ("data.bin", "model.bin")
 
 STAGE = """\
 import random, re
@@ -36,72 +34,49 @@ stages:
 """
 
 
-def lines(section: str) -> list[str]:
+def in_document(section: str) -> list[str]:
     """What docs/sharing.md says to type."""
     return commands((REPOSITORY / "docs/sharing.md").read_text())[section]
 
 
-def set_up(server: Store, section: str, store: str) -> list[str]:
-    """The lines of that section, with this server in the place of the document's."""
-    mine, typed = server.credentials(), []
-    for line in lines(section):
-        line = re.sub(r"(remote add -d shared) \S+", rf"\1 {server.address(store)}", line)
-        line = re.sub(r"(endpointurl) \S+", rf"\1 http://{HOST}:{server.port}", line)
-        line = re.sub(r"(--local shared (\w+)) \S+", lambda found: f"{found[1]} {mine.pop(found[2])}", line)
-        typed.append(line)
-    assert not mine, f"docs/sharing.md does not name {mine}"
-    return typed
-
-
-def new_project(folder: Path) -> Clone:
-    """A DVC repository of two small files."""
-    folder.mkdir()
-    project = Clone(folder)
-    project.environment |= READER | {"NO_PROXY": HOST}
-    for name, text in {"make.py": STAGE, "dvc.yaml": PIPELINE, "params.yaml": "train:\n  batch_size: 100\n"}.items():
-        (folder / name).write_text(text)
-    project.run(
-        "git init -q -b main && dvc init -q && dvc config core.analytics false && dvc config core.autostage true"
-    )
-    project.run("dvc repro -q")
-    project.commit("Results")
-    return project
+def adapted(line: str, server: Folder) -> str:
+    """A line of the document, with this server in the place of the document's."""
+    line = re.sub(r"(remote add -d shared) \S+", rf"\1 {server.address(FIRST)}", line)
+    line = re.sub(r"(endpointurl) \S+", rf"\1 http://{HOST}:{server.port}", line)
+    return re.sub(r"(--local shared (\w+)) \S+", lambda option: f"{option[1]} {server.credentials()[option[2]]}", line)
 
 
 class Team:
     """A project that shares its data on a server, in a store that is new for each test."""
 
-    def __init__(self, server: Store, project: Clone, folder: Path, store: str) -> None:
-        self.server, self.store, self.folder = server, store, folder
-        self.environment = project.environment
-        server.make(store)
+    def __init__(self, server: Folder, project: Clone, folder: Path) -> None:
+        self.server, self.folder, self.store = server, folder, f"store-{uuid.uuid4()}"
+        server.make_store(self.store)
         shutil.copytree(project.folder, folder / "owner")
         self.owner = self.member("owner")
-        self.owner.replace(".dvc/config", FIRST, store)
+        self.owner.replace(".dvc/config", FIRST, self.store)
         self.owner.commit("A store of this test")
-        self.origin = folder / "origin.git"
-        self.owner.run(f"git clone -q --bare . {self.origin} && git remote add origin {self.origin}")
+        self.owner.run("git clone -q --bare . ../origin.git && git remote add origin ../origin.git")
 
     def member(self, name: str) -> Clone:
-        clone = Clone(self.folder / name)
-        clone.environment = self.environment
-        return clone
+        member = Clone(self.folder / name)
+        member.environment |= READER | {"NO_PROXY": HOST}
+        return member
 
-    def colleague(self) -> Clone:
+    def colleague(self, name: str) -> Clone:
         """A fresh clone with the owner's credentials and an empty cache."""
-        self.owner.run(f"git clone -q {self.origin} ../colleague")
-        clone = self.member("colleague")
-        self.give(clone, self.server.credentials())
-        return clone
+        self.owner.run(f"git clone -q ../origin.git ../{name}")
+        colleague = self.member(name)
+        self.give(colleague, self.server.credentials())
+        return colleague
 
-    def give(self, clone: Clone, credentials: dict[str, str]) -> None:
+    def give(self, member: Clone, credentials: dict[str, str]) -> None:
         """Write credentials as `dvc remote modify --local` does."""
         options = "".join(f"    {name} = {value}\n" for name, value in credentials.items())
-        (clone.folder / ".dvc/config.local").write_text(f"['remote \"shared\"']\n{options}")
+        (member.folder / ".dvc/config.local").write_text(f"['remote \"shared\"']\n{options}")
 
     def md5(self, path: str) -> str:
-        (found,) = re.findall(rf"path: {path}\n +hash: md5\n +md5: (\w+)", self.owner.read("dvc.lock"))
-        return str(found)
+        return re.findall(rf"path: {path}\n +hash: md5\n +md5: (\w+)", self.owner.read("dvc.lock"))[0]
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -110,31 +85,34 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def server(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
     """The running server, stopped after the tests whether they pass or not."""
     if reason := KINDS[kind].reason_to_skip():
         pytest.skip(reason)
     server = KINDS[kind](tmp_path_factory.mktemp("server"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NO_PROXY", HOST)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
-def project(server: Store, kind: str, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A project whose owner has typed the lines of docs/sharing.md."""
-    project = new_project(tmp_path_factory.mktemp("home") / "project")
-    server.make(FIRST)
-    for line in set_up(server, kind, FIRST):
-        project.run(line)
+def project(server: Folder, kind: str, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A DVC repository of two small files, whose owner has typed the lines of docs/sharing.md."""
+    project = Clone(tmp_path_factory.mktemp("home") / "project")
+    project.folder.mkdir()
+    project.environment |= READER | {"NO_PROXY": HOST}
+    for name, text in {"make.py": STAGE, "dvc.yaml": PIPELINE, "params.yaml": "train:\n  batch_size: 100\n"}.items():
+        (project.folder / name).write_text(text)
+    project.run("git init -q -b main && dvc init -q && dvc config core.analytics false")
+    project.run("dvc config core.autostage true && dvc repro -q")
+    project.commit("Results")
+    server.make_store(FIRST)
+    for line in in_document(kind):
+        project.run(adapted(line, server))
     return project
 
 
 @pytest.fixture
-def team(server: Store, project: Clone, tmp_path: Path) -> Team:
+def team(server: Folder, project: Clone, tmp_path: Path) -> Team:
     """A team that has pushed nothing."""
-    return Team(server, project, tmp_path, f"store-{uuid.uuid4()}")
+    return Team(server, project, tmp_path)
