@@ -55,8 +55,8 @@ setup: .venv/installed  ## install the locked packages of requirements.txt into 
 		.venv/bin/python -c "$$MOVE" || { echo "make: .venv/bin/python does not run; after \`rm -r .venv\`, make builds it again" >&2; exit 1; };; esac
 
 # DVC sees neither that another data set stands in nor that own data have changed; download names both.
-SURE := python -c 'from classifier.data.delivered import load; raise SystemExit(load().warning())' 2>/dev/null
-SAME := python -c 'from classifier.data.own.files import changed; raise SystemExit(changed())' 2>/dev/null
+SURE := python -c 'from classifier.data.data_set import read_data_set; raise SystemExit(read_data_set().warning())' 2>/dev/null
+SAME := python -c 'from classifier.data.fingerprint import own_data_changed; raise SystemExit(own_data_changed())' 2>/dev/null
 # The pipeline's outputs in Git. Not all of evaluation/: `make noise` writes there too.
 RESULTS := dvc.lock metrics.json data/raw/dataset.json models/provenance.json 'evaluation/*.csv' 'evaluation/*.png'
 repro: repository setup  ## run the pipeline and show its metrics

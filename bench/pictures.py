@@ -47,7 +47,7 @@ KINDS = (
 
 def main() -> None:
     """Measure and print."""
-    images, labels = (array[:IMAGES] for array in splits.load("validation"))
+    images, labels = (array[:IMAGES] for array in splits.map_split("validation"))
     digits = np.rint(images[..., 0] * 255).astype(np.uint8)
     print(markdown_table(table(load_model(MODEL), digits, labels.argmax(axis=1)), "---:"))
 

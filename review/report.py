@@ -139,7 +139,7 @@ def load_images(comparison: Comparison) -> np.ndarray | None:
     split = comparison.decided_by
     predictions = comparison.base.predictions[split]
     try:
-        images, labels = splits.load(split)
+        images, labels = splits.map_split(split)
     except (OSError, ValueError):
         return None
     if not np.array_equal(predictions.image, np.arange(len(labels))):

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from classifier.data import delivered
-from classifier.data.description import DataSet
+from classifier.data.data_set import DataSet, parse_data_set
 from classifier.parameters import parse_yaml
 from review.escaping import brief
 
@@ -148,7 +147,7 @@ def parse_description(text: str) -> list[DataSet]:
     document = json.loads(text)
     if isinstance(document, dict) and document.keys() == {"dataset", "requested"}:
         return []
-    return [delivered.parse(text.encode()).data_set]
+    return [parse_data_set(text.encode())]
 
 
 def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,8 +11,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precisio
 
 from classifier import pictures
 from classifier.command import run
-from classifier.data import delivered, splits
-from classifier.data.description import DataSet
+from classifier.data import splits
+from classifier.data.data_set import DataSet, read_data_set
 from classifier.files import save_csv, whole_file
 from classifier.model import predictions
 from classifier.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, ONNX, PER_CLASS, PREDICTIONS
@@ -24,9 +24,8 @@ UNEQUAL = 1.5  # times as many images in the largest class as in the smallest; M
 
 def main() -> None:
     """Predict each validation and test image once, and write metrics, tables and pictures."""
-    held_out = {split: splits.load(split) for split in ("validation", "test")}
-    source = delivered.load()
-    data_set = source.data_set
+    held_out = {split: splits.map_split(split) for split in ("validation", "test")}
+    data_set = read_data_set()
     try:
         session = predictions.load(ONNX.read_bytes(), data_set)
         outcomes = {  # only of splits that have images
@@ -61,7 +60,7 @@ def main() -> None:
         errors = f"{measured['errors']:,} errors in {len(outcomes[split][0]):,} {split} images"
         accuracies = [f"{key.replace('_', ' ')} {measured[key]:.4f}" for key in measured if "accuracy" in key]
         print(f"evaluate: {errors}, {', '.join(accuracies)} -> {METRICS}")
-    if warning := source.warning():
+    if warning := data_set.warning():
         print(f"evaluate: {warning}", file=sys.stderr)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classifier.command import run
-from classifier.data import delivered, splits
-from classifier.data.description import DataSet
+from classifier.data import splits
+from classifier.data.data_set import DataSet, read_data_set
 from classifier.files import whole_file
 from classifier.model import layers, onnx_file, predictions, runtime
 from classifier.page import document
@@ -29,8 +29,8 @@ LEAST_CONFIDENT = 0.02  # share of the validation images below the confidence_fl
 
 def main() -> None:
     """Write the model as ONNX, if ONNX Runtime predicts with it what Keras predicts."""
-    data_set = delivered.load().data_set
-    held_out = {split: splits.load(split) for split in ("validation", "test")}
+    data_set = read_data_set()
+    held_out = {split: splits.map_split(split) for split in ("validation", "test")}
     network = load_model(data_set)
     try:
         plain = layers.read(network)

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from classifier.command import run
-from classifier.data import augmentation, batches, delivered, splits
-from classifier.data.description import DataSet
+from classifier.data import augmentation, batches, splits
+from classifier.data.data_set import DataSet, read_data_set
 from classifier.files import save_csv, whole_file
 from classifier.model import architecture, checkpoint, keras_file, learning, memory, runtime
 from classifier.parameters import Seed, read_section
@@ -60,9 +60,9 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def main() -> None:
     """Train the network that params.yaml describes, and write the model, its provenance and the history."""
     recipe = read_section("train", Parameters)
-    data_set = delivered.load().data_set
+    data_set = read_data_set()
     check_size(recipe, data_set)
-    images = {split: len(splits.load(split)[0]) for split in SPLITS}
+    images = {split: len(splits.map_split(split)[0]) for split in SPLITS}
     step = min(recipe.batch_size, images["train"])
     memory.check(data_set, recipe.filters, recipe.kernel_size, recipe.dense_units, step, memory.available())
     with ThreadPoolExecutor() as pool:  # one processor reads the files while the other imports TensorFlow
@@ -135,8 +135,8 @@ def fit(network: "keras.Model", recipe: Parameters, images: dict[str, int], kept
 
     ended()
     change = augmentation.build(recipe.shift, recipe.rotation, recipe.zoom, recipe.seed, passed * images["train"])
-    training = batches.load("train", recipe.batch_size, recipe.seed, change, passed)
-    validation = batches.load("validation", VALIDATION_BATCH) if images["validation"] else None
+    training = batches.read_batches("train", recipe.batch_size, recipe.seed, change, passed)
+    validation = batches.read_batches("validation", VALIDATION_BATCH) if images["validation"] else None
     learning.fit(network, training, validation, recipe.epochs, history, ended)
     return history
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -13,10 +14,9 @@ import pytest
 from filelock import FileLock
 
 from classifier import command
+from classifier.data.arrays import Arrays
 from classifier.data.catalogue import MNIST
-from classifier.data.delivered import Delivered
-from classifier.data.description import DataSet
-from classifier.data.formats import Arrays
+from classifier.data.data_set import DataSet
 from classifier.model import runtime
 from classifier.paths import SOURCE
 from tests.clone import Clone
@@ -41,7 +41,7 @@ def arrays() -> Arrays:
 def describe(folder: Path, data_set: DataSet = MNIST, requested: str | None = None) -> None:
     """Write data/raw/dataset.json, as download does."""
     (folder / SOURCE).parent.mkdir(parents=True, exist_ok=True)
-    Delivered(data_set, requested or data_set.name).save(folder / SOURCE)
+    replace(data_set, requested=requested).save(folder / SOURCE)
 
 
 @pytest.fixture

@@ -12,12 +12,11 @@ from tests.imports import imported_files
 MAY_IMPORT: dict[str, set[str]] = {
     "classifier": set(),
     "classifier/data": {"classifier"},
-    "classifier/data/own": {"classifier", "classifier/data"},
     "classifier/model": {"classifier", "classifier/data"},
     "classifier/page": {"classifier/data", "classifier/model"},
     "predict": set(),  # it is also used without the rest of the project
     "trials": {"classifier"},
-    "stages": {"classifier", "classifier/data", "classifier/data/own", "classifier/model", "classifier/page"},
+    "stages": {"classifier", "classifier/data", "classifier/model", "classifier/page"},
     "review": {"classifier", "classifier/data", "classifier/model", "trials"},
     "sweep": {"classifier", "review", "trials"},
     "bench": {"classifier", "classifier/data", "predict", "review"},

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from classifier.data.idx import IDX_FILES
+from classifier.data.arrays import IDX_FILES
 from tests.clone import Clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.datasets]

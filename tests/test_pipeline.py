@@ -104,9 +104,9 @@ def test_params_and_recipes_have_every_parameter_within_its_limits_and_with_a_co
     assert [line for line in lines if line.startswith("  ") and "#" not in line] == []
 
 
-def test_only_the_catalogue_and_the_embedded_set_know_digits_or_28_pixels() -> None:
+def test_only_the_catalogue_knows_digits_or_28_pixels() -> None:
     """Comments and docstrings may name them, as in the size of the notebook's network."""
-    about_mnist = {"classifier/data/catalogue.py", "classifier/data/embedded.py"}
+    about_mnist = {"classifier/data/catalogue.py"}
     behind = {path for stage in STAGES for path in files_behind(stage) if path.endswith(".py")}
     for path in sorted(behind - about_mnist):
         tree = ast.parse((REPOSITORY / path).read_text())

@@ -1,4 +1,4 @@
-"""Load a split in batches for Keras; of a large file, only the images in use are in memory."""
+"""Read a split in batches for Keras; of a large file, only the images in use are in memory."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ BLOCK = 8 * 2**20
 KEPT = 256 * 2**20  # bytes; a file of up to this size stays in memory, because its pages take time to map
 
 
-def load(
+def read_batches(
     split: str, size: int, seed: int | None = None, change: Callable[..., Any] | None = None, passed: int = 0
 ) -> "tf.data.Dataset":
     """Return the batches of a split, float32 images and one-hot labels, `size` of each; the last may be smaller.
@@ -32,7 +32,7 @@ def load(
     """
     import tensorflow as tf
 
-    images, labels = splits.load(split)
+    images, labels = splits.map_split(split)
     path, count = splits.images_path(split), len(images)
     random = np.random.default_rng(seed)
     for _ in range(passed):

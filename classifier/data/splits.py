@@ -4,11 +4,10 @@ The shape of an image and the number of classes are those in data/raw/dataset.js
 """
 
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 
-from classifier.data import delivered
+from classifier.data.data_set import read_data_set
 from classifier.paths import PROCESSED
 
 HOW_TO_RENEW = "run `dvc repro --force preprocess` to create it again"
@@ -24,16 +23,16 @@ def labels_path(split: str) -> Path:
     return PROCESSED / f"{split}_labels.npy"
 
 
-def load(split: str) -> tuple[np.memmap, np.memmap]:
+def map_split(split: str) -> tuple[np.memmap, np.memmap]:
     """Map the images and labels of a split into memory, read-only; only validation may be empty.
 
     Raises:
         ValueError: a file has another dtype or shape, no images, or not one label for each image.
         OSError: a file is missing.
     """
-    data_set = delivered.load().data_set
-    images = _load(images_path(split), data_set.image_shape)
-    labels = _load(labels_path(split), (len(data_set.classes),))
+    data_set = read_data_set()
+    images = _map_rows(images_path(split), data_set.image_shape)
+    labels = _map_rows(labels_path(split), (len(data_set.classes),))
     if not len(images) and split != "validation":
         raise ValueError(f"{images_path(split)}: expected at least one image, found none; {HOW_TO_RENEW}")
     if len(images) != len(labels):
@@ -42,10 +41,10 @@ def load(split: str) -> tuple[np.memmap, np.memmap]:
     return images, labels
 
 
-def _load(path: Path, row_shape: tuple[int, ...]) -> np.memmap:
+def _map_rows(path: Path, row_shape: tuple[int, ...]) -> np.memmap:
     try:
         array: np.memmap = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, OverflowError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: not a whole npy file: {error}; {HOW_TO_RENEW}") from error
     if array.dtype != np.float32 or array.shape[1:] != row_shape:
         expected = f"float32 (n, {', '.join(map(str, row_shape))})"

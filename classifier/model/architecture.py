@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from classifier.data.description import DataSet
+from classifier.data.data_set import DataSet
 
 if TYPE_CHECKING:
     import keras

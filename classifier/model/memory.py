@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from classifier.data.description import DataSet
+from classifier.data.data_set import DataSet
 from classifier.model import architecture
 
 # The memory limit of a container in version 2 and 1 of control groups; other systems have neither file.

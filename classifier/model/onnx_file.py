@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from classifier.data.description import DataSet
+from classifier.data.data_set import DataSet
 from classifier.model.layers import Layer
 from classifier.model.predictions import INPUT, OUTPUT
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classifier.data.description import DataSet
+from classifier.data.data_set import DataSet
 
 if TYPE_CHECKING:
     import onnxruntime

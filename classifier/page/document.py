@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from classifier.data.description import DataSet
+from classifier.data.data_set import DataSet
 from classifier.model.layers import Layer
 
 SOURCES = Path(__file__).parent  # of page.html, and of what is written into it

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier.data import delivered
+from classifier.data.data_set import read_data_set
 from classifier.model import architecture, layers, onnx_file, predictions
 from classifier.page import document
 from classifier.paths import AGREEMENT, ONNX, PAGE, SOURCE
@@ -46,7 +46,7 @@ def by_node(network: Any, count: int, folder: Path) -> np.ndarray:
 
 
 def by_onnx(model: bytes, images: np.memmap) -> np.ndarray:
-    data_set = delivered.load(REPOSITORY / SOURCE).data_set
+    data_set = read_data_set(REPOSITORY / SOURCE)
     return predictions.predict(predictions.load(model, data_set), images)
 
 
@@ -73,7 +73,7 @@ def test_the_committed_page_reads_every_test_image_as_onnx_runtime_and_keras_do(
 def test_a_network_with_batch_normalization_reads_every_test_image_as_onnx_runtime_and_keras_do(
     images: np.memmap, keras: ModuleType, tmp_path: Path
 ) -> None:
-    data_set = delivered.load(REPOSITORY / SOURCE).data_set
+    data_set = read_data_set(REPOSITORY / SOURCE)
     keras.utils.set_random_seed(0)
     network = architecture.build(data_set, [32, 64, 64], 3, [128, 64], batch_normalization=True)
     network.compile("adam", "categorical_crossentropy")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from classifier.data.catalogue import FASHION_MNIST
-from classifier.data.description import DataSet
+from classifier.data.data_set import DataSet
 from classifier.page import document
 from tests.classifier.page.test_document import own, some_layers, some_misread
 from tests.classifier.page.test_network import computed

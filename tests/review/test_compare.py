@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from classifier.data.catalogue import MNIST
-from classifier.data.description import Array
+from classifier.data.data_set import Array
 from review.compare import main
 from review.revision import read_results
 from review.text import MOST_IMAGES

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from classifier.data import splits
 from classifier.data.catalogue import MNIST, MNIST_5K
-from classifier.data.description import Array, DataSet
+from classifier.data.data_set import Array, DataSet
 from classifier.model import layers, onnx_file, predictions
 from classifier.model.layers import Layer
 from classifier.paths import MODEL, ONNX, SOURCE
@@ -30,7 +30,7 @@ def test_the_metrics_equal_those_of_keras(network: Any) -> None:
     metrics = json.loads(evaluate.METRICS.read_text())
     assert list(metrics) == ["validation", "test"]
     for split, images in (("validation", 30), ("test", 60)):
-        loss, accuracy = network.evaluate(*splits.load(split), verbose=0)
+        loss, accuracy = network.evaluate(*splits.map_split(split), verbose=0)
         assert {name: metrics[split][name] for name in ("accuracy", "loss", "errors")} == {
             "accuracy": pytest.approx(accuracy),
             "loss": pytest.approx(loss, abs=1e-5),
@@ -53,7 +53,7 @@ def test_predictions_and_the_table_of_classes_agree_with_the_metrics(network: An
     for split, images in (("validation", 30), ("test", 60)):
         metrics = json.loads(evaluate.METRICS.read_text())[split]
         of_split = [row for row in rows if row["split"] == split]
-        labels = splits.load(split)[1].argmax(axis=1)
+        labels = splits.map_split(split)[1].argmax(axis=1)
         assert [row["image"] for row in of_split] == [str(image) for image in range(images)]
         assert [row["actual"] for row in of_split] == [str(label) for label in labels]
         assert sum(row["actual"] != row["predicted"] for row in of_split) == metrics["errors"]
@@ -107,7 +107,7 @@ def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(
     assert axes.get_title() == f"Test images: {shades.sum()} of 60 misread"
 
     wrong = [row for row in rows if row["actual"] != row["predicted"]]
-    images = splits.load("test")[0]
+    images = splits.map_split("test")[0]
     confidences = []
     for each in grid.axes:
         caption = re.fullmatch(r"(\d) read as (\d)\nconfidence (\d\.\d{3})", each.get_title())

@@ -32,7 +32,7 @@ def test_the_file_predicts_what_keras_predicts_and_the_metrics_say_so(network: A
     assert list(agreement) == ["bytes", "validation", "test"]
     assert agreement["bytes"] == ONNX.stat().st_size
     for split in ("validation", "test"):
-        images, labels = splits.load(split)
+        images, labels = splits.map_split(split)
         by_keras, (by_onnx,) = network.predict_on_batch(np.array(images)), session.run(None, {"images": images})
         errors = int((by_keras.argmax(axis=1) != labels.argmax(axis=1)).sum())
         assert np.abs(by_keras - by_onnx).max() < 1e-5
@@ -56,7 +56,7 @@ def metadata() -> dict[str, str]:
 def test_the_file_names_the_confidence_that_two_in_a_hundred_validation_images_do_not_reach(network: Any) -> None:
     export.main()
     session = onnxruntime.InferenceSession(ONNX)
-    confidence = session.run(None, {"images": splits.load("validation")[0]})[0].max(axis=1)
+    confidence = session.run(None, {"images": splits.map_split("validation")[0]})[0].max(axis=1)
     assert float(metadata()["confidence_floor"]) == pytest.approx(np.quantile(confidence, 0.02) - 5e-5, abs=5.1e-5)
     assert export.confidence_floor(np.linspace(0, 1, 1001)[:, np.newaxis]) == 0.02
 
@@ -71,7 +71,7 @@ def test_the_page_has_the_floor_and_all_that_is_misread_the_most_confident_first
     network: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export.main()
-    images, labels = splits.load("test")
+    images, labels = splits.map_split("test")
     probabilities = onnxruntime.InferenceSession(ONNX).run(None, {"images": images})[0]
     actual, predicted, confidence = labels.argmax(axis=1), probabilities.argmax(axis=1), probabilities.max(axis=1)
     (text,) = re.findall(r'id="network">(.*?)</script>', PAGE.read_text())

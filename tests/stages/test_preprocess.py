@@ -1,20 +1,23 @@
-import zipfile
+import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from classifier.data import formats, splits
-from classifier.data.description import DataSet
-from classifier.data.formats import Arrays, save_npz
+from classifier.data import arrays as module
+from classifier.data import splits
+from classifier.data.arrays import Arrays, identify, save_npz
+from classifier.data.catalogue import DIGITS
+from classifier.data.data_set import DataSet
 from classifier.data.held_out import hold_out
-from classifier.paths import RAW
+from classifier.paths import PROCESSED, RAW
 from stages import preprocess
-from tests.classifier.data.test_formats import members, npy, write_npz
 from tests.classifier.data.test_held_out import LABELS
 from tests.conftest import describe
-from tests.whole_arrays import identities
+
+Save = Callable[..., None]
 
 
 def write_parameters(project: Path, validation_images: int = 0, seed: int = 0) -> None:
@@ -22,50 +25,36 @@ def write_parameters(project: Path, validation_images: int = 0, seed: int = 0) -
 
 
 @pytest.fixture
-def save_raw(project: Path) -> Callable[[Arrays], None]:
-    describe(project)
+def save_raw(project: Path) -> Save:
+    """Write arrays and their description, as download does."""
+
+    def save(arrays: Arrays, classes: tuple[str, ...] = DIGITS) -> None:
+        describe(project, DataSet("own", classes, identify(arrays)))
+        save_npz(RAW, arrays)
+
     write_parameters(project)
-    return lambda arrays: save_npz(RAW, arrays)
+    return save
 
 
-def test_the_processed_arrays_have_the_documented_form(save_raw: Callable[[Arrays], None], arrays: Arrays) -> None:
-    save_raw(arrays)
-    preprocess.main()
-    for split in ("train", "test"):
-        images, labels = splits.load(split)
-        raw_images, raw_labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
-        assert len(splits.load("validation")[0]) == 0
-        assert images.dtype == labels.dtype == np.float32
-        assert images.shape == (*raw_images.shape, 1)
-        assert images.flags.c_contiguous
-        np.testing.assert_array_equal(images[..., 0], raw_images.astype(np.float32) / np.float32(255))
-        np.testing.assert_array_equal(labels.argmax(axis=1), raw_labels)
-        np.testing.assert_array_equal(labels.sum(axis=1), 1)
-        np.testing.assert_array_equal(np.unique(labels), [0, 1])
+def noise(count: int = len(LABELS)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8)
+
+
+def outputs() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in PROCESSED.iterdir()}
 
 
 def test_black_and_white_map_to_zero_and_one() -> None:
     np.testing.assert_array_equal(preprocess.scale_pixels(np.array([0, 255], np.uint8)), np.array([0, 1], np.float32))
 
 
-def test_the_same_raw_file_gives_the_same_bytes(save_raw: Callable[[Arrays], None], arrays: Arrays) -> None:
-    save_raw(arrays)
-    preprocess.main()
-    first = {path.name: path.read_bytes() for path in splits.PROCESSED.iterdir()}
-    preprocess.main()
-    assert {path.name: path.read_bytes() for path in splits.PROCESSED.iterdir()} == first
-    assert sorted(first) == [
-        f"{split}_{kind}.npy" for split in ("test", "train", "validation") for kind in ("images", "labels")
-    ]
-
-
 @pytest.mark.parametrize("block", [1, 10_000, 2**20])
 def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(
-    save_raw: Callable[[Arrays], None], project: Path, monkeypatch: pytest.MonkeyPatch, block: int
+    save_raw: Save, project: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    monkeypatch.setattr(formats, "BLOCK", block)
-    images = np.random.default_rng(0).integers(0, 256, (100, 28, 28), np.uint8)
-    labels = np.arange(100, dtype=np.uint8) % 10
+    for changed in (module, preprocess):
+        monkeypatch.setattr(changed, "BLOCK", block)
+    images, labels = noise(100), np.arange(100, dtype=np.uint8) % 10
     save_raw({"x_train": images, "y_train": labels, "x_test": images[:7], "y_test": labels[:7]})
     write_parameters(project, validation_images=20, seed=1)
     preprocess.main()
@@ -76,122 +65,22 @@ def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(
         for path, array in zip((splits.images_path(split), splits.labels_path(split)), expected, strict=True):
             np.save(project / "expected.npy", array)
             assert path.read_bytes() == (project / "expected.npy").read_bytes()
+    assert len(outputs()) == 6
 
 
-def test_a_raw_file_damaged_at_its_end_leaves_the_old_outputs(
-    save_raw: Callable[[Arrays], None], arrays: Arrays, refusal: Callable[..., str]
+def test_the_same_raw_file_gives_the_same_bytes_and_no_validation_images_an_empty_split(
+    save_raw: Save, arrays: Arrays
 ) -> None:
     save_raw(arrays)
     preprocess.main()
-    before = {path.name: path.read_bytes() for path in splits.PROCESSED.iterdir()}
-    save_raw({name: array[::-1] for name, array in arrays.items()})
-    content = bytearray(RAW.read_bytes())
-    with zipfile.ZipFile(RAW) as archive:
-        content[archive.getinfo("y_test.npy").header_offset - 1] ^= 1  # the last test image
-    RAW.write_bytes(content)
-    line = refusal("preprocess", preprocess.main)
-    assert "not a whole npz archive: Bad CRC-32 for file 'x_test.npy'; run `dvc repro --force download`" in line
-    assert {path.name: path.read_bytes() for path in splits.PROCESSED.iterdir()} == before
-
-
-@pytest.mark.parametrize(
-    ("name", "array", "message"),
-    [
-        ("y_test", np.full(8, 10, np.uint8), "y_test must be labels 0 to 9, found 10 at row 0"),
-        ("y_test", np.zeros(7, np.uint8), "y_test must have 8 labels, one for each image, found the shape (7,)"),
-        ("y_train", np.zeros((16, 1), np.uint8), "y_train must have 16 labels, one for each image"),
-        ("x_train", np.zeros((16, 784), np.uint8), "x_train must have the shape (n, 28, 28), found (16, 784)"),
-        ("x_test", np.zeros((0, 28, 28), np.uint8), "y_test must have 0 labels, one for each image"),
-        ("x_test", np.zeros((8, 28, 28), np.float32), "x_test.npy must be uint8, found float32"),
-    ],
-)
-def test_a_wrong_raw_file_is_refused_and_the_old_outputs_stay(
-    save_raw: Callable[[Arrays], None],
-    arrays: Arrays,
-    refusal: Callable[..., str],
-    name: str,
-    array: np.ndarray,
-    message: str,
-) -> None:
-    save_raw(arrays)
+    first = outputs()
     preprocess.main()
-    before = splits.images_path("test").read_bytes()
-    save_raw(arrays | {name: array})
-    line = refusal("preprocess", preprocess.main)
-    assert message in line
-    assert line.endswith("run `dvc repro --force download` to create it again")
-    assert splits.images_path("test").read_bytes() == before
-
-
-def test_each_training_image_is_in_exactly_one_split(
-    save_raw: Callable[[Arrays], None], project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (len(LABELS), 28, 28), np.uint8)
-    save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
-    write_parameters(project, validation_images=100)
-    preprocess.main()
-    train, validation = (splits.load(split)[0] for split in ("train", "validation"))
-    assert (len(train), len(validation)) == (900, 100)
-    both = {image.tobytes() for image in train} | {image.tobytes() for image in validation}
-    label_of = {image.tobytes(): label for image, label in zip(preprocess.scale_pixels(images), LABELS, strict=True)}
-    assert both == set(label_of)
-    assert len(both) == 1000
-    for split in ("train", "validation"):
-        kept, labels = splits.load(split)
-        assert [label_of[image.tobytes()] for image in kept] == labels.argmax(axis=1).tolist()
-    printed = capsys.readouterr()
-    assert "900 train, 100 validation, 5 test images" in printed.out
-    assert printed.err == ""
-
-
-def test_the_seed_of_params_yaml_chooses_the_validation_images(
-    save_raw: Callable[[Arrays], None], project: Path
-) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (len(LABELS), 28, 28), np.uint8)
-    save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
-    chosen = []
-    for seed in (0, 1):
-        write_parameters(project, validation_images=100, seed=seed)
-        preprocess.main()
-        chosen.append(splits.images_path("validation").read_bytes())
-    assert chosen[0] != chosen[1]
-
-
-def test_at_most_a_quarter_is_held_out_with_a_warning(
-    save_raw: Callable[[Arrays], None], project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = np.zeros((len(LABELS), 28, 28), np.uint8)
-    save_raw({"x_train": images, "y_train": LABELS, "x_test": images, "y_test": LABELS})
-    write_parameters(project, validation_images=5000)
-    preprocess.main()
-    assert len(splits.load("validation")[0]) == 250
-    assert "but at most a quarter of the 1,000 training images can be held out, so 250" in capsys.readouterr().err
-
-
-def test_fewer_validation_images_than_classes_are_refused(
-    save_raw: Callable[[Arrays], None], project: Path, arrays: Arrays, refusal: Callable[..., str]
-) -> None:
-    save_raw(arrays)
-    write_parameters(project, validation_images=3)
-    assert "preprocess.validation_images cannot be 3 for these images" in refusal("preprocess", preprocess.main)
-
-
-def test_a_raw_file_with_an_unexpected_member_is_refused(
-    save_raw: Callable[[Arrays], None], arrays: Arrays, refusal: Callable[..., str]
-) -> None:
-    write_npz(RAW, members(arrays) | {"x_validation.npy": npy(arrays["x_test"])})
-    assert "found x_test.npy, x_train.npy, x_validation.npy" in refusal("preprocess", preprocess.main)
-
-
-def test_a_missing_raw_file_is_refused_in_one_line(
-    save_raw: Callable[[Arrays], None], refusal: Callable[..., str]
-) -> None:
-    assert "No such file or directory: 'data/raw/mnist.npz'" in refusal("preprocess", preprocess.main)
+    assert outputs() == first
+    assert [len(splits.map_split(split)[0]) for split in ("train", "validation", "test")] == [16, 0, 8]
 
 
 def test_colour_images_and_labels_above_255_keep_their_shape_and_class(
-    save_raw: Callable[[Arrays], None], project: Path, capsys: pytest.CaptureFixture[str]
+    save_raw: Save, capsys: pytest.CaptureFixture[str]
 ) -> None:
     random = np.random.default_rng(0)
     arrays = {
@@ -200,11 +89,127 @@ def test_colour_images_and_labels_above_255_keep_their_shape_and_class(
         "x_test": random.integers(0, 256, (8, 9, 10, 3), np.uint8),
         "y_test": np.arange(8, dtype=np.uint16),
     }
-    describe(project, DataSet("own", tuple(map(str, range(301))), identities(arrays)))
-    save_raw(arrays)
+    save_raw(arrays, tuple(map(str, range(301))))
     preprocess.main()
-    images, labels = splits.load("train")
+    images, labels = splits.map_split("train")
     assert (images.shape, labels.shape) == ((16, 9, 10, 3), (16, 301))
     np.testing.assert_array_equal(images, arrays["x_train"].astype(np.float32) / np.float32(255))
     np.testing.assert_array_equal(labels.argmax(axis=1), arrays["y_train"])
     assert "-> data/processed (float32, 9x10x3)" in capsys.readouterr().out
+
+
+def flip_a_pixel(project: Path, arrays: Arrays) -> None:
+    content = bytearray(RAW.read_bytes())
+    content[5000] ^= 1
+    RAW.write_bytes(content)
+
+
+def cut_in_half(project: Path, arrays: Arrays) -> None:
+    RAW.write_bytes(RAW.read_bytes()[: RAW.stat().st_size // 2])
+
+
+def other_images(project: Path, arrays: Arrays) -> None:
+    save_npz(RAW, arrays | {"x_test": arrays["x_test"][:7], "y_test": arrays["y_test"][:7]})
+
+
+def other_dtype(project: Path, arrays: Arrays) -> None:
+    save_npz(RAW, arrays | {"x_test": arrays["x_test"].view(np.int8)})
+
+
+def fewer_classes(project: Path, arrays: Arrays) -> None:
+    describe(project, DataSet("own", DIGITS[:5], identify(arrays)))
+
+
+def another_archive(project: Path, arrays: Arrays) -> None:
+    np.savez(RAW, images=arrays["x_train"])
+
+
+DAMAGE: dict[str, tuple[Callable[[Path, Arrays], None], str]] = {
+    "a flipped pixel": (flip_a_pixel, "x_train is not that of own: expected uint8"),
+    "half a file": (cut_in_half, "not an archive that download wrote"),
+    "other images": (other_images, r"x_test is not that of own: expected uint8 \(8, 28, 28\)"),
+    "another type": (other_dtype, "x_test is not that of own: .* found int8"),
+    "a description with fewer classes": (fewer_classes, "y_train must be labels 0 to 4"),
+    "another archive": (another_archive, "not an archive that download wrote"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_other_raw_arrays_than_those_described_are_refused_and_the_old_outputs_stay(
+    save_raw: Save,
+    project: Path,
+    arrays: Arrays,
+    refusal: Callable[..., str],
+    damage: Callable[[Path, Arrays], None],
+    message: str,
+) -> None:
+    save_raw(arrays)
+    preprocess.main()
+    before = outputs()
+    damage(project, arrays)
+    line = refusal("preprocess", preprocess.main)
+    assert re.search(message, line)
+    assert line.startswith("preprocess: data/raw/mnist.npz: ")
+    assert line.endswith("run `dvc repro --force download` to create it again")
+    assert outputs() == before
+
+
+def test_a_missing_raw_file_is_refused_in_one_line(save_raw: Save, arrays: Arrays, refusal: Callable[..., str]) -> None:
+    save_raw(arrays)
+    RAW.unlink()
+    assert "No such file or directory: 'data/raw/mnist.npz'" in refusal("preprocess", preprocess.main)
+
+
+def test_each_training_image_is_in_exactly_one_split_and_the_seed_decides_which(
+    save_raw: Save, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = noise()
+    save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
+    label_of = {image.tobytes(): label for image, label in zip(preprocess.scale_pixels(images), LABELS, strict=True)}
+    chosen = []
+    for seed in (0, 1):
+        write_parameters(project, validation_images=100, seed=seed)
+        preprocess.main()
+        kept = {image.tobytes(): labels.argmax() for name in ("train", "validation") for image, labels in rows(name)}
+        assert kept == label_of
+        assert [len(splits.map_split(split)[0]) for split in ("train", "validation")] == [900, 100]
+        chosen.append(splits.images_path("validation").read_bytes())
+    assert chosen[0] != chosen[1]
+    printed = capsys.readouterr()
+    assert "900 train, 100 validation, 5 test images" in printed.out
+    assert printed.err == ""
+
+
+def rows(split: str) -> zip:  # type: ignore[type-arg]
+    return zip(*splits.map_split(split), strict=True)
+
+
+def test_at_most_a_quarter_is_held_out_with_a_warning(
+    save_raw: Save, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = noise()
+    save_raw({"x_train": images, "y_train": LABELS, "x_test": images, "y_test": LABELS})
+    write_parameters(project, validation_images=5000)
+    preprocess.main()
+    assert len(splits.map_split("validation")[0]) == 250
+    assert "but at most a quarter of the 1,000 training images can be held out, so 250" in capsys.readouterr().err
+
+
+def test_fewer_validation_images_than_classes_are_refused(
+    save_raw: Save, project: Path, arrays: Arrays, refusal: Callable[..., str]
+) -> None:
+    save_raw(arrays)
+    write_parameters(project, validation_images=3)
+    assert "preprocess.validation_images cannot be 3 for these images" in refusal("preprocess", preprocess.main)
+
+
+def test_the_images_are_not_all_in_memory_at_one_time(save_raw: Save, project: Path) -> None:
+    images, labels = np.zeros((40_000, 28, 28), np.uint8), np.arange(40_000, dtype=np.uint8) % 2
+    save_raw({"x_train": images, "y_train": labels, "x_test": images[:10], "y_test": labels[:10]})
+    write_parameters(project, validation_images=5000)
+    tracemalloc.start()
+    try:
+        preprocess.main()
+        assert tracemalloc.get_traced_memory()[1] < images.nbytes / 5  # 31 MB, 125 MB as float32
+    finally:
+        tracemalloc.stop()

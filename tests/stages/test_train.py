@@ -14,7 +14,7 @@ import pytest
 
 from classifier.data import splits
 from classifier.data.catalogue import MNIST, MNIST_5K
-from classifier.data.description import Array, DataSet
+from classifier.data.data_set import Array, DataSet
 from classifier.model import checkpoint, learning, memory, runtime
 from classifier.paths import SOURCE
 from stages import train

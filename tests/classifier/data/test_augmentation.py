@@ -102,7 +102,7 @@ def test_augmentation_writes_no_file(
     kept = []
     remove = os.remove
     monkeypatch.setattr(os, "remove", lambda path: kept.append(path) or remove(path))
-    assert len(list(batches.load("train", 5, change=augmentation.build(2, 0, 0, seed=0)))) == 1
+    assert len(list(batches.read_batches("train", 5, change=augmentation.build(2, 0, 0, seed=0)))) == 1
     assert [*kept, *temporary.iterdir()] == []
 
 
@@ -115,7 +115,7 @@ def test_images_are_changed_differently_in_each_epoch_and_keep_their_labels(proj
     np.save(splits.labels_path("train"), labels)
 
     def epochs() -> list[np.ndarray]:
-        dataset = batches.load("train", len(original), change=augmentation.build(2, 0, 0, seed=0))
+        dataset = batches.read_batches("train", len(original), change=augmentation.build(2, 0, 0, seed=0))
         seen = []
         for _ in range(2):
             for images, kept in dataset:

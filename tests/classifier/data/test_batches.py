@@ -32,24 +32,24 @@ def epoch(of: Iterable[tuple[Any, Any]]) -> list[int]:
 
 
 def test_without_a_seed_the_order_of_images_is_that_of_the_file(numbered: None, keras: ModuleType) -> None:
-    of = batches.load("train", 10)
+    of = batches.read_batches("train", 10)
     assert len(of) == 3
     assert [len(images) for images, _ in of] == [10, 10, 5]
     assert epoch(of) == epoch(of) == list(range(25))
 
 
 def test_the_tuner_of_tensorflow_is_off(numbered: None, keras: ModuleType) -> None:
-    assert batches.load("train", 10).options().autotune.enabled is False
+    assert batches.read_batches("train", 10).options().autotune.enabled is False
 
 
 def test_with_a_seed_each_epoch_has_every_image_once_in_a_new_order(numbered: None, keras: ModuleType) -> None:
-    of = batches.load("train", 10, seed=3)
+    of = batches.read_batches("train", 10, seed=3)
     first, second = epoch(of), epoch(of)
     assert sorted(first) == sorted(second) == list(range(25))
     assert first != second
-    again = batches.load("train", 10, seed=3)
+    again = batches.read_batches("train", 10, seed=3)
     assert [epoch(again), epoch(again)] == [first, second]
-    assert epoch(batches.load("train", 10, seed=4)) != first
+    assert epoch(batches.read_batches("train", 10, seed=4)) != first
 
 
 @pytest.mark.parametrize("block", [1, 2 * 10 * 28 * 28 * 4, 2**23], ids=["a batch", "two batches", "all batches"])
@@ -64,7 +64,7 @@ def test_batches_do_not_depend_on_how_many_are_read_at_once(
     random = np.random.default_rng([3, 1])
     drawn = [augmentation.draw(random, count, (28, 28), *limits) for _ in orders for count in (10, 10, 5)]
     images = np.load(splits.images_path("train"))
-    of = batches.load("train", 10, 3, augmentation.build(*limits, seed=3))
+    of = batches.read_batches("train", 10, 3, augmentation.build(*limits, seed=3))
     got = [batch for _ in orders for batch, _ in of]
     rows = [order[first : first + 10] for order in orders for first in (0, 10, 20)]
     for batch, expected, transforms in zip(got, rows, drawn, strict=True):
@@ -88,7 +88,7 @@ def test_training_sees_each_image_once_in_each_epoch_though_keras_reads_ahead(
 
         network = keras.Sequential([keras.Input((28, 28, 1)), Record(), keras.layers.Flatten(), keras.layers.Dense(10)])
         network.compile(loss="mse", steps_per_execution=2)
-        network.fit(batches.load("train", 10, seed=3), epochs=3, shuffle=False, verbose=0)
+        network.fit(batches.read_batches("train", 10, seed=3), epochs=3, shuffle=False, verbose=0)
         orders.append(seen)
-    expected = batches.load("train", 10, seed=3)
+    expected = batches.read_batches("train", 10, seed=3)
     assert orders[0] == orders[1] == [*epoch(expected), *epoch(expected), *epoch(expected)]

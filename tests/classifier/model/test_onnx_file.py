@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from classifier.data.catalogue import FASHION_MNIST, MNIST, MNIST_5K
-from classifier.data.description import Array, DataSet
+from classifier.data.data_set import Array, DataSet
 from classifier.model import architecture, layers, onnx_file, predictions
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from classifier.data.catalogue import FASHION_MNIST, MNIST
-from classifier.data.description import Array, DataSet
+from classifier.data.data_set import Array, DataSet
 from classifier.model.layers import Layer
 from classifier.page import document
 from classifier.page.document import Misread

@@ -5,34 +5,29 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from classifier.data import delivered
+from classifier.data.data_set import read_data_set
 
 
 def fingerprint(source: Path) -> str:
     """Return the number of files in a folder, or of one file 1, and an MD5 of their names and contents.
 
-    Hidden files do not count.
-
-    Raises:
-        OSError: one cannot be read.
+    Hidden files do not count. Raises OSError if one cannot be read.
     """
-    hashed, count = hashlib.md5(usedforsecurity=False), 0
+    digest, count = hashlib.md5(usedforsecurity=False), 0
     for path in _files(source):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         name = "" if path == source else path.relative_to(source).as_posix()
-        hashed.update(f"{name!r} {content}\n".encode())
+        digest.update(f"{name!r} {content}\n".encode())
         count += 1
-    return f"{count:,} {'file' if count == 1 else 'files'}, MD5 {hashed.hexdigest()}"
+    return f"{count:,} {'file' if count == 1 else 'files'}, MD5 {digest.hexdigest()}"
 
 
-def changed() -> bool:
+def own_data_changed() -> bool:
     """Return whether data/raw holds a user's data set whose files have changed since it was read."""
-    data_set = delivered.load().data_set
-    if data_set.files is None:
-        return False
+    data_set = read_data_set()
     try:
-        return fingerprint(Path(data_set.name).expanduser()) != data_set.files
+        return data_set.files is not None and fingerprint(Path(data_set.name).expanduser()) != data_set.files
     except OSError:
         return True
 

@@ -1,0 +1,206 @@
+"""Class folders of images: which files are read, how they are split, and what is refused by the name of the file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from classifier.data.arrays import Arrays, TooLargeError
+from classifier.data.own import read_own
+from tests.classifier.data.pictures import encoded, pixels, png, two_classes, write
+
+GREY, COLOUR = pixels(100), pixels(101, colour=True)
+WHOLE = encoded(GREY)
+
+
+def read(
+    source: Path, seed: int = 0, share: float = 0.2, size: tuple[int, int] | None = None, most: int = 2**20
+) -> tuple[Arrays, tuple[str, ...]]:
+    return read_own(source, seed, share, size, most)
+
+
+def split_set(*names: str) -> dict[str, bytes]:
+    """One image of each `split/class` named."""
+    return {f"{name}/{row}.png": encoded(pixels(row)) for row, name in enumerate(names)}
+
+
+FOUR = ["train/cat", "train/dog", "test/cat", "test/dog"]
+
+
+def as_bytes(arrays: Arrays) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in arrays.items()}
+
+
+def test_train_and_test_are_read_as_they_are_split(tmp_path: Path) -> None:
+    files = split_set("train/dog", "train/cat", "test/cat", "test/dog", "train/cat")
+    arrays, classes = read(write(tmp_path, files))
+    assert classes == ("cat", "dog")
+    np.testing.assert_array_equal(arrays["x_train"], [pixels(1), pixels(4), pixels(0)])
+    np.testing.assert_array_equal(arrays["x_test"], [pixels(2), pixels(3)])
+    assert (arrays["y_train"].tolist(), arrays["y_test"].tolist()) == ([0, 0, 1], [0, 1])
+    assert arrays["y_train"].dtype == np.uint8
+
+
+def test_classes_are_in_the_order_of_keras_and_torchvision(tmp_path: Path) -> None:
+    names = ["Zebra", "10", "9", "ant", "été", "train"]
+    files = {f"{name}/{row}.png": encoded(pixels(row)) for name in names for row in range(5)}
+    assert read(write(tmp_path, files))[1] == tuple(sorted(names))
+
+
+def test_the_arrays_have_the_same_bytes_in_whatever_order_a_folder_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, two_classes(12))
+    expected, iterdir = as_bytes(read(tmp_path)[0]), Path.iterdir
+    random = np.random.default_rng(0)
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter(random.permutation(list(iterdir(folder)))))
+    for _ in range(5):
+        assert as_bytes(read(tmp_path)[0]) == expected
+
+
+@pytest.mark.parametrize(("share", "counts"), [(0.25, [10, 2, 1]), (0.001, [1, 1, 1]), (0.999, [39, 9, 4])])
+def test_each_class_gives_its_share_to_test_and_keeps_an_image_in_both(
+    tmp_path: Path, share: float, counts: list[int]
+) -> None:
+    sizes = {"a": 40, "b": 10, "c": 5}
+    files = {f"{name}/{row}.png": encoded(pixels(row)) for name, count in sizes.items() for row in range(count)}
+    arrays, _ = read(write(tmp_path, files), share=share)
+    assert np.bincount(arrays["y_test"]).tolist() == counts
+    assert np.bincount(arrays["y_train"]).tolist() == [40 - counts[0], 10 - counts[1], 5 - counts[2]]
+
+
+def test_the_seed_draws_the_split_of_each_class_alone(tmp_path: Path) -> None:
+    before = read(write(tmp_path, two_classes(20)), seed=1)[0]
+    assert as_bytes(before) == as_bytes(read(tmp_path, seed=1)[0]) != as_bytes(read(tmp_path, seed=2)[0])
+    after = read(write(tmp_path, {"cat/more.png": encoded(pixels(1000))}), seed=1)[0]
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(*(part[f"x_{split}"][part[f"y_{split}"] == 1] for part in (before, after)))
+
+
+def test_hidden_files_are_skipped_and_links_followed(tmp_path: Path) -> None:
+    names = [".DS_Store", "cat/.DS_Store", "cat/Thumbs.db", "dog/desktop.ini", "__MACOSX/cat/._0.png", ".git/HEAD"]
+    images = write(tmp_path / "images", two_classes() | dict.fromkeys(names, b"?"))
+    (tmp_path / "linked").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "linked" / name).symlink_to(images / name)
+    arrays, classes = read(tmp_path / "linked")
+    assert classes == ("cat", "dog")
+    assert as_bytes(arrays) == as_bytes(read(images)[0])
+
+
+REFUSED = {
+    "nothing": ({}, ": expected class folders, found none"),
+    "images without classes": ({"0.png": b""}, r"/0\.png: expected class folders alone in .*, found a file; move it"),
+    "one class": ({f"cat/{row}.png": WHOLE for row in range(9)}, ": expected 2 to 1,000 classes, found 1"),
+    "a file beside classes": (two_classes() | {"labels.csv": b""}, r"/labels\.csv: expected class folders alone"),
+    "another file": (two_classes() | {"cat/notes.txt": b""}, r"/cat/notes\.txt: expected images alone .*move it"),
+    "a folder of images": (two_classes() | {"cat/more/0.png": b""}, "/cat/more: expected images alone"),
+    "few images": (two_classes(4), "/cat: expected at least 5 images of a class to split, found 4; add some, or make"),
+    "an empty class": (two_classes() | {"cow/.hidden": b""}, "/cow: the class has no images; add some or remove"),
+    "a blank name": (split_set("train/ ", "train/b", "test/b"), ": expected names of classes .* found ' '"),
+    "a long name": (split_set(f"train/{'n' * 101}", "train/b", "test/b"), ": expected names of classes that differ"),
+    "train alone": (split_set("train/cat", "train/dog"), ": expected the folders train and test .* found train$"),
+    "a third split": (split_set(*FOUR, "val/cat"), ": expected the folders train and test alone, found test, train, v"),
+    "a file beside train": (split_set(*FOUR) | {"README.md": b""}, "/README.md: expected class folders alone"),
+    "a class of test alone": (split_set(*FOUR, "test/cow"), "/test/cow: a class that .*/train lacks; add or remove it"),
+    "no test images": (split_set(*FOUR[:2]) | {"test/.hidden": b""}, "/test: expected class folders, found none"),
+}
+
+
+@pytest.mark.parametrize(("files", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_folder_of_another_form_is_refused(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{tmp_path}{message}"):
+        read(write(tmp_path, files))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_png_pixels_are_read_as_they_are(tmp_path: Path, colour: bool) -> None:
+    arrays, _ = read(write(tmp_path, two_classes(colour=colour)))
+    images = [*arrays["x_train"], *arrays["x_test"]]
+    expected = [pixels(seed, colour=colour) for seed in range(10)]
+    assert sorted(map(np.ndarray.tobytes, images)) == sorted(map(np.ndarray.tobytes, expected))
+    assert images[0].shape == expected[0].shape
+
+
+def test_jpeg_and_black_and_white_files_are_read_whatever_the_case_of_their_names(tmp_path: Path) -> None:
+    grey = np.full((8, 8), 255, np.uint8)
+    names = ["0.jpg", "1.JPG", "2.jpeg", "3.Png", "4.png"]
+    images = {name: encoded(grey, "JPEG" if "j" in name.lower() else "PNG") for name in names}
+    images["4.png"] = encoded(Image.fromarray(grey > 127))
+    arrays, _ = read(write(tmp_path, {f"{label}/{name}": images[name] for label in "ab" for name in names}))
+    assert np.unique(arrays["x_train"]).tolist() == [255]
+
+
+def test_images_of_any_size_are_resized_as_the_same_arrays_are(tmp_path: Path) -> None:
+    sizes = [(200, 300), (8, 8), (1, 1), (12, 16), (500, 10)]
+    files = {
+        f"{label}/{row}.png": encoded(np.full(size, 90, np.uint8)) for label in "ab" for row, size in enumerate(sizes)
+    }
+    assert np.unique(read(write(tmp_path / "any", files), size=(12, 16))[0]["x_train"]).tolist() == [90]
+    source = write(tmp_path / "files", two_classes(colour=True))
+    np.savez(tmp_path / "a.npz", **read(source)[0])  # type: ignore[arg-type]
+    resized = read(source, size=(9, 20))[0]
+    assert resized["x_test"].shape == (2, 9, 20, 3)
+    assert as_bytes(resized) == as_bytes(read(tmp_path / "a.npz", size=(9, 20))[0])
+
+
+ODD = {
+    "empty": (b"", "cannot identify image file"),
+    "text": (b"<!DOCTYPE html>", "cannot identify image file"),
+    "gif": (encoded(GREY, "GIF"), "cannot identify image file"),
+    "cut": (WHOLE[: len(WHOLE) // 2], "not an image that can be used"),
+    "without its end": (WHOLE[:-12], "not an image that can be used"),
+    "flipped": (WHOLE[:60] + bytes([WHOLE[60] ^ 1]) + WHOLE[61:], "broken PNG file"),
+    "cut JPEG": (encoded(pixels(1, 64, 64), "JPEG")[:-800], "image file is truncated"),
+    "16-bit grey": (encoded(GREY.astype(np.uint16) * 257), "found 16 bits; save it as 8-bit grey or RGB"),
+    "16-bit colour": (png(8, 10, 16, 2, bytes(49) * 10), "found 16 bits"),
+    "colour and alpha": (encoded(Image.fromarray(COLOUR).convert("RGBA")), "found an alpha channel"),
+    "grey and alpha": (encoded(Image.fromarray(GREY).convert("LA")), "found an alpha channel"),
+    "a transparent grey": (encoded(GREY, transparency=0), "found an alpha channel"),
+    "palette": (encoded(Image.fromarray(COLOUR).quantize(16)), "found a palette"),
+    "CMYK": (encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG"), "found the mode CMYK"),
+    "animated": (encoded(GREY, save_all=True, append_images=[Image.fromarray(pixels(5))]), "found an animation"),
+    "beyond Pillow's limit": (png(20_000, 20_000, 8, 0, b""), "exceeds limit"),
+    "beyond half of it": (png(10_000, 10_000, 8, 0, b""), "exceeds limit"),
+}
+
+
+@pytest.mark.parametrize("size", [None, (8, 8)])
+@pytest.mark.parametrize(("content", "message"), ODD.values(), ids=ODD)
+def test_an_image_that_is_not_whole_8_bit_grey_or_colour_is_refused(
+    tmp_path: Path, content: bytes, message: str, size: tuple[int, int] | None
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/cat/odd\.png: .*{message}"):
+        read(write(tmp_path, two_classes() | {"cat/odd.png": content}), size=size)
+
+
+OTHER = {
+    "smaller than can be classified": (np.zeros((7, 8), np.uint8), r"found 7x8; download\.resize"),
+    "larger than can be classified": (np.zeros((128, 129), np.uint8), r"found 128x129; download\.resize"),
+    "another size": (pixels(9, 8, 10), "one size and kind, found 8x10 grey here and 10x8 grey in .*/cat/0.png"),
+    "another kind": (COLOUR, "found 10x8 colour here and 10x8 grey in .*cat/0.png"),
+}
+
+
+@pytest.mark.parametrize(("image", "message"), OTHER.values(), ids=OTHER)
+def test_an_image_of_another_size_or_kind_is_refused(tmp_path: Path, image: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/dog/odd\.png: .*{message}"):
+        read(write(tmp_path, two_classes() | {"dog/odd.png": encoded(image)}))
+
+
+def test_the_smallest_and_the_largest_image_are_taken_and_too_many_refused(tmp_path: Path) -> None:
+    for side in (8, 128):
+        content = encoded(np.zeros((side, side), np.uint8))
+        files = {f"{label}/{row}.png": content for label in "ab" for row in range(5)}
+        assert read(write(tmp_path / str(side), files))[0]["x_test"].shape == (2, side, side)
+    with pytest.raises(TooLargeError, match="10 images of 128x128 grey have more than 163,839 bytes"):
+        read(tmp_path / "128", most=163_839)
+
+
+@pytest.mark.parametrize("name", ["cat/gone.png", "cat/loop.png"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, two_classes()) / name
+    path.symlink_to("nowhere" if "gone" in name else path.name)
+    with pytest.raises((ValueError, OSError), match=f"{path}"):
+        read(tmp_path)

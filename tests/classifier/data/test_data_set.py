@@ -1,0 +1,49 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifier.data.catalogue import DATA_SETS, FASHION_MNIST, MNIST, MNIST_5K
+from classifier.data.data_set import Array, DataSet, read_data_set
+
+
+@pytest.mark.parametrize("data_set", DATA_SETS.values(), ids=list(DATA_SETS))
+def test_what_is_written_about_a_data_set_is_read_again(tmp_path: Path, data_set: DataSet) -> None:
+    data_set.save(tmp_path / "dataset.json")
+    again = read_data_set(tmp_path / "dataset.json")
+    for field in ("name", "classes", "arrays", "noun", "licence", "source", "image_shape"):
+        assert getattr(again, field) == getattr(data_set, field)
+    assert again.warning() is None
+
+
+def test_colour_images_have_three_channels_and_grey_ones_one() -> None:
+    assert MNIST.image_shape == (28, 28, 1)
+    assert DataSet("own", ("a", "b"), {"x_train": Array((5, 96, 64, 3), "")}).image_shape == (96, 64, 3)
+
+
+def test_classes_whose_names_are_their_numbers_have_no_names() -> None:
+    assert not MNIST_5K.named
+    assert FASHION_MNIST.named
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"classes": None}, "Expected `array`, got `null`"),
+        ({"classes": ["a"]}, "expected two classes or more"),
+        ({"noun": "two words"}, "a noun of one word"),
+        ({"licence": 5}, "Expected `str`, got `int`"),
+        ({"image_shape": [28, 28]}, "the image_shape of x_train"),
+        ({"arrays": {}}, "expected the arrays x_train, y_train, x_test, y_test"),
+        ({"arrays": {"x_train": {"shape": ["a"], "sha256": "-"}}}, "Expected `int`, got `str`"),
+        ({"dataset": None}, "Expected `str`, got `null`"),
+        (None, "Expecting value"),
+    ],
+)
+def test_a_malformed_description_is_refused(tmp_path: Path, changed: dict[str, Any] | None, message: str) -> None:
+    path = tmp_path / "dataset.json"
+    MNIST.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed) if changed else "<<<<<<< HEAD")
+    with pytest.raises(ValueError, match=rf"^{path}: .*{message}.*; run `dvc repro --force download`"):
+        read_data_set(path)

@@ -1,0 +1,114 @@
+"""A user's own arrays: what is taken, refused by one line, and taken with a warning."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from classifier.data.arrays import Arrays, TooLargeError
+from classifier.data.own import find_doubts, read_own
+from tests.classifier.data.test_arrays import write_idx
+
+MOST = 2**20
+
+
+def made(classes: int = 3, shape: tuple[int, ...] = (9, 8), dtype: str = "uint8") -> Arrays:
+    """Two train images and a test image a class, of noise."""
+    random = np.random.default_rng(0)
+    labels = np.arange(classes).astype(dtype)
+    return {
+        "x_train": random.integers(0, 256, (2 * classes, *shape), np.uint8),
+        "y_train": np.concatenate([labels, labels]),
+        "x_test": random.integers(0, 256, (classes, *shape), np.uint8),
+        "y_test": labels,
+    }
+
+
+def read(folder: Path, arrays: Arrays, size: tuple[int, int] | None = None) -> tuple[Arrays, tuple[str, ...]]:
+    np.savez(folder / "a.npz", **arrays)  # type: ignore[arg-type]
+    return read_own(folder / "a.npz", 0, 0.2, size, MOST)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (128, 96), (32, 32, 3)])
+@pytest.mark.parametrize("dtype", ["uint8", "int64", ">i4", "uint64"])
+def test_an_archive_is_read_whatever_integers_its_labels_are(
+    tmp_path: Path, shape: tuple[int, ...], dtype: str
+) -> None:
+    arrays, classes = read(tmp_path, made(shape=shape, dtype=dtype))
+    assert classes == ("0", "1", "2")
+    assert arrays["y_train"].dtype == arrays["x_train"].dtype == np.uint8
+    for name, expected in made(shape=shape).items():
+        np.testing.assert_array_equal(arrays[name], expected)
+
+
+def test_images_of_one_channel_and_labels_in_a_column_are_taken(tmp_path: Path) -> None:
+    expected = made()
+    changed = {"x_train": expected["x_train"][..., None], "x_test": expected["x_test"][..., None]}
+    arrays, _ = read(tmp_path, expected | changed | {"y_test": expected["y_test"][:, None]})
+    np.testing.assert_array_equal(arrays["x_train"], expected["x_train"])
+    np.testing.assert_array_equal(arrays["y_test"], expected["y_test"])
+
+
+@pytest.mark.parametrize(("classes", "dtype"), [(2, "uint8"), (256, "uint8"), (257, "uint16"), (1000, "uint16")])
+def test_two_to_a_thousand_classes_are_taken(tmp_path: Path, classes: int, dtype: str) -> None:
+    arrays, names = read(tmp_path, made(classes, (8, 8), "int64"))
+    assert (len(names), arrays["y_test"].dtype) == (classes, dtype)
+
+
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_an_archive_can_name_its_classes(tmp_path: Path, kind: str) -> None:
+    assert read(tmp_path, made() | {"classes": np.array(["cat", "dog", "cow"], kind)})[1] == ("cat", "dog", "cow")
+
+
+def test_idx_files_and_colour_images_are_resized_as_well(tmp_path: Path) -> None:
+    source = write_idx(tmp_path, made(shape=(200, 300, 3)))
+    arrays, _ = read_own(source, 0, 0.2, (10, 20), 2 * MOST)
+    assert arrays["x_train"].shape == (6, 10, 20, 3)
+    with pytest.raises(TooLargeError, match="x_train, resized, has more than"):
+        read(tmp_path, made(1000, (8, 8), "int64"), (128, 128))
+
+
+REFUSED: dict[str, tuple[Arrays, str]] = {
+    "images of floats": ({"x_train": np.zeros((6, 9, 8))}, "x_train must be uint8 .*, found float64"),
+    "labels of floats": ({"y_test": np.zeros(3)}, "y_test must be integers, .*, found float64"),
+    "flat images": ({"x_test": np.zeros((3, 72), np.uint8)}, r"x_test must be .*, found uint8 \(3, 72\)"),
+    "four channels": ({"x_train": np.zeros((6, 9, 8, 4), np.uint8)}, r"x_train must be .*, found uint8 \(6, 9, 8, 4\)"),
+    "no images": ({"x_test": np.zeros((0, 9, 8), np.uint8)}, r"x_test must be .*, found uint8 \(0, 9, 8\)"),
+    "small images": (made(shape=(7, 8)), r"expected 8x8 to 128x128 pixels .*, found 7x8; download.resize"),
+    "large images": (made(shape=(128, 129)), "found 128x129; download.resize"),
+    "two sizes": ({"x_test": np.zeros((3, 9, 9), np.uint8)}, "x_test .* of x_train, 9x8 grey, found 9x9 grey"),
+    "grey and colour": ({"x_test": np.zeros((3, 9, 8, 3), np.uint8)}, "9x8 grey, found 9x8 colour"),
+    "few labels": ({"y_train": np.zeros(5, np.uint8)}, r"y_train must be integers, one for each of 6 .* \(5,\)"),
+    "one-hot labels": ({"y_test": np.eye(3, dtype=np.uint8)}, r"y_test must be integers, .* \(3, 3\)"),
+    "a negative label": ({"y_test": np.array([0, -1, 2])}, "y_test must be 0 to 2, found -1 at row 1"),
+    "a large label": ({"y_train": np.array([0, 1, 2, 3, 1000, 5])}, "2 to 1,000 classes, found 1,001"),
+    "a label with no name": ({"classes": np.array(["a", "b"])}, "y_train must be 0 to 1, found 2 at row 2"),
+    "a name with no image": ({"classes": np.array([*"abcd"])}, "each class must have a train image, .* none of d;"),
+    "a gap": ({"y_train": np.array([0, 1, 2, 4, 8, 8])}, "none of 3, 5, 6 and 1 more; .* with no gap"),
+    "labels from 1": ({"y_train": made()["y_train"] + 1}, "none of 0;"),
+    "one class": ({"y_train": np.zeros(6, "u1"), "y_test": np.zeros(3, "u1")}, "2 to 1,000 classes, found 1"),
+    "a name twice": ({"classes": np.array(["a", "b", "a"])}, "names of classes that differ, .*, found 'a'"),
+    "an empty name": ({"classes": np.array(["a", "b", ""])}, "1 to 100 printable characters, found ''"),
+    "a name that rings": ({"classes": np.array(["a", "b", "\a"])}, r"printable characters, found '\\x07'"),
+    "names in Latin 1": ({"classes": np.array([b"a", b"b", b"\xe9"])}, "'ascii' codec can't decode"),
+}
+
+
+@pytest.mark.parametrize(("changed", "message"), REFUSED.values(), ids=REFUSED)
+def test_an_archive_of_another_form_is_refused_by_its_name(tmp_path: Path, changed: Arrays, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/a\.npz: .*{message}"):
+        read(tmp_path, made() | changed)
+
+
+def doubts(arrays: Arrays) -> list[str]:
+    return list(find_doubts(arrays, ("cat", "dog", "cow")))
+
+
+def test_what_judges_or_teaches_wrongly_is_counted() -> None:
+    arrays = made()
+    assert doubts(arrays) == []
+    assert doubts(arrays | {"y_test": np.zeros(3, np.uint8)}) == ["test has no image of dog, cow"]
+    arrays["x_test"][:2] = arrays["x_train"][:2]
+    assert doubts(arrays) == ["2 of 3 test images are in train too, with the same pixels"]
+    arrays["x_train"][3] = arrays["x_train"][1]
+    assert doubts(arrays)[1:] == ["images that are there under more than one label: 1"]
