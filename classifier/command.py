@@ -104,13 +104,7 @@ def printable(text: str) -> str:
 
 
 def refuse_other_kernels() -> None:
-    """Refuse environment variables that change the last bits of results of NumPy and the C library.
-
-    OPENBLAS_* are allowed, because no stage computes with BLAS.
-
-    Raises:
-        ValueError: one is set.
-    """
+    """Refuse environment variables that change the last bits of results; OPENBLAS_* do not, as no stage uses BLAS."""
     for name in REFUSED:
         value = os.environ.get(name, "")
         if value and (name != "GLIBC_TUNABLES" or "glibc.cpu." in value):

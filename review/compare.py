@@ -17,11 +17,7 @@ from review.text import as_json, as_markdown, as_text
 @command("compare", refused=2)
 def main(arguments: list[str] | None = None) -> int:
     """Print the comparison; return 0, or 1 if a gate says so, or 2 where there is nothing to compare."""
-    parser = argparse.ArgumentParser(
-        prog="python -m review.compare",
-        description=(__doc__ or "").splitlines()[0],
-        epilog="exit status: 0; 1 if --fail-if holds or --fail-unless does not; 2 if the two cannot be compared",
-    )
+    parser = argparse.ArgumentParser(prog="python -m review.compare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("base", help="a commit, branch, tag or DVC experiment")
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
     form = parser.add_mutually_exclusive_group()
@@ -41,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.render:
         print(options.render(comparison, options.final))
     else:
-        print(as_text(comparison, _colour_is_wanted(), options.final))
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
+        print(as_text(comparison, colour, options.final))
     passes = {"better": {"better"}, "no-worse": {"better", "no worse"}}.get(options.fail_unless)
     fails = comparison.verdict == options.fail_if or (passes is not None and comparison.verdict not in passes)
     return 1 if fails else 0
@@ -55,10 +52,6 @@ def _margin(text: str) -> float:
     if not 0 < margin < 1:
         raise argparse.ArgumentTypeError(f"expected an accuracy between 0 and 1, such as 0.002, got {text}")
     return margin
-
-
-def _colour_is_wanted() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
 
 
 if __name__ == "__main__":

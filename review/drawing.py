@@ -1,15 +1,14 @@
-"""Draw learning curves and confusion matrices of two revisions, as PNGs with the same bytes for the same numbers."""
+"""Draw the learning curves of two revisions, and the difference of their confusion matrices, as reproducible PNGs."""
 
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from classifier.pictures import draw_counts, errors_of, matrix_inches, plain_style, save
+from classifier.pictures import draw_counts, errors_of, matrix_inches, most_confused, plain_style, save
 
 # Blue and vermilion of Okabe and Ito (2008), which colour-blind readers can distinguish. Base is drawn above head, with
 # smaller marks, so both are visible where they coincide; a single epoch is only a mark.
@@ -17,7 +16,6 @@ SIDES: dict[str, dict[str, Any]] = {
     "base": {"color": "#0072B2", "marker": "o", "markersize": 4, "zorder": 3},
     "head": {"color": "#D55E00", "marker": "D", "markersize": 8, "zorder": 2},
 }
-SIZE = (4.0, 4.0)  # inches; two pictures stand side by side on a wide page and stack on a phone
 PARTS: dict[str, dict[str, Any]] = {
     "": {"linestyle": "--", "markerfacecolor": "white"},
     "validation_": {"linestyle": "-"},
@@ -26,22 +24,20 @@ PARTS: dict[str, dict[str, Any]] = {
 
 def draw_learning_curve(metric: str, base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[float]]) -> bytes:
     """Draw "loss" or "accuracy" by epoch; each side maps names to values by epoch, and may lack a name."""
-    with style.context("default"):  # not the user's matplotlibrc
-        figure = Figure(figsize=SIZE, layout="constrained")
+    with plain_style():
+        figure = Figure(figsize=(4, 4), layout="constrained")  # two stand side by side, and stack on a phone
         axes = figure.subplots()
         drawn: list[float] = []
         for side, history in (("base", base), ("head", head)):
             for part, look in PARTS.items():
                 if values := history.get(part + metric):
-                    epochs = range(1, len(values) + 1)
-                    some = max(1, len(values) // 20)  # a long run has a mark at some epochs only
                     label = f"{side}, {part.rstrip('_') or 'training'}"
-                    axes.plot(epochs, values, markevery=some, label=label, **SIDES[side], **look)
+                    some = max(1, len(values) // 20)  # a long run has a mark at some epochs only
+                    axes.plot(range(1, len(values) + 1), values, label=label, markevery=some, **SIDES[side], **look)
                     drawn += values
-        axes.set(title=metric, xlabel="epoch")
+        axes.set(title=metric, xlabel="epoch", ylabel="cross-entropy (nats)" if metric == "loss" else "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
-        axes.set_ylabel("cross-entropy (nats)" if metric == "loss" else "")
         if metric == "loss" and min(drawn) > 0:  # on a linear scale the first epoch would flatten all others
             axes.set(yscale="log", ylabel="cross-entropy (nats), logarithmic")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -50,33 +46,25 @@ def draw_learning_curve(metric: str, base: Mapping[str, Sequence[float]], head: 
         return _png(figure)
 
 
-def draw_confusion_matrix(side: str, counts: np.ndarray, most: int, names: Mapping[int, str]) -> bytes:
-    """Draw the confusion matrix of one side.
+def draw_difference(base: np.ndarray, head: np.ndarray, names: Sequence[str]) -> bytes:
+    """Draw the confusion matrix of head minus that of base: which errors are new, and which are gone.
 
     Args:
-        counts: int (classes, classes), rows actual, columns predicted.
-        most: the errors of the darkest cell.
-        names: the classes to draw, and their names.
+        base: int (classes, classes), rows actual, columns predicted; and so `head`.
+        names: of all classes; those with the most errors are drawn.
     """
-    return _draw_matrix(counts, most, names, f"{side}: {errors_of(counts).sum():,} misread")
-
-
-def draw_difference(base: np.ndarray, head: np.ndarray, names: Mapping[int, str]) -> bytes:
-    """Draw the errors of head minus those of base, for counts as above: which errors are new and which are gone."""
-    change = head - base
-    title = f"head - base: {errors_of(change).sum():+,} misread"
-    return _draw_matrix(change, max(1, abs(errors_of(change)).max()), names, title, signed=True)
-
-
-def _draw_matrix(counts: np.ndarray, most: int, names: Mapping[int, str], title: str, signed: bool = False) -> bytes:
+    drawn, change = most_confused(base, head), head - base
     with plain_style():
-        side = max(SIZE[0], matrix_inches(len(names)) - 1)
-        figure = Figure(figsize=(side, side), layout="constrained")
+        inches = matrix_inches(len(drawn))
+        figure = Figure(figsize=(inches, inches), layout="constrained")
         axes = figure.subplots()
-        drawn = list(names)
-        draw_counts(axes, counts[np.ix_(drawn, drawn)], most, list(names.values()), signed=signed)
-        left_out = f"\n{len(drawn)} of {len(counts):,} classes, those with the most errors"
-        axes.set_title(title + left_out * (len(drawn) < len(counts)))
+        most = max(1, abs(errors_of(change)).max())
+        draw_counts(axes, change[np.ix_(drawn, drawn)], most, [names[label] for label in drawn], signed=True)
+        errors, errors_of_base = errors_of(head).sum(), errors_of(base).sum()
+        title = f"head - base: {errors:,} - {errors_of_base:,} misread"
+        if len(drawn) < len(names):
+            title += f"\n{len(drawn)} of {len(names):,} classes, those with the most errors"
+        axes.set_title(title)
         return _png(figure)
 
 

@@ -1,4 +1,4 @@
-"""Foreign text (names, values and messages of a revision), escaped so that it stays text.
+"""Foreign text (names, values and messages of a revision), escaped so that it stays text; and how numbers are written.
 
 `quote` puts such text between backticks in every sentence and table cell; the text itself then has no backtick. A
 terminal prints it, and Markdown renders it as a code span, in which GitHub finds no link, picture, HTML, mention or
@@ -20,15 +20,14 @@ def quote(text: str) -> str:
     return "`" + (shorten(printable(text)).replace("`", r"\x60") or "''") + "`"
 
 
-def shorten(text: str) -> str:
-    """Return the text, cut to LONGEST characters with an ellipsis."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+def shorten(text: str, longest: int = LONGEST) -> str:
+    """Return a text, cut with an ellipsis if it is too long."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def brief(value: Any) -> str:
     """Return a value as Python writes it, cut to 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(repr(value), 60)
 
 
 def unquote(sentence: str) -> str:
@@ -38,9 +37,9 @@ def unquote(sentence: str) -> str:
 
 def markdown(sentence: str) -> str:
     """Return a sentence or cell as Markdown: text between backticks becomes a code span, the rest is plain text."""
-    parts = re.split(r"(`[^`]+`)", sentence)
     return "".join(
-        part.replace("|", r"\|") if part.startswith("`") and part.endswith("`") else _plain(part) for part in parts
+        part.replace("|", r"\|") if part.startswith("`") and part.endswith("`") else _plain(part)
+        for part in re.split(r"(`[^`]+`)", sentence)
     )
 
 
@@ -50,7 +49,7 @@ def _plain(text: str) -> str:
     return re.sub(r"([@#]|:(?=//)|www(?=\.))", "\\1\u200b", re.sub(r"([\\`*_|<>\[\]~&$#])", r"\\\1", text))
 
 
-def shown(values: Mapping[str, Any], column: str) -> str:
+def cell(values: Mapping[str, Any], column: str) -> str:
     """Write what the `sides` of a parameter or a metric hold in a column: "base", "head" or "difference"."""
     if column not in values:
         return "" if column == "difference" else "absent"
@@ -75,8 +74,9 @@ def in_10_000(share: float) -> str:
 
 def spread(readings: Readings) -> str:
     """Write the accuracy of a recipe: 0.7500 ± 0.1118 over 5 seeds, or 0.7500 over 1 seed."""
-    deviation = "" if readings.deviation is None else f" ± {readings.deviation:.4f}"
-    return f"{readings.accuracy:.4f}{deviation} over {readings.seeds} seed{'s' * (readings.seeds > 1)}"
+    if readings.deviation is None:
+        return f"{readings.accuracy:.4f} over 1 seed"
+    return f"{readings.accuracy:.4f} ± {readings.deviation:.4f} over {readings.seeds} seeds"
 
 
 def p_value(p: float) -> str:

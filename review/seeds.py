@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from classifier.files import whole_file
-from review.escaping import quote, shorten, shown
+from review.escaping import cell, quote, shorten
 from review.results import SPLITS, Trained, recipe_of
 from review.statistics import Readings
 
@@ -123,7 +123,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _value(record: Record, key: str) -> str:
-    return shown({"base": record.parameters[key]} if key in record.parameters else {}, "base")
+    return cell({"base": record.parameters[key]} if key in record.parameters else {}, "base")
 
 
 MOST_IMAGES = 10**9  # of a split; evaluation/predictions.csv numbers no more

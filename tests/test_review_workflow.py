@@ -112,7 +112,7 @@ def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_
     output, summary, printed = report(origin, pull_request(origin), tmp_path)
     assert output == "lock=false\n"
     assert "verify: train: changed parameter train.epochs: 5 -> 9\n" in printed
-    assert "does not match 1 of 1 stages" in summary
+    assert "- `train`: `changed parameter train.epochs: 5 -> 9`" in summary
     assert not mark.exists()
 
 

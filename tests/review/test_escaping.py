@@ -11,6 +11,7 @@ from markdown_it.token import Token
 from classifier.command import run
 from review import compare, noise, report, verify
 from review.escaping import LONGEST, markdown, quote
+from review.report import as_page
 from review.results import leaves
 from stages import train
 from tests.review.repository import Change, Repository, put, record, write
@@ -30,7 +31,7 @@ def hostile(repository: Repository) -> Repository:
     """Main is plain, and a branch has the payload wherever the commands show a text."""
     text, visible = PAYLOAD, VISIBLE
     hidden = f"EVIL{HIDDEN}"
-    parameters = {"epochs": 5, visible: 1, hidden: 1, "note": text, "list": [text, {text: text}]}
+    parameters = {"epochs": 5, visible: 1, "note": text, "list": [text, {text: text}]}
     repository.put("params.yaml", json.dumps({"train": parameters}))
     repository.put("metrics.json", json.dumps({"test": {visible: 0.5, hidden: 0.5}}))
     stage = {
@@ -40,13 +41,10 @@ def hostile(repository: Repository) -> Repository:
         "outs": [{"path": visible, "md5": "0" * 32}],
     }
     repository.put("dvc.lock", json.dumps({"schema": "2.0", "stages": {"train": stage, visible: {"cmd": "x"}}}))
-    repository.put(
-        "dvc.yaml", json.dumps({"stages": {"train": {"cmd": visible.replace("$", ""), "deps": [f"{visible}.py"]}}})
-    )
-    names: dict[str, Any] = {"environment": {visible: 1}, "training": {visible: "1" * 32}}
-    kept = record(0.5, 0.6, dataset=visible, parameters={visible: text}, **names)
-    stale = record(0.5, 0.6, parameters=dict(leaves({"train": parameters})), **names)
-    repository.put("evaluation/seed_noise.json", noise_of(kept, stale))
+    command = {"cmd": visible.replace("$", ""), "deps": [f"{visible}.py"]}
+    repository.put("dvc.yaml", json.dumps({"stages": {"train": command}}))
+    stale = record(0.5, 0.6, parameters=dict(leaves({"train": parameters})), training={visible: "1" * 32})
+    repository.put("evaluation/seed_noise.json", noise_of(stale))
     repository.run("git checkout -q -b filled")
     repository.commit("filled")
     repository.run('git update-ref refs/heads/"$NAME" HEAD && git checkout -q main', NAME=BRANCH)
@@ -60,28 +58,24 @@ def inline(tokens: list[Token]) -> list[Token]:
 def check_markdown(text: str) -> None:
     """What holds the payload is a code span; there is no other structure than ours, which is known by its types."""
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(text)
-    assert any("EVIL" in token.content for token in inline(tokens))
     for token in inline(tokens):
         assert "EVIL" not in token.content or token.type == "code_inline", token
         assert token.type in ("text", "code_inline", "strong_open", "strong_close", "image", "softbreak"), token
-        assert token.type != "image" or token.attrs["src"] in report_pictures()
+        assert token.type != "image" or token.attrs["src"] in {
+            *report.CURVES.values(),
+            report.DIFFERENCE,
+            report.IMAGES,
+        }
     assert {token.type.removesuffix("_open").removesuffix("_close") for token in tokens} <= {
         *("paragraph", "inline", "bullet_list", "list_item", "heading"),
         *("table", "thead", "tbody", "tr", "th", "td"),
     }
-    headings = [tokens[i + 1].content for i, token in enumerate(tokens) if token.type == "heading_open"]
-    assert all(heading.startswith(("Learning curves", "Confusion matrices", "Images ")) for heading in headings)
-    rows: list[int] = []
-    for token in tokens:
-        if token.type == "tr_open":
-            rows.append(0)
-        rows[-1:] = [rows[-1] + (token.type in ("td_open", "th_open"))] if rows else []
-    assert set(rows) <= {2, 3, 4}
+    headings = [tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"]
+    assert all(heading.startswith(("Learning curves", "What changed in", "Images ")) for heading in headings)
+    rows = " ".join(token.type for token in tokens).split("tr_open")
+    columns = [row.count("td_open") + row.count("th_open") for row in rows]
+    assert set(columns) <= {0, 2, 3, 4, 6}
     check_lines(text)
-
-
-def report_pictures() -> set[str]:
-    return {*report.CURVES.values(), *report.MATRICES.values(), report.DIFFERENCE, report.IMAGES}
 
 
 def check_lines(text: str) -> None:
@@ -113,11 +107,18 @@ def test_text_of_a_branch_is_only_text_in_a_report_and_in_its_page(
     check_lines(capsys.readouterr().out)
     text = hostile.read("report/report.md")
     check_markdown(text)
-    assert "does not match 2 of 2 stages" in text
     page = Page(hostile.read("report/report.html"))
     assert not page.tags & {"a", "b", "em", "s", "script", "h1"}
     assert len([source for source in page.sources if source]) == len(page.sources) == text.count("\n![")
     assert "http://e.vil" in page.text
+
+
+def test_links_and_pictures_of_elsewhere_stay_text_in_the_page() -> None:
+    written = "[a](http://a.test) <http://b.test> ![c](http://c.test/c.png) ![d](d.png)"
+    page = Page(as_page("<b>title", written, {"d.png": b"PNG"}))
+    assert page.sources == ["data:image/png;base64,UE5H"]
+    assert not page.tags & {"a", "b"}
+    assert "[a](http://a.test) <http://b.test>" in page.text
 
 
 def test_verify_prints_text_of_a_branch_in_the_line_of_its_stage(
@@ -133,12 +134,8 @@ def test_verify_prints_text_of_a_branch_in_the_line_of_its_stage(
     "change",
     [
         put("params.yaml", f"{json.dumps(PAYLOAD)}: ]"),
-        put("params.yaml", json.dumps({PAYLOAD * 9: 1})),
         put("metrics.json", json.dumps({PAYLOAD: PAYLOAD})),
-        put("evaluation/seed_noise.json", json.dumps({"recipes": [{PAYLOAD: 1}], PAYLOAD: 1})),
         put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, dataset=PAYLOAD))),
-        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, parameters={PAYLOAD: 1}))),
-        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, training={PAYLOAD: PAYLOAD}))),
         put("evaluation/predictions.csv", "split,image,actual,predicted,confidence\n\x1b[31m\u202e,0,7,7,1\n"),
         write(dataset=VISIBLE),
     ],
@@ -154,7 +151,7 @@ def test_a_refusal_of_a_branch_is_one_printable_line(
 main = compare.main  # what `refusal` runs
 
 
-def test_noise_prints_the_last_line_of_a_stage_without_what_a_terminal_obeys(
+def test_noise_and_stages_print_messages_without_what_a_terminal_obeys(
     project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -163,11 +160,6 @@ def test_noise_prints_the_last_line_of_a_stage_without_what_a_terminal_obeys(
     monkeypatch.setattr(noise, "load_recipe", fail)
     assert noise.main([]) == 1
     check_lines(capsys.readouterr().err)
-
-
-def test_a_stage_prints_what_params_yaml_holds_without_what_a_terminal_obeys(
-    project: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
     (project / "params.yaml").write_text(json.dumps({"train": {PAYLOAD: 1}}))
     with pytest.raises(SystemExit):
         run("train", train.main)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from review.report import check_lock
+from review.report import about_lock
 from review.results import Predictions, Trained, recipe_of
 from review.seeds import (
     Record,
@@ -440,6 +440,6 @@ def test_noise_that_cannot_be_true_is_one_line_of_verify_and_in_the_report(
     assert status == 1
     assert len(lines) == 3
     assert lines[1].startswith(f"verify: seed noise: evaluation/seed_noise.json: {reason}")
-    told = check_lock(None)
-    assert "`dvc.lock` of head matches" in told
-    assert f"**The measured noise of head is not valid:**\n\n- `evaluation/seed_noise.json: {reason}" in told
+    told = about_lock(None)
+    assert told.startswith("**`dvc.lock` of head or its measured noise does not match:**\n\n")
+    assert f"- `measured noise`: `evaluation/seed_noise.json: {reason}" in told
