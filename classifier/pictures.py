@@ -18,13 +18,15 @@ LONGEST = 14  # characters of a class's name
 
 def draw_confusion_matrix(counts: np.ndarray, names: Sequence[str], path: Path) -> None:
     """Draw the confusion matrix of the test images, int (classes, classes): rows actual, columns predicted."""
-    drawn = most_confused(counts)
+    drawn, errors = most_confused(counts), errors_of(counts)
+    title = f"Test images: {errors.sum():,} of {counts.sum():,} misread"
+    if len(drawn) < len(counts):
+        title += f"\nthe {len(drawn)} of {len(counts):,} classes with the most errors"
     with plain_style():
-        figure = Figure(figsize=(side := matrix_inches(len(drawn)), side), layout="constrained")
+        figure = Figure(figsize=(matrix_inches(len(drawn)),) * 2, layout="constrained")
         axes = figure.subplots()
-        errors = errors_of(counts)
-        draw_counts(axes, counts[np.ix_(drawn, drawn)], max(1, errors.max()), [names[each] for each in drawn])
-        axes.set_title(f"Test images: {errors.sum():,} of {counts.sum():,} misread{_of(drawn, counts)}")
+        draw_counts(axes, counts[np.ix_(drawn, drawn)], max(1, errors.max()), [names[label] for label in drawn])
+        axes.set_title(title)
         save(figure, path, dpi=100)
 
 
@@ -38,12 +40,6 @@ def most_confused(*matrices: np.ndarray) -> np.ndarray:
 def matrix_inches(classes: int) -> float:
     """Return the side of a drawn matrix with this number of classes."""
     return max(5, 0.35 * classes + 1.5)
-
-
-def _of(drawn: np.ndarray, counts: np.ndarray) -> str:
-    if len(drawn) == len(counts):
-        return ""
-    return f"\nthe {len(drawn)} of {len(counts):,} classes with the most errors"
 
 
 def draw_counts(
@@ -61,19 +57,14 @@ def draw_counts(
     axes.set_facecolor(READ_RIGHT)  # visible where the diagonal is masked
     for actual, predicted in zip(*np.nonzero(counts), strict=True):
         count, right = counts[actual, predicted], actual == predicted
-        axes.text(
-            predicted,
-            actual,
-            f"{count:+d}" if signed else f"{count:d}",
-            ha="center",
-            va="center",
-            color="0.4" if right else "white" if abs(count) > most * 0.6 else "black",
-            fontsize=7 if right else 9,
-        )
+        text = f"{count:+d}" if signed else f"{count:d}"
+        colour = "0.4" if right else "white" if abs(count) > most * 0.6 else "black"
+        size = 7 if right else 9
+        axes.text(predicted, actual, text, ha="center", va="center", color=colour, fontsize=size)
     ticks = range(len(counts))
-    shown = [shorten(name) for name in names or map(str, ticks)]
-    axes.set_xticks(ticks, shown, rotation=90 if max(map(len, shown)) > 2 else 0)
-    axes.set_yticks(ticks, shown)
+    texts = [shorten(name) for name in names or map(str, ticks)]
+    axes.set_xticks(ticks, texts, rotation=90 if max(map(len, texts)) > 2 else 0)
+    axes.set_yticks(ticks, texts)
     axes.set(xlabel="predicted", ylabel="actual")
 
 

@@ -1,20 +1,19 @@
 """Read the ONNX model and the validation and test arrays; write metrics.json, tables and pictures in evaluation/."""
 
 import json
-import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
 from classifier import pictures
 from classifier.command import run
 from classifier.data import splits
 from classifier.data.data_set import DataSet, read_data_set
 from classifier.files import save_csv, whole_file
-from classifier.model import predictions
+from classifier.model.predictions import Outcome, open_session, predict_splits
 from classifier.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, ONNX, PER_CLASS, PREDICTIONS
 
 HOW_TO_RENEW = "run `dvc repro --force export` to create it again"
@@ -24,97 +23,90 @@ UNEQUAL = 1.5  # times as many images in the largest class as in the smallest; M
 
 def main() -> None:
     """Predict each validation and test image once, and write metrics, tables and pictures."""
-    held_out = {split: splits.map_split(split) for split in ("validation", "test")}
     data_set = read_data_set()
+    held_out = {split: splits.map_split(split) for split in ("validation", "test")}
     try:
-        session = predictions.load(ONNX.read_bytes(), data_set)
-        outcomes = {  # only of splits that have images
-            split: (labels.argmax(axis=1), predictions.predict(session, images))
-            for split, (images, labels) in held_out.items()
-            if len(images)
-        }
+        outcomes = predict_splits(open_session(ONNX.read_bytes(), data_set), held_out)
     except ValueError as error:
         raise ValueError(f"{ONNX}: {error}; {HOW_TO_RENEW}") from error
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{ONNX}: missing; {HOW_TO_RENEW}") from error
-    metrics = {split: measure(*each) for split, each in outcomes.items()}
+    metrics = {split: measure(outcome) for split, outcome in outcomes.items()}
     save_csv(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
 
     # The table of classes and the pictures show the test images only.
-    actual, probabilities = outcomes["test"]
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    worst = predictions.most_confidently_wrong(actual, predicted, confidence)[:25]
-    labels = range(len(data_set.classes))
-    save_per_class(data_set, per_class(actual, predicted, len(labels)))
+    counts = confusion_matrix(outcomes["test"])
+    save_csv(PER_CLASS, *per_class(data_set, counts))
     with whole_file(CONFUSION_MATRIX) as path:
-        counts = confusion_matrix(actual, predicted, labels=labels)
         pictures.draw_confusion_matrix(counts, data_set.classes, path)
     with whole_file(MISCLASSIFIED) as path:
-        names = [pictures.shorten(name) for name in data_set.classes]
-        captions = [f"{names[actual[i]]} read as {names[predicted[i]]}\nconfidence {confidence[i]:.3f}" for i in worst]
-        test_images, _ = held_out["test"]
-        pictures.draw_images(test_images[worst], captions, "The most confidently misclassified test images", path)
+        draw_errors(outcomes["test"], data_set, path)
     with whole_file(METRICS) as path:
         path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     for split, measured in metrics.items():
-        errors = f"{measured['errors']:,} errors in {len(outcomes[split][0]):,} {split} images"
+        errors = f"{measured['errors']:,} errors in {len(outcomes[split].images):,} {split} images"
         accuracies = [f"{key.replace('_', ' ')} {measured[key]:.4f}" for key in measured if "accuracy" in key]
         print(f"evaluate: {errors}, {', '.join(accuracies)} -> {METRICS}")
     if warning := data_set.warning():
         print(f"evaluate: {warning}", file=sys.stderr)
 
 
-def rows_of(outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Iterable[Sequence[Any]]:
-    """Yield a row for each image: split, image (counted from 0), actual, predicted, confidence (0 to 1)."""
-    for split, (actual, probabilities) in outcomes.items():
-        columns = (actual, probabilities.argmax(axis=1), probabilities.max(axis=1).tolist())
-        for image, row in enumerate(zip(*columns, strict=True)):
-            yield split, image, *row
-
-
-def measure(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+def measure(outcome: Outcome) -> dict[str, Any]:
     """Return accuracy (0 to 1), loss (mean cross-entropy in nats) and number of errors.
 
     If the classes have unequal numbers of images, the accuracy is mainly that of the large ones. Then the balanced
     accuracy, the mean of the accuracies of the classes that have images, is returned too.
     """
-    predicted = probabilities.argmax(axis=1)
-    exact = probabilities.astype(np.float64)
-    loss = log_loss(actual, exact / exact.sum(axis=1, keepdims=True), labels=range(probabilities.shape[1]))
-    if not math.isfinite(loss):
-        raise ValueError(f"{ONNX}: expected a loss that is a number, found {loss}; {HOW_TO_RENEW}")
-    images = np.bincount(actual, minlength=probabilities.shape[1])
-    unequal = images.max() >= UNEQUAL * images.min()
-    return {
-        "accuracy": accuracy_score(actual, predicted),
-        **({"balanced_accuracy": balanced_accuracy(actual, predicted)} if unequal else {}),
-        "loss": round(loss, 6),
-        "errors": int((actual != predicted).sum()),
+    counts = confusion_matrix(outcome)
+    images, right = counts.sum(axis=1), counts.diagonal()
+    measured = {"accuracy": int(right.sum()) / len(outcome.images)}
+    if images.max() >= UNEQUAL * images.min():
+        measured["balanced_accuracy"] = round(float(np.mean(right[images > 0] / images[images > 0])), 6)
+    exact = outcome.probabilities.astype(np.float64)
+    of_actual = exact[np.arange(len(exact)), outcome.actual] / exact.sum(axis=1)  # float32 does not sum to 1 exactly
+    loss = -np.log(of_actual.clip(np.finfo(np.float64).eps)).mean()  # without the limit, infinite at a probability of 0
+    return measured | {"loss": round(float(loss), 6), "errors": len(outcome.errors())}
+
+
+def confusion_matrix(outcome: Outcome) -> np.ndarray:
+    """Return the number of images by class, int (classes, classes): rows actual, columns predicted."""
+    counts = np.zeros((outcome.probabilities.shape[1],) * 2, int)
+    np.add.at(counts, (outcome.actual, outcome.predicted), 1)
+    return counts
+
+
+def rows_of(outcomes: Mapping[str, Outcome]) -> Iterator[Sequence[Any]]:
+    """Yield a row for each image: split, image (counted from 0), actual, predicted, confidence (0 to 1)."""
+    for split, outcome in outcomes.items():
+        columns = outcome.actual, outcome.predicted, outcome.confidence.tolist()
+        for image, row in enumerate(zip(*columns, strict=True)):
+            yield split, image, *row
+
+
+def per_class(data_set: DataSet, counts: np.ndarray) -> tuple[Sequence[str], Iterator[Sequence[Any]]]:
+    """Return the header and a row for each class; precision, recall and F1 are 0 to 1, and 0 if nothing is counted."""
+    images, predicted, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
+    table = {
+        "class": range(len(counts)),
+        **({"name": data_set.classes} if data_set.named else {}),
+        "images": images,
+        "errors": images - right,
+        "precision": right / predicted.clip(1),
+        "recall": right / images.clip(1),
+        "f1": 2 * right / (images + predicted).clip(1),
     }
+    return list(table), zip(*table.values(), strict=True)
 
 
-def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the mean of the accuracies of the classes that have images."""
-    images = np.bincount(actual)
-    right = np.bincount(actual[actual == predicted], minlength=len(images))
-    return round(float(np.mean(right[images > 0] / images[images > 0])), 6)
-
-
-def per_class(actual: np.ndarray, predicted: np.ndarray, classes: int) -> Iterable[Sequence[Any]]:
-    """Yield a row for each class: its number, its images, errors among them, precision, recall, F1 (each 0 to 1)."""
-    scores = precision_recall_fscore_support(actual, predicted, labels=range(classes), zero_division=0)
-    for label, (precision, recall, f1, count) in enumerate(zip(*scores, strict=True)):
-        errors = int(((actual == label) & (predicted != label)).sum())
-        yield label, count, errors, float(precision), float(recall), float(f1)
-
-
-def save_per_class(data_set: DataSet, rows: Iterable[Sequence[Any]]) -> None:
-    """Write the rows of `per_class`, with a column of names if the classes have other names than their numbers."""
-    header = ["class", "images", "errors", "precision", "recall", "f1"]
-    if data_set.named:
-        header.insert(1, "name")
-        rows = [(label, data_set.classes[label], *scores) for label, *scores in rows]
-    save_csv(PER_CLASS, header, rows)
+def draw_errors(outcome: Outcome, data_set: DataSet, path: Path) -> None:
+    """Draw the images with the most confident errors."""
+    rows, names = outcome.errors()[:25], [pictures.shorten(name) for name in data_set.classes]
+    columns = outcome.actual[rows], outcome.predicted[rows], outcome.confidence[rows]
+    captions = [
+        f"{names[actual]} read as {names[predicted]}\nconfidence {confidence:.3f}"
+        for actual, predicted, confidence in zip(*columns, strict=True)
+    ]
+    pictures.draw_images(outcome.images[rows], captions, "The most confidently misclassified test images", path)
 
 
 if __name__ == "__main__":

@@ -54,23 +54,3 @@ def build(
     # float32 at any precision
     network.add(layers.Dense(len(data_set.classes), activation="softmax", dtype="float32", name=data_set.noun))
     return network
-
-
-def size(data_set: DataSet, filters: Sequence[int], kernel_size: int, dense_units: Sequence[int]) -> tuple[int, int]:
-    """Return the number of weights and biases, and the number of outputs of all layers for one image.
-
-    Batch normalization adds little to either and is not counted.
-    """
-    height, width, channels = data_set.image_shape
-    weights = outputs = 0
-    for count in filters:
-        weights += kernel_size**2 * channels * count + count
-        outputs += height * width * count  # before pooling
-        height, width, channels = height // 2, width // 2, count
-        outputs += height * width * count
-    inputs = height * width * channels
-    for units in (*dense_units, len(data_set.classes)):
-        weights += inputs * units + units
-        outputs += units
-        inputs = units
-    return weights, outputs

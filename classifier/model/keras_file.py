@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classifier import files as stored_zip
+from classifier.files import write_stored_zip
 
 if TYPE_CHECKING:
     import keras
@@ -26,13 +26,13 @@ def save(model: "keras.Model", path: Path) -> None:
     metadata = json.loads(members["metadata.json"])
     members["metadata.json"] = json.dumps(metadata | {"date_saved": NO_DATE}, sort_keys=True).encode()
     members["config.json"] = json.dumps(_renumber(json.loads(members["config.json"]), {}), sort_keys=True).encode()
-    stored_zip.write_stored_zip(path, members.items())
+    write_stored_zip(path, members.items())
 
 
 def _renumber(node: Any, numbers: dict[int, int]) -> Any:
     """Replace each shared_object_id by its number in the order of sorted keys; equal ids get equal numbers."""
     if isinstance(node, list):
-        return [_renumber(each, numbers) for each in node]
+        return [_renumber(item, numbers) for item in node]
     if not isinstance(node, dict):
         return node
     return {

@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 ACTIVATIONS = ("linear", "relu", "softmax")
 
 
-def _none() -> np.ndarray:
-    return np.empty(0, np.float32)
-
-
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One step from the images, float32 (n, height, width, channels), to the probabilities, float32 (n, classes).
@@ -36,8 +32,8 @@ class Layer:
 
     kind: str
     name: str
-    kernel: np.ndarray = field(default_factory=_none)
-    bias: np.ndarray = field(default_factory=_none)
+    kernel: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    bias: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
 
 
 def read(network: "keras.Model") -> list[Layer]:
@@ -81,7 +77,7 @@ def _as_computed(layer: "keras.Layer") -> list[np.ndarray]:
     """
     from keras import ops
 
-    return [np.asarray(ops.cast(ops.cast(each, layer.compute_dtype), "float32")) for each in layer.weights]
+    return [np.asarray(ops.cast(ops.cast(weight, layer.compute_dtype), "float32")) for weight in layer.weights]
 
 
 def _fold(layers: list[Layer]) -> list[Layer]:
@@ -91,11 +87,8 @@ def _fold(layers: list[Layer]) -> list[Layer]:
     """
     folded: list[Layer] = []
     for layer in layers:
-        if (
-            layer.kind == "scale"
-            and [each.kind for each in folded[-2:]] == ["convolution", "pool"]
-            and layer.kernel.min() >= 0
-        ):
+        after_pool = [previous.kind for previous in folded[-2:]] == ["convolution", "pool"]
+        if layer.kind == "scale" and after_pool and layer.kernel.min() >= 0:
             convolution = folded[-2]
             kernel, bias = convolution.kernel * layer.kernel, convolution.bias * layer.kernel + layer.bias
             folded[-2] = replace(convolution, kernel=kernel, bias=bias)

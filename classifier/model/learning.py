@@ -2,14 +2,20 @@
 
 import math
 import sys
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from classifier.files import save_csv
+from classifier.model import checkpoint
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
 STEPS_PER_EXECUTION = 10  # training steps per call from Python
+
+GROWING = Path("evaluation/training.csv")  # not in Git: the history of a training that runs or was interrupted
+COLUMNS = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
 
 def rate(schedule: str, peak: float, warmup: float, steps: int) -> Any:
@@ -47,32 +53,37 @@ def fit(
     training: "tf.data.Dataset",
     validation: "tf.data.Dataset | None",
     epochs: int,
-    history: list[dict[str, float]],
-    ended: Callable[[], None],
+    history: checkpoint.History,
+    belongs_to: str,
 ) -> None:
-    """Train `network` for the epochs that `history` lacks, and append the metrics of each.
+    """Train `network` for the epochs that `history` lacks. After each, append its metrics and keep a checkpoint.
 
     Args:
         training: batches of images and labels, in a new order in each epoch.
         validation: batches to evaluate after each epoch, or None; the names of their metrics begin with `validation_`.
-        ended: what to do at the end of each epoch.
+        belongs_to: all that the weights depend on.
 
     Raises:
         ValueError: the loss is not a finite number.
     """
     import keras
 
-    def report(epoch: int, logs: dict[str, float]) -> None:
+    on_terminal = sys.stdout.isatty()
+
+    def end_epoch(epoch: int, logs: dict[str, float]) -> None:
         if not math.isfinite(logs["loss"]):
             raise ValueError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower train.learning_rate")
         # Keras abbreviates the prefix.
         history.append({key.replace("val_", "validation_"): float(value) for key, value in logs.items()})
-        ended()
+        try:
+            save_history(GROWING, history)
+            checkpoint.save(network, history, belongs_to)
+        except OSError as error:
+            print(f"train: warning: {error}", file=sys.stderr)
         if not on_terminal:
             metrics = ", ".join(f"{key} {value:.4f}" for key, value in sorted(history[-1].items()))
             print(f"train: epoch {epoch + 1} of {epochs}: {metrics}", flush=True)
 
-    on_terminal = sys.stdout.isatty()
     network.fit(
         training,
         initial_epoch=len(history),
@@ -80,5 +91,12 @@ def fit(
         validation_data=validation,
         shuffle=False,  # the images are shuffled already
         verbose=1 if on_terminal else 0,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end_epoch)],
     )
+
+
+def save_history(path: Path, history: checkpoint.History) -> None:
+    """Write a row for each epoch."""
+    # Without validation images their columns are empty but present, so that `dvc plots` draws the others.
+    rows = ([epoch, *(metrics.get(column, "") for column in COLUMNS)] for epoch, metrics in enumerate(history, start=1))
+    save_csv(path, ["epoch", *COLUMNS], rows)

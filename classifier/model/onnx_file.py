@@ -15,25 +15,25 @@ from classifier.model.predictions import INPUT, OUTPUT
 OPSET = 13
 IR_VERSION = 7
 
-MOST_WEIGHTS = 2**31 - 2**24  # bytes; protobuf limits a file to less than 2 GiB
+AS_MNIST = ("mnist", "mnist-5k")  # the data sets whose images were made as http://yann.lecun.com/exdb/mnist/ says
 
-AS_MNIST = ("mnist", "mnist-5k")  # the data sets whose images were made as http://yann.lecun.com/exdb/mnist/ says:
-BOX = 20  # pixels of the side of the square into which the ink was scaled
+PREPROCESSING = {  # by normalization; height, width and colours of an image
+    "mnist": (
+        "Pixels are 0 for paper to 1 for ink: scale the ink to fit 20 x 20 pixels without distortion, and place its "
+        "centre of mass at the centre of {} x {} pixels."
+    ),
+    "resize": "Resize the picture to {} x {} pixels of {} and divide its values by 255.",
+}
 
 
 def build(layers: Sequence[Layer], data_set: DataSet, metadata: Mapping[str, str] | None = None) -> bytes:
     """Return the model, checked, with its metadata: what follows from the data set, and more.
 
     Its input `images` is float32 (n, height, width, channels), 0..1; its output `probabilities` float32 (n, classes).
-
-    Raises:
-        ValueError: the weights are too many for a file.
     """
     import onnx
     from onnx import TensorProto, helper
 
-    if sum(layer.kernel.nbytes + layer.bias.nbytes for layer in layers) > MOST_WEIGHTS:
-        raise ValueError("an ONNX file holds at most 2 GiB of weights; lower train.filters or train.dense_units")
     nodes, weights, last = [], [], INPUT
     for name, operator, arrays, attributes in _operations(layers):
         inputs = {f"{name}/{kind}": array for kind, array in arrays.items()}
@@ -80,12 +80,14 @@ def _operations(layers: Sequence[Layer]) -> Iterator[tuple[str, str, dict[str, n
 
 def describe(data_set: DataSet) -> dict[str, str]:
     """Return what the file says about its images and classes; what is not text is JSON."""
+    height, width, channels = data_set.image_shape
+    colours = "RGB" if channels == 3 else "grey"
     return {
         "dataset": data_set.name,
         "noun": data_set.noun,
         "classes": json.dumps(data_set.classes, ensure_ascii=False),
         "image_shape": json.dumps(data_set.image_shape),
-        "preprocessing": preprocessing(data_set),
+        "preprocessing": PREPROCESSING[normalization(data_set)].format(height, width, colours),
         "normalization": normalization(data_set),
     }
 
@@ -93,15 +95,3 @@ def describe(data_set: DataSet) -> dict[str, str]:
 def normalization(data_set: DataSet) -> str:
     """Return how a picture becomes an image of the data set: as in MNIST, or resized."""
     return "mnist" if data_set.name in AS_MNIST else "resize"
-
-
-def preprocessing(data_set: DataSet) -> str:
-    """Say the same in a sentence."""
-    height, width, channels = data_set.image_shape
-    size = f"{height} x {width} pixels"
-    if normalization(data_set) == "mnist":
-        return (
-            f"Pixels are 0 for paper to 1 for ink: scale the ink to fit {BOX} x {BOX} pixels without distortion, and "
-            f"place its centre of mass at the centre of {size}."
-        )
-    return f"Resize the picture to {size} of {'RGB' if channels == 3 else 'grey'} and divide its values by 255."

@@ -1,9 +1,9 @@
 """Predict with an ONNX model by ONNX Runtime, without TensorFlow."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,30 @@ BATCH = 100  # images at once; larger batches need more memory and are not faste
 REMOVED = ("MLAS_", "ORT_")
 
 
-def load(model: bytes, data_set: DataSet) -> "onnxruntime.InferenceSession":
+class Outcome(NamedTuple):
+    """Images of a split, float32 (n, height, width, channels), their classes, and the probabilities (n, classes)."""
+
+    images: np.ndarray
+    actual: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The class with the largest probability."""
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The largest probability."""
+        return np.asarray(self.probabilities.max(axis=1))
+
+    def errors(self) -> np.ndarray:
+        """Return the rows of the errors, the most confident first; equal confidence keeps the order of rows."""
+        wrong = np.flatnonzero(self.actual != self.predicted)
+        return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
+
+
+def open_session(model: bytes, data_set: DataSet) -> "onnxruntime.InferenceSession":
     """Return a session that predicts a batch on one thread; `predict` has a batch on each processor instead.
 
     Raises:
@@ -37,54 +60,38 @@ def load(model: bytes, data_set: DataSet) -> "onnxruntime.InferenceSession":
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has classes of its own, and no common one
         raise ValueError(f"not a model that can be loaded: {' '.join(str(error).split())[:200]}") from error
-    shapes = {INPUT: ["n", *data_set.image_shape], OUTPUT: ["n", len(data_set.classes)]}
-    expected = [f"{name} {shape} of tensor(float)" for name, shape in shapes.items()]
-    found = [f"{each.name} {each.shape} of {each.type}" for each in (*session.get_inputs(), *session.get_outputs())]
-    if found != expected:
-        raise ValueError(f"expected {' and '.join(expected)}, found {' and '.join(found) or 'none'}")
+    expected = [(INPUT, ["n", *data_set.image_shape]), (OUTPUT, ["n", len(data_set.classes)])]
+    actual = [(node.name, node.shape) for node in (*session.get_inputs(), *session.get_outputs())]
+    if actual != expected:
+        raise ValueError(f"expected the input and output {expected}, found {actual}")
     return session
 
 
-def predict(session: "onnxruntime.InferenceSession", images: np.memmap) -> np.ndarray:
-    """Return float32 (n, classes): the probability of each class for each image.
+def predict_splits(
+    session: "onnxruntime.InferenceSession", arrays: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Outcome]:
+    """Predict the images of each split that has any, from its images and one-hot labels."""
 
-    Args:
-        images: float32 (n, height, width, channels), 0..1, mapped into memory.
+    def predict(batch: np.ndarray) -> np.ndarray:
+        probabilities: np.ndarray = session.run([OUTPUT], {INPUT: batch})[0]
+        return probabilities
 
-    Raises:
-        ValueError: a prediction is not a number or not a probability.
-    """
-
-    def of(row: int) -> np.ndarray:
-        found: np.ndarray = session.run([OUTPUT], {INPUT: batch_at(images, row)})[0]
-        return found
-
+    outcomes = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return check(np.concatenate(list(pool.map(of, range(0, len(images), BATCH)))))
+        for split, (images, labels) in arrays.items():
+            if len(images):
+                outcomes[split] = Outcome(images, labels.argmax(axis=1), join(pool.map(predict, batches(images))))
+    return outcomes
 
 
-def batches(images: np.memmap) -> Iterator[np.ndarray]:
-    """Yield BATCH images at a time; only these are in memory."""
-    return (batch_at(images, row) for row in range(0, len(images), BATCH))
+def batches(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield BATCH images at a time; the last batch may be smaller."""
+    return (images[row : row + BATCH] for row in range(0, len(images), BATCH))
 
 
-def batch_at(images: np.memmap, row: int) -> np.ndarray:
-    """Read the BATCH images from this row on."""
-    # A new mapping for each batch: pages stay in memory as long as the mapping that read them.
-    mapped = np.memmap(str(images.filename), images.dtype, "r", images.offset, images.shape)
-    return np.array(mapped[row : row + BATCH])
-
-
-def check(probabilities: np.ndarray) -> np.ndarray:
-    """Return float32 (n, classes) as it is. Raises ValueError if it has numbers that are not probabilities."""
-    if not np.isfinite(probabilities).all():
-        raise ValueError("predicts probabilities that are not numbers (is train.learning_rate too high?)")
-    if len(probabilities) and (probabilities.min() < 0 or np.abs(probabilities.sum(axis=1) - 1).max() > 0.01):
-        raise ValueError("predicts numbers that are not probabilities")
-    return probabilities
-
-
-def most_confidently_wrong(actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """Return the rows of the errors, the most confident first; equal confidence keeps the order of rows."""
-    wrong = np.flatnonzero(actual != predicted)
-    return wrong[np.argsort(-confidence[wrong], kind="stable")]
+def join(predicted: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the predictions of all batches, float32 (n, classes). Raises ValueError if they are no probabilities."""
+    values = np.concatenate(list(predicted))
+    if not (values.min() >= 0 and np.abs(values.sum(axis=1) - 1).max() < 0.01):  # nor if they are not numbers
+        raise ValueError("predicts numbers that are not probabilities (is train.learning_rate too high?)")
+    return values

@@ -4,7 +4,6 @@ import gc
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,24 +19,24 @@ REMOVED = (
 # Except these, which only set what is logged and how GPU memory is allocated.
 KEPT = ("ONEDNN_VERBOSE", "TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR")
 
-# The levels of oneDNN 3.7, the highest first, and the instruction sets that each needs, by their names in archspec.
+# The levels of oneDNN 3.7, the highest first, and the instruction sets that each needs, as Linux names them.
 # Source: "CPU Dispatcher Control" in oneDNN's developer guide, and cpu_isa_traits.hpp in its sources.
 _AVX512_CORE = ("avx512f", "avx512bw", "avx512vl", "avx512dq")
-_AVX512_CORE_BF16 = (*_AVX512_CORE, "avx512_vnni", "avx512_bf16")
-_AVX512_CORE_FP16 = (*_AVX512_CORE_BF16, "avx512_fp16", "avx_vnni")
-_AVX512_CORE_AMX = (*_AVX512_CORE_FP16, "amx_tile", "amx_int8", "amx_bf16")
+_AVX512_CORE_BF16 = (*_AVX512_CORE, "avx512vnni", "avx512bf16")
+_AVX512_CORE_FP16 = (*_AVX512_CORE_BF16, "avx512fp16", "avxvnni")
+_AVX512_CORE_AMX = (*_AVX512_CORE_FP16, "amxtile", "amxint8", "amxbf16")
 LEVELS = {
-    "avx512_core_amx_fp16": (*_AVX512_CORE_AMX, "amx_fp16"),
+    "avx512_core_amx_fp16": (*_AVX512_CORE_AMX, "amxfp16"),
     "avx512_core_amx": _AVX512_CORE_AMX,
     "avx512_core_fp16": _AVX512_CORE_FP16,
     "avx512_core_bf16": _AVX512_CORE_BF16,
-    "avx512_core_vnni": (*_AVX512_CORE, "avx512_vnni"),
+    "avx512_core_vnni": (*_AVX512_CORE, "avx512vnni"),
     "avx512_core": _AVX512_CORE,
-    "avx2_vnni_2": ("avx2", "avx_vnni", "avx_vnni_int8", "avx_ne_convert"),
-    "avx2_vnni": ("avx2", "avx_vnni"),
+    "avx2_vnni_2": ("avx2", "avxvnni", "avxvnniint8", "avxneconvert"),
+    "avx2_vnni": ("avx2", "avxvnni"),
     "avx2": ("avx2",),
     "avx": ("avx",),
-    "sse41": ("sse4_1",),
+    "sse41": ("sse41",),
     "sve": ("sve",),
     "asimd": ("asimd",),
 }
@@ -57,23 +56,52 @@ def start(seed: int, precision: str = "float32") -> None:
     for name in [name for name in os.environ if name.startswith(REMOVED) and name not in KEPT]:
         del os.environ[name]
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    os.environ["KERAS_HOME"] = os.devnull  # no folder, so Keras does not read the user's keras.json
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with _hold_back_stderr(), _hide("matplotlib", "pandas", "sklearn"), _freeze_objects(), _ignore_keras_json():
+    with _quickly():
         import keras
         import tensorflow as tf
 
-        tf.config.list_physical_devices()
+        gpus = tf.config.list_physical_devices("GPU")
 
     if precision == "auto":
-        precision = "mixed_bfloat16" if has_bfloat16(level(instruction_sets()), _compute_capabilities()) else "float32"
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        capabilities = [detail.get("compute_capability", (0, 0)) for detail in details]  # other makers have none
+        precision = "mixed_bfloat16" if has_bfloat16(level(instruction_sets()), capabilities) else "float32"
     keras.config.set_dtype_policy(precision)
     tf.config.threading.set_intra_op_parallelism_threads(threads())
     tf.config.threading.set_inter_op_parallelism_threads(threads())
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would compute with fewer bits
-    for gpu in tf.config.list_physical_devices("GPU"):
+    for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)  # without it, one training takes all memory of the GPU
     keras.utils.set_random_seed(seed)
+
+
+@contextmanager
+def _quickly() -> Iterator[None]:
+    """Import TensorFlow and Keras in the block without the parts that take time or print.
+
+    - Keras 3.15 imports matplotlib, pandas and sklearn if it can, for functions that no stage uses: 1.3 s, 110 MiB.
+    - Garbage collection of the modules, which stay until the process ends, takes a second.
+    - TensorFlow 2.21 writes to stderr at any log level that there is no GPU.
+    """
+    hidden = [name for name in ("matplotlib", "pandas", "sklearn") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None there is a ModuleNotFoundError
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+        for name in hidden:
+            del sys.modules[name]
 
 
 def has_bfloat16(cpu: str, gpus: Sequence[tuple[int, int]]) -> bool:
@@ -85,7 +113,7 @@ def has_bfloat16(cpu: str, gpus: Sequence[tuple[int, int]]) -> bool:
     """
     if gpus:
         return all(capability >= (8, 0) for capability in gpus)
-    return "avx512_bf16" in LEVELS.get(cpu, ())
+    return "avx512bf16" in LEVELS.get(cpu, ())
 
 
 def instruction_sets() -> frozenset[str]:
@@ -98,18 +126,12 @@ def instruction_sets() -> frozenset[str]:
 def level(flags: Iterable[str]) -> str:
     """Return the level of the kernels that oneDNN uses on a processor with these instruction sets, or "none".
 
-    Underscores are ignored, because Linux writes avx512bf16 and archspec avx512_bf16.
-
     The level also decides about the sin and cos of NumPy, whose kernels for AVX2 and AVX-512 need the same instruction
     sets as avx2 and avx512_core. The kernels of Eigen do not depend on the processor: TensorFlow's x86 wheel is built
     for AVX, and calls oneDNN for products of matrices. The sizes of caches matter too, but are not part of it.
     """
-    found = {_remove_underscores(flag) for flag in flags}
-    return next((name for name, needed in LEVELS.items() if found.issuperset(map(_remove_underscores, needed))), "none")
-
-
-def _remove_underscores(flag: str) -> str:
-    return flag.replace("_", "")
+    available = {flag.replace("_", "") for flag in flags}  # archspec writes avx512_bf16 for avx512bf16
+    return next((name for name, needed in LEVELS.items() if available.issuperset(needed)), "none")
 
 
 def threads() -> int:
@@ -124,11 +146,7 @@ def describe() -> dict[str, Any]:
     import tensorflow as tf
 
     return {
-        "versions": {
-            "numpy": np.__version__,
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-        },
+        "versions": {"numpy": np.__version__, "keras": keras.__version__, "tensorflow": tf.__version__},
         "platform": f"{sys.platform} {platform.machine()}",
         "kernels": level(instruction_sets()),
         "gpus": len(tf.config.list_physical_devices("GPU")),
@@ -136,73 +154,3 @@ def describe() -> dict[str, Any]:
         "onednn": os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1",
         "precision": keras.config.dtype_policy().name,
     }
-
-
-def _compute_capabilities() -> list[tuple[int, int]]:
-    """Return the CUDA compute capability of each GPU, (0, 0) for a GPU of another maker than NVIDIA."""
-    import tensorflow as tf
-
-    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
-    return [each.get("compute_capability", (0, 0)) for each in details]
-
-
-@contextmanager
-def _hide(*packages: str) -> Iterator[None]:
-    """Make imports of these packages fail in the block, unless they are imported already.
-
-    Keras 3.15 imports them if they are installed, for functions that no stage uses; that takes a second and 80 MB.
-    """
-    hidden = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None there is a ModuleNotFoundError
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-
-
-@contextmanager
-def _ignore_keras_json() -> Iterator[None]:
-    """Set KERAS_HOME to an empty folder in the block, so that Keras does not read the user's keras.json."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["KERAS_HOME"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["KERAS_HOME"]
-
-
-@contextmanager
-def _freeze_objects() -> Iterator[None]:
-    """Exclude the objects that exist after the block from garbage collection.
-
-    The modules of TensorFlow are used until the process ends. Garbage collection of them takes half a second during the
-    import, and more than a second at the end of the process.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-@contextmanager
-def _hold_back_stderr() -> Iterator[None]:
-    """Hold back stderr during the block: TensorFlow 2.21 reports missing GPUs there at any log level.
-
-    The text is written only if the block raises.
-    """
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held_back.seek(0)
-            os.write(stderr, held_back.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)

@@ -47,7 +47,8 @@ def by_node(network: Any, count: int, folder: Path) -> np.ndarray:
 
 def by_onnx(model: bytes, images: np.memmap) -> np.ndarray:
     data_set = read_data_set(REPOSITORY / SOURCE)
-    return predictions.predict(predictions.load(model, data_set), images)
+    session = predictions.open_session(model, data_set)
+    return predictions.join(session.run(None, {"images": batch})[0] for batch in predictions.batches(images))
 
 
 def in_page(page: Path) -> Any:

@@ -1,5 +1,9 @@
-"""What tests of the stages after training share: arrays to predict, and a small untrained network of both files."""
+"""What tests of train, export and evaluate share: random images, and the outputs of the three stages for them."""
 
+import contextlib
+import io
+import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,24 +12,72 @@ import numpy as np
 import pytest
 
 from classifier.data import splits
-from classifier.data.catalogue import MNIST
-from classifier.model import architecture, keras_file, layers, onnx_file
-from classifier.paths import MODEL, ONNX
+from classifier.data.catalogue import MNIST, MNIST_5K
+from classifier.data.data_set import DataSet
+from classifier.paths import MODEL
+from stages import evaluate, export, train
 from tests.conftest import describe
+
+IMAGES = {"train": 40, "validation": 30, "test": 60}
+
+RECIPE = {
+    "filters": [4],
+    "kernel_size": 3,
+    "dense_units": [8],
+    "batch_normalization": False,
+    "shift": 1.0,
+    "rotation": 0.0,
+    "zoom": 0.0,
+    "label_smoothing": 0.0,
+    "schedule": "cosine",
+    "learning_rate": 0.001,
+    "warmup": 0.2,
+    "epochs": 2,
+    "batch_size": 8,
+    "precision": "float32",
+    "seed": 0,
+}
+
+
+def write_arrays(data_set: DataSet = MNIST, **images: int) -> None:
+    """Write random images and labels of each split, and the description of the data set."""
+    random, classes = np.random.default_rng(0), len(data_set.classes)
+    splits.PROCESSED.mkdir(parents=True, exist_ok=True)
+    for split, count in images.items():
+        np.save(splits.images_path(split), random.random((count, *data_set.image_shape), np.float32))
+        np.save(splits.labels_path(split), np.eye(classes, dtype=np.float32)[random.integers(0, classes, count)])
+    describe(Path(), data_set)
+
+
+def write_recipe(**changed: Any) -> None:
+    """Write params.yaml with RECIPE and these changes."""
+    Path("params.yaml").write_text(json.dumps({"train": RECIPE | changed}))  # JSON is YAML
+
+
+@pytest.fixture(scope="session")
+def run_of_session(tmp_path_factory: pytest.TempPathFactory, keras: ModuleType) -> tuple[Path, str]:
+    """A folder in which train, export and evaluate ran with RECIPE, and what they printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    printed = io.StringIO()
+    keras.utils.clear_session()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        write_arrays(MNIST_5K, **IMAGES)
+        write_recipe()
+        for stage in (train, export, evaluate):
+            stage.main()
+    return folder, printed.getvalue()
 
 
 @pytest.fixture
-def network(project: Path, keras: ModuleType) -> Any:
-    """A network, its Keras file and its ONNX file, 60 random test images, 30 for validation, no training arrays."""
-    keras.utils.set_random_seed(0)
-    random = np.random.default_rng(0)
-    splits.PROCESSED.mkdir(parents=True)
-    for split, count in (("test", 60), ("validation", 30)):
-        np.save(splits.images_path(split), random.random((count, 28, 28, 1), np.float32))
-        np.save(splits.labels_path(split), np.eye(10, dtype=np.float32)[random.integers(0, 10, count)])
-    describe(project)
-    network = architecture.build(MNIST, [4], 3, [8])
-    MODEL.parent.mkdir()
-    keras_file.save(network, MODEL)
-    ONNX.write_bytes(onnx_file.build(layers.read(network), MNIST))
-    return network
+def trained(project: Path, run_of_session: tuple[Path, str], keras: ModuleType) -> str:
+    """What the stages printed; the current folder is a copy of theirs. The names of layers begin anew."""
+    folder, printed = run_of_session
+    shutil.copytree(folder, project, dirs_exist_ok=True)
+    keras.utils.clear_session()
+    return printed
+
+
+@pytest.fixture
+def network(trained: str, keras: ModuleType) -> Any:
+    """The trained network, in whose folder the test runs."""
+    return keras.models.load_model(MODEL, compile=False)

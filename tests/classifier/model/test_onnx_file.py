@@ -33,7 +33,7 @@ def build(data_set: DataSet, *recipe: Any) -> Any:
 
 def predicted(network: Any, data_set: DataSet, images: np.ndarray) -> np.ndarray:
     """The probabilities by ONNX Runtime."""
-    session = predictions.load(onnx_file.build(layers.read(network), data_set), data_set)
+    session = predictions.open_session(onnx_file.build(layers.read(network), data_set), data_set)
     found: np.ndarray = session.run(None, {"images": images})[0]
     return found
 
@@ -113,12 +113,6 @@ def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
     assert (json.loads(own["classes"]), json.loads(own["image_shape"])) == (["犬 0", "犬 1"], [9, 13, 3])
     assert own["preprocessing"] == "Resize the picture to 9 x 13 pixels of RGB and divide its values by 255."
     assert [onnx_file.normalization(each) for each in (MNIST_5K, FASHION_MNIST)] == ["mnist", "resize"]
-
-
-def test_a_network_that_a_file_cannot_hold_is_refused() -> None:
-    huge = np.broadcast_to(np.float32(0), (2**16, 2**14))  # 4 GiB, of which one number is in memory
-    with pytest.raises(ValueError, match="at most 2 GiB of weights"):
-        onnx_file.build([layers.Layer("dense", "dense_1", huge)], MNIST)
 
 
 def test_a_layer_or_an_activation_of_another_kind_is_refused(keras: ModuleType) -> None:
