@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +11,8 @@ from markdown_it import MarkdownIt
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
 
-TWO_COMMANDS, OWN, PARAMETERS, REVIEW = (
-    "Two commands",
-    "Make it your own classifier",
-    "Parameters",
-    "Reviewing a change",
-)
+TWO_COMMANDS, OWN, PARAMETERS = "Two commands", "Make it your own classifier", "Parameters"
+REVIEW = "Reviewing a change"
 READER = {
     "GIT_AUTHOR_NAME": "Reader",
     "GIT_AUTHOR_EMAIL": "reader@example.org",
@@ -26,11 +21,11 @@ READER = {
 }
 
 
-def commands(document: str) -> dict[str, list[str]]:
-    """The commands by section: all lines of `sh` blocks, and the lines of `console` blocks after a dollar sign."""
+def commands() -> dict[str, list[str]]:
+    """README's commands by section: all lines of `sh` blocks, and the lines of `console` blocks after a dollar sign."""
     typed: dict[str, list[str]] = {}
     section, heading = "", False
-    for token in MarkdownIt().parse((REPOSITORY / document).read_text()):
+    for token in MarkdownIt().parse((REPOSITORY / "README.md").read_text()):
         if heading:
             section = token.content
         heading = token.type == "heading_open"
@@ -49,12 +44,12 @@ def reader(clone: Clone) -> Clone:
 
 
 def test_every_section_of_readme_with_commands_has_a_test_here() -> None:
-    assert list(commands("README.md")) == [TWO_COMMANDS, OWN, PARAMETERS, REVIEW]
+    assert list(commands()) == [TWO_COMMANDS, OWN, PARAMETERS, REVIEW]
 
 
 @pytest.mark.slow
 def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone) -> None:
-    repro, test, enter, mirror = commands("README.md")[TWO_COMMANDS]
+    repro, test, enter, mirror = commands()[TWO_COMMANDS]
     assert "test.accuracy" in reader.run(repro)
     reader.environment["PYTEST_ADDOPTS"] = "-k the_licence"  # all tests would run this test again
     assert "1 passed" in reader.run(test)
@@ -71,7 +66,7 @@ def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone
 def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -> None:
     before = (reader.folder / "data/raw/mnist.npz").read_bytes()
     reader.set("train.epochs", 2)
-    typed = commands("README.md")[OWN]
+    typed = commands()[OWN]
     back = typed.index("git checkout main")
     output = {command: reader.run(command) for command in typed[:back]}
     printed = next(line for line in output["dvc repro"].splitlines() if line.startswith("download: "))
@@ -90,7 +85,7 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
 @pytest.mark.slow
 def test_experiments_and_recipes_run_and_the_default_is_restored(reader: Clone) -> None:
     default = reader.read("params.yaml")
-    output = {command: reader.run(command) for command in commands("README.md")[PARAMETERS]}
+    output = {command: reader.run(command) for command in commands()[PARAMETERS]}
     assert "larger-batches" in output["dvc exp show --only-changed"]
     assert reader.ran(output["dvc repro"])[-3:] == ["train", "export", "evaluate"]
     assert reader.read("params.yaml") == default
@@ -104,7 +99,7 @@ def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     reader.run("dvc repro")
     reader.commit("Results on the embedded digits")
     reader.environment["SEEDS"] = "2"  # README's five seeds would take 3 minutes
-    output = {command: reader.run(command) for command in commands("README.md")[REVIEW]}
+    output = {command: reader.run(command) for command in commands()[REVIEW]}
     assert "train.epochs" in output["dvc params diff main"]
     assert "test.accuracy" in output["dvc metrics diff main"]
     assert "matches all 5 stages" in output["python -m review.verify"]
@@ -115,27 +110,3 @@ def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     assert " pictures -> report\n" in output["make report BASE=main"]
     assert "data:image/png;base64," in reader.read("report/report.html")
     assert reader.run("git log -1 --format=%s main") == reader.run("git log -1 --format=%s one-epoch")
-
-
-@pytest.mark.slow
-def test_data_are_shared_through_a_folder_and_a_damaged_file_is_refused(reader: Clone, tmp_path: Path) -> None:
-    home = tmp_path / "home"  # the shared folder is in it
-    home.mkdir()
-    reader.environment["HOME"] = str(home)
-    for command in commands("docs/sharing.md")["A folder"]:
-        reader.run(command)
-    model = (reader.folder / "models/model.keras").read_bytes()
-    (stored,) = (path for path in home.rglob("*") if path.is_file() and path.read_bytes() == model)
-    colleagues = [Clone(tmp_path / name) for name in ("first", "second")]
-    for colleague in colleagues:
-        reader.run(f"git clone -q --no-local . {colleague.folder}")
-        colleague.environment["HOME"] = str(home)
-    colleagues[0].run("dvc pull")
-    assert (colleagues[0].folder / "models/model.keras").read_bytes() == model
-    assert colleagues[0].run("dvc status") == "Data and pipelines are up to date.\n"
-    stored.chmod(0o644)
-    stored.write_bytes(model[:-1] + b"!")
-    done = colleagues[1].attempt("dvc pull")
-    assert done.returncode != 0
-    assert "models/model.keras" in done.stderr
-    assert not (colleagues[1].folder / "models/model.keras").exists()
