@@ -1,36 +1,31 @@
-"""pyproject.toml declares the packages that the code imports, and no others. The locks have the same versions."""
+"""pyproject.toml declares the packages that the code imports, and no others. The locks have them all, with hashes."""
 
 import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
 
+import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
 from tests.imports import imported_modules
 
 FOLDERS = {"bench", "classifier", "predict", "review", "stages", "sweep", "trials"}
 USED_BY_OTHERS = {"tqdm"}  # by pooch, for its progress bar
-
-
-def imported_packages() -> set[str]:
-    """The packages that the code imports, by the names under which they are installed."""
-    files = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py")]
-    modules = {name.split(".")[0] for file in files for name in imported_modules(file)}
-    packages = packages_distributions()
-    # A package of a group may not be installed; it has the name of its module.
-    return {packages.get(module, [module])[0].lower() for module in modules - sys.stdlib_module_names - FOLDERS}
+EXTRA = {"optuna"}  # the code imports it where `make extra` has installed it
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+DEPENDENCIES, GROUPS = PYPROJECT["project"]["dependencies"], PYPROJECT["dependency-groups"]
 
 
 def test_every_imported_package_is_declared_and_every_declared_package_is_used() -> None:
-    document = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    project = document["project"]
-    searching = {"optuna"}  # in the group extra
-    declared = {re.split("[<>=~! ]", each)[0].lower() for each in project["dependencies"]}
-    assert all(">=" in each for each in project["dependencies"])
-    used = {name.replace("_", "-") for name in imported_packages()} | USED_BY_OTHERS
-    assert used == declared | searching
+    files = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py")]
+    modules = {name.split(".")[0] for file in files for name in imported_modules(file)}
+    packages = packages_distributions()
+    used = {packages.get(module, [module])[0].lower() for module in modules - sys.stdlib_module_names - FOLDERS}
+    declared = {Requirement(line).name for line in DEPENDENCIES}
+    assert {name.replace("_", "-") for name in used} | USED_BY_OTHERS == declared | EXTRA
 
 
 def locked(name: str) -> dict[str, set[str]]:
@@ -38,19 +33,25 @@ def locked(name: str) -> dict[str, set[str]]:
     text = (REPOSITORY / name).read_text()
     assert "://" not in text, "a lock names no registry"
     versions: dict[str, set[str]] = {}
-    for requirement, hashes in re.findall(r"(?m)^(\S.*?) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text):
-        assert hashes
-        package, version = requirement.split(" ; ")[0].split("==")
+    entries = re.findall(r"(?m)^(\S+)==(\S+)(?: ; .*)? \\\n    --hash=sha256:[0-9a-f]{64}", text)
+    for package, version in entries:
         versions.setdefault(package, set()).add(version)
-    assert len(re.findall(r"(?m)^[^\s#]", text)) == sum(map(len, versions.values())), "each has hashes"
+    assert len(entries) == len(re.findall(r"(?m)^[^\s#]", text)), "each has hashes"
     return versions
 
 
-def test_the_extra_lock_has_its_packages_and_the_versions_of_the_main_lock() -> None:
-    extra, main = locked("requirements-extra.txt"), locked("requirements.txt")
-    assert {name: extra[name] for name in extra.keys() & main} == {name: main[name] for name in extra.keys() & main}
-    for requirement in tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]["extra"]:
-        asked = Requirement(requirement)
-        assert ">=" in requirement
-        assert asked.name not in main, "the main lock is for what everyone needs"
-        assert all(asked.specifier.contains(version) for version in extra[asked.name])
+@pytest.mark.parametrize(
+    ("lock", "lines"),
+    [("requirements.txt", [*DEPENDENCIES, *GROUPS["dev"]]), ("requirements-extra.txt", GROUPS["extra"])],
+)
+def test_a_lock_has_versions_that_pyproject_allows(lock: str, lines: list[str]) -> None:
+    versions = locked(lock)
+    for requirement in map(Requirement, lines):
+        assert requirement.specifier
+        assert all(map(requirement.specifier.contains, versions[canonicalize_name(requirement.name)])), requirement
+
+
+def test_the_extra_lock_has_the_versions_of_the_main_lock() -> None:
+    main, extra = locked("requirements.txt"), locked("requirements-extra.txt")
+    assert {name: extra[name] for name in main.keys() & extra} == {name: main[name] for name in main.keys() & extra}
+    assert not main.keys() & {Requirement(line).name for line in GROUPS["extra"]}, "the main lock is for everyone"

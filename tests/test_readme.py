@@ -13,12 +13,6 @@ from tests.conftest import REPOSITORY
 
 TWO_COMMANDS, OWN, PARAMETERS = "Two commands", "Make it your own classifier", "Parameters"
 REVIEW = "Reviewing a change"
-READER = {
-    "GIT_AUTHOR_NAME": "Reader",
-    "GIT_AUTHOR_EMAIL": "reader@example.org",
-    "GIT_COMMITTER_NAME": "Reader",
-    "GIT_COMMITTER_EMAIL": "reader@example.org",
-}
 
 
 def commands() -> dict[str, list[str]]:
@@ -39,7 +33,8 @@ def commands() -> dict[str, list[str]]:
 def reader(clone: Clone) -> Clone:
     """A clone as a reader of README has it; its .venv is the environment of these tests."""
     (clone.folder / ".venv").symlink_to(sys.prefix)
-    clone.environment |= READER
+    identity = "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"
+    clone.environment |= dict.fromkeys(identity, "reader@example.org")
     return clone
 
 

@@ -34,9 +34,6 @@ def test_there_are_at_most_7000_lines_of_code_9000_of_tests_and_10000_words() ->
     assert sum(map(lines, CODE)) <= 7_000
     assert sum(map(lines, TESTS)) <= 9_000
     assert sum(len(path.read_text().split()) for path in DOCUMENTS) <= 10_000
-
-
-def test_readme_has_at_most_1200_words() -> None:
     assert len((REPOSITORY / "README.md").read_text().split()) <= 1_200
 
 
