@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import IO, Any
 
 
-class NotWrittenError(OSError):
-    """An output could not be written."""
-
-
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path for the block to write; on success the file there replaces `path` in one step.
@@ -21,7 +17,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     killed run leaves at most one file, which the next run overwrites.
 
     Raises:
-        NotWrittenError: the file cannot be written, for example because the disk is full or the folder is read-only.
+        OSError: the file cannot be written, for example because the disk is full or the folder is read-only.
     """
     partial = path.with_name(f".partial-{path.name}")
     try:
@@ -31,7 +27,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise NotWrittenError(f"{path} could not be written: {error.strerror or error}") from error
+        raise OSError(f"{path} could not be written: {error.strerror or error}") from error
     finally:
         if partial.exists():
             partial.unlink()

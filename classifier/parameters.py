@@ -13,13 +13,8 @@ from classifier.paths import PARAMS
 Section = TypeVar("Section", bound=msgspec.Struct)
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # NumPy's range
 
-NOUNS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "string": "a text",
-    "null": "null",
-}
+# Types and limits of a JSON schema, in the words of a message.
+TYPES = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "a text"}
 LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
 
 
@@ -30,7 +25,15 @@ def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Sect
         ValueError: the file is not YAML, or a key is unknown, missing, of the wrong type or out of range.
         OSError: the file cannot be read.
     """
-    values = _read_values(section, path)
+    try:
+        document = parse_yaml(path.read_bytes())
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing; run the pipeline in the folder that contains it") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    values = document.get(section) if isinstance(document, dict) else None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected the section {section} with its keys, got {values!r:.60}")
     rules = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for key in values:
         if key not in rules:
@@ -42,8 +45,22 @@ def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Sect
         try:
             msgspec.convert(values[key], rule)
         except msgspec.ValidationError:
-            raise ValueError(f"{expected}, got {_brief(values[key])}") from None
+            raise ValueError(f"{expected}, got {values[key]!r:.60}") from None
     return msgspec.convert(values, kind)
+
+
+def _in_words(schema: dict[str, Any]) -> str:
+    match schema:
+        case {"anyOf": [rule, _]}:
+            return f"null or {_in_words(rule)}"
+        case {"enum": [*names]}:
+            return " or ".join(names)
+        case {"prefixItems": [entry, *others]}:
+            return f"a list of {1 + len(others)} entries, each {_in_words(entry)}"
+        case {"items": entry, "minItems": least, "maxItems": most}:
+            return f"a list of {least} to {most} entries, each {_in_words(entry)}"
+    limits = [f"{words} {schema[limit]:,}" for limit, words in LIMITS.items() if limit in schema]
+    return ", ".join([TYPES[schema["type"]], *limits])
 
 
 def parse_yaml(content: bytes | str) -> Any:
@@ -65,56 +82,19 @@ class Loader(yaml.CSafeLoader):  # type: ignore[misc]
                 raise yaml.constructor.ConstructorError(None, None, f"found duplicate key {name!r}", node.start_mark)
         return super().construct_mapping(node, deep)
 
-    def construct_yaml_int(self, node: Any) -> int:
-        """Return a decimal number, which may begin with 0, or one that begins with 0b, 0o or 0x."""
-        text = self.construct_scalar(node)
-        return int(text, 0 if re.match("[-+]?0[box]", text) else 10)
 
-
-NUMBERS = {
+# A decimal number that begins with 0, which YAML 1.1 reads as octal, stays a text, which no rule accepts.
+FORMS = {
     "bool": ("true|True|TRUE|false|False|FALSE", "tTfF"),
-    "int": ("[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
+    "int": ("[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)", "-+0123456789"),
     "float": (
-        r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        r"[-+]?((0|[1-9][0-9_]*)(\.[0-9_]*|(?=[eE]))|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+.0123456789",
     ),
 }
 Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if tag.rpartition(":")[2] not in NUMBERS]
+    first: [(tag, form) for tag, form in forms if tag.rpartition(":")[2] not in FORMS]
     for first, forms in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
-for _kind, (_form, _first) in NUMBERS.items():
+for _kind, (_form, _first) in FORMS.items():
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_form})\Z"), list(_first))
-Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
-
-
-def _read_values(section: str, path: Path) -> dict[str, Any]:
-    try:
-        document = parse_yaml(path.read_bytes())
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing; run the pipeline in the folder that contains it") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    values = document.get(section) if isinstance(document, dict) else None
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected the section {section} with its keys, got {_brief(values)}")
-    return values
-
-
-def _in_words(schema: dict[str, Any]) -> str:
-    """Return the rule of a JSON schema in words."""
-    match schema:
-        case {"anyOf": [*choices]}:
-            return " or ".join(map(_in_words, choices))
-        case {"enum": [*names]}:
-            return " or ".join(names)
-        case {"type": "array", "minItems": least, "maxItems": most}:
-            entry = schema["items"] or schema["prefixItems"][0]
-            count = least if least == most else f"{least} to {most}"
-            return f"a list of {count} entries, each {_in_words(entry)}"
-    limits = [f"{words} {schema[limit]:,}" for limit, words in LIMITS.items() if limit in schema]
-    return ", ".join([NOUNS[schema["type"]], *limits])
-
-
-def _brief(value: Any) -> str:
-    return "null" if value is None else f"{value!r:.60}"

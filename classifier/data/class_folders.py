@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from classifier.data.arrays import Arrays, TooLargeError
+from classifier.data.arrays import TOO_LARGE, Arrays
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 SKIPPED = ("thumbs.db", "desktop.ini", "__macosx")  # left by file managers, as are names that begin with a dot
-SPLITS = {"train", "test"}
-OTHER_SPLITS = {"val", "valid", "validation"}
 FEWEST = 5  # images of a class that is split: for test, for train, and for the validation images held out of train
 SIDES = range(8, 129)  # pixels of an image's height and of its width
 HOW_TO_RESIZE = "download.resize in params.yaml gives all images one size"
@@ -34,14 +32,14 @@ def read_class_folders(source: Path, seed: int, share: float, size: tuple[int, i
     """
     splits = list_images(source, seed, share)
     classes = list(splits["train"])
-    count = sum(len(paths) for by_class in splits.values() for paths in by_class.values())
     first = splits["train"][classes[0]][0]
     shape = read_image(first, size).shape
-    if count * np.prod(shape) > most:
-        raise TooLargeError(f"{source}: {count:,} images of {kind_of(shape)} have more than {most:,} bytes")
     arrays: Arrays = {"classes": np.array(classes)}
     for split, by_class in splits.items():
         paths = [path for paths in by_class.values() for path in paths]
+        most -= len(paths) * int(np.prod(shape))
+        if most < 0:
+            raise ValueError(f"{source}: images of {kind_of(shape)} have {TOO_LARGE}")
         labels = [classes.index(name) for name in by_class]
         arrays[f"y_{split}"] = np.repeat(labels, [len(paths) for paths in by_class.values()])
         arrays[f"x_{split}"] = images = np.empty((len(paths), *shape), np.uint8)
@@ -55,23 +53,20 @@ def read_class_folders(source: Path, seed: int, share: float, size: tuple[int, i
 
 
 def list_images(source: Path, seed: int, share: float) -> dict[str, ByClass]:
-    """Return the image files of each class in train and in test; arguments and errors as in `read_class_folders`.
-
-    Classes, and images within a class, are in the order of their names. Hidden files are skipped.
-    """
-    names = {path.name for path in _visible(source)}
-    if "train" not in names or not names <= SPLITS | OTHER_SPLITS:
-        return _split(_classes(source), seed, share)
-    if names != SPLITS:
-        raise ValueError(f"{source}: expected the folders train and test alone, found {', '.join(sorted(names))}")
-    splits = {split: _classes(source / split) for split in ("train", "test")}
+    """Return the image files of each class in train and in test, in the order of their names."""
+    names = [path.name for path in _visible(source)]
+    if not {"train", "test"} <= set(names):
+        return _split(_list_classes(source), seed, share)
+    if len(names) > 2:
+        raise ValueError(f"{source}: expected the folders train and test alone, found {', '.join(names)}")
+    splits = {split: _list_classes(source / split) for split in ("train", "test")}
     for name in splits["test"]:
         if name not in splits["train"]:
             raise ValueError(f"{source / 'test' / name}: a class that {source / 'train'} lacks; add or remove it")
     return splits
 
 
-def _classes(folder: Path) -> ByClass:
+def _list_classes(folder: Path) -> ByClass:
     """Return the images of each class folder of a folder."""
     classes = {}
     for path in _visible(folder):
@@ -80,8 +75,8 @@ def _classes(folder: Path) -> ByClass:
         classes[path.name] = _visible(path)
         for image in classes[path.name]:
             if image.is_dir() or image.suffix.lower() not in SUFFIXES:
-                kinds = ", ".join(SUFFIXES)
-                raise ValueError(f"{image}: expected images alone in a class folder, {kinds}; move it elsewhere")
+                expected = f"images alone in a class folder, {', '.join(SUFFIXES)}, or the folders train and test above"
+                raise ValueError(f"{image}: expected {expected}; move it elsewhere")
         if not classes[path.name]:
             raise ValueError(f"{path}: the class has no images; add some or remove the folder")
     if not classes:
@@ -94,10 +89,8 @@ def _split(classes: ByClass, seed: int, share: float) -> dict[str, ByClass]:
     splits: dict[str, ByClass] = {"train": {}, "test": {}}
     for label, (name, paths) in enumerate(classes.items()):
         if len(paths) < FEWEST:
-            raise ValueError(
-                f"{paths[0].parent}: expected at least {FEWEST} images of a class to split, found {len(paths)}; "
-                "add some, or make the folders train and test yourself"
-            )
+            advice = "add some, or make the folders train and test yourself"
+            raise ValueError(f"{paths[0].parent}: expected at least {FEWEST} images of a class to split; {advice}")
         count = min(max(round(len(paths) * share), 1), len(paths) - 1)
         drawn = set(np.random.default_rng([seed, label]).permutation(len(paths))[:count].tolist())
         splits["train"][name] = [path for row, path in enumerate(paths) if row not in drawn]
@@ -112,11 +105,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """Return a PNG or JPEG image, resized or not, as uint8 (height, width) or (height, width, 3).
-
-    Raises:
-        ValueError: it is damaged, too large, or has other pixels than 8-bit grey or RGB.
-    """
+    """Return a PNG or JPEG image as uint8 (height, width) or (height, width, 3). Raises ValueError if it is no such."""
     try:
         with warnings.catch_warnings(action="ignore"):  # of Pillow, about what is odd in a file and needs no repair
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -124,16 +113,18 @@ def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
                 image.verify()  # all checksums; then it must be opened anew
             with Image.open(path, formats=("PNG", "JPEG")) as image:
                 _check_pixels(image)
-                if size is None:
-                    check_sides(image.height, image.width)
-                return resize_image(image.convert("L") if image.mode == "1" else image, size)
+                pixels = image.convert("L") if image.mode == "1" else image
+                if size:
+                    return resize_image(pixels, size)
+                check_sides(image.height, image.width)
+                return np.asarray(pixels)
     except Exception as error:  # Pillow promises no set of exceptions for damaged files
         raise ValueError(f"{path}: not an image that can be used: {error or type(error).__name__}") from error
 
 
-def resize_image(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
+def resize_image(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
     """Return the pixels of an image in another size, height and width; an average of all that a new pixel covers."""
-    return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR) if size else image)
+    return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def check_sides(height: int, width: int) -> None:
@@ -155,7 +146,6 @@ def _check_pixels(image: Any) -> None:
         "a palette": image.mode.startswith("P"),
         "an alpha channel": "A" in image.getbands() or "transparency" in image.info,
         f"the mode {image.mode}": image.mode not in ("1", "L", "RGB"),
-        "an animation": image.format == "PNG" and getattr(image, "is_animated", False),
     }
     for kind, present in kinds.items():
         if present:

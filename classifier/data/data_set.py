@@ -1,9 +1,10 @@
 """What the pipeline knows about a data set, and data/raw/dataset.json, which has this about the arrays in data/raw."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from math import prod
 from pathlib import Path
 
 import msgspec
@@ -60,17 +61,6 @@ class DataSet:
         return height, width, channels[0] if channels else 1
 
     @property
-    def label_bytes(self) -> int:
-        """The bytes of a label: those of uint8 or uint16."""
-        return 1 if len(self.classes) <= 256 else 2
-
-    @property
-    def size(self) -> int:
-        """The bytes of all arrays, and 64 KiB more for the headers in their files."""
-        itemsize = {"x": 1, "y": self.label_bytes}
-        return sum(prod(array.shape) * itemsize[name[0]] for name, array in self.arrays.items()) + 2**16
-
-    @property
     def named(self) -> bool:
         """Whether the classes have other names than their numbers."""
         return self.classes != tuple(map(str, range(len(self.classes))))
@@ -116,3 +106,33 @@ def parse_data_set(content: bytes) -> DataSet:
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"expected a description of the data set: {error}") from error
     return data_set
+
+
+def fingerprint(source: Path) -> str:
+    """Return the number of files in a folder, or of one file 1, and an MD5 of their names and contents."""
+    digest, count = hashlib.md5(usedforsecurity=False), 0
+    for path in _list_files(source):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        name = "" if path == source else path.relative_to(source).as_posix()
+        digest.update(f"{name!r} {content}\n".encode())
+        count += 1
+    return f"{count:,} {'file' if count == 1 else 'files'}, MD5 {digest.hexdigest()}"
+
+
+def _list_files(source: Path) -> Iterator[Path]:
+    """Yield a file, or the files in a folder that are not hidden."""
+    if not source.is_dir():
+        yield source
+    for folder, folders, names in os.walk(source, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
+def own_data_changed() -> bool:
+    """Return whether data/raw holds a user's data set whose files have changed since it was read."""
+    data_set = read_data_set()
+    try:
+        return data_set.files is not None and fingerprint(Path(data_set.name).expanduser()) != data_set.files
+    except OSError:
+        return True

@@ -14,36 +14,34 @@ import requests
 
 from classifier.data.arrays import IDX_FILES, Arrays, read_arrays
 
+MOST = 2**27  # bytes of a download, packed or unpacked; MNIST has 55 MB
 ANSWER_SECONDS = 10.0  # to look up a host and get an answer to HEAD; for four mirrors less than a minute
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 RETRIES = 2  # pooch waits one second before the first, two before the second
 
 
-def fetch_arrays(location: str, most: int, folder: Path) -> Arrays:
+def fetch_arrays(location: str, folder: Path) -> Arrays:
     """Return the arrays at a URL or path; the caller compares them with the catalogue.
 
-    A message names the host of a URL alone, because the rest may have a password or a token.
-
-    Args:
-        location: a file, or a URL whose path ends in `.npz`, is an archive; anything else is a folder of IDX files.
-        most: bytes of a file, packed or unpacked. folder: for downloads; created and removed here.
+    A URL whose path ends in `.npz` is an archive; any other is a folder of IDX files. A message names the host of a URL
+    alone, because the rest may have a password or a token. `folder` is for downloads; it is created and removed here.
 
     Raises:
         ConnectionError: neither server nor proxy answers. ValueError: the files are not the expected ones.
         OSError: the files could not be read, or not in time.
     """
     if "://" not in location:
-        return read_arrays(Path(location).expanduser(), most)
+        return read_arrays(Path(location).expanduser(), MOST)
     host = host_of(location)
     if not _answers(location):
         raise ConnectionError(f"{host} does not answer")
     try:
         url = urlsplit(location)
         if url.path.endswith(".npz"):
-            return read_arrays(_download(location, folder, "archive.npz", most), most)
+            return read_arrays(_download(location, folder, "archive.npz"), MOST)
         for name in IDX_FILES.values():
-            _download(url._replace(path=f"{url.path.rstrip('/')}/{name}").geturl(), folder, name, most)
-        return read_arrays(folder, most)
+            _download(url._replace(path=f"{url.path.rstrip('/')}/{name}").geturl(), folder, name)
+        return read_arrays(folder, MOST)
     except requests.HTTPError as error:
         raise OSError(f"{host}: the answer has the HTTP status {error.response.status_code}") from None
     except requests.RequestException as error:
@@ -76,29 +74,22 @@ def _answers(url: str) -> bool:
     return bool(answers)
 
 
-def _download(url: str, folder: Path, name: str, most: int) -> Path:
+def _download(url: str, folder: Path, name: str) -> Path:
     for logger in (pooch.get_logger(), logging.getLogger("urllib3")):  # their messages have URLs
         logger.setLevel("ERROR")
-    store = pooch.create(path=folder, base_url="", registry={name: None}, urls={name: url}, retry_if_failed=RETRIES)
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(),
-        chunk_size=2**16,
-        timeout=(CONNECT_SECONDS, READ_SECONDS),
-        headers={"Accept-Encoding": "identity"},
-    )
+    timeout, headers = (CONNECT_SECONDS, READ_SECONDS), {"Accept-Encoding": "identity"}
+    write = pooch.HTTPDownloader(sys.stderr.isatty(), chunk_size=2**16, timeout=timeout, headers=headers)
 
     def download(url: str, output_file: str, store: Any) -> None:
         with _CappedFile(io.FileIO(output_file, "w")) as file:
-            file.most = most
-            downloader(url, file, store)
+            write(url, file, store)
 
+    store = pooch.create(path=folder, base_url="", registry={name: None}, urls={name: url}, retry_if_failed=RETRIES)
     return Path(store.fetch(name, downloader=download))
 
 
 class _CappedFile(io.BufferedWriter):
-    most = 0
-
     def write(self, chunk: Any, /) -> int:
-        if self.tell() + len(chunk) > self.most:
-            raise OSError(f"expected at most {self.most:,} bytes, the server sent more")
+        if self.tell() + len(chunk) > MOST:
+            raise OSError(f"expected at most {MOST:,} bytes, the server sent more")
         return super().write(chunk)

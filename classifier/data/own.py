@@ -1,13 +1,12 @@
 """A user's own data set: an npz archive, a folder of IDX files, or class folders of images, read and checked."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from classifier.data.arrays import Arrays, TooLargeError, find_idx, read_idx, read_npz
+from classifier.data.arrays import Arrays, find_idx, read_arrays
 from classifier.data.class_folders import check_sides, kind_of, read_class_folders, resize_image
 
 CLASSES = range(2, 1001)
@@ -30,28 +29,24 @@ def read_own(
         ValueError: the data set breaks a rule; the message names the file, what was expected and what was found.
         OSError: a file or folder cannot be read.
     """
-    if not source.is_dir():
-        arrays = read_npz(source, most)
-    elif paths := find_idx(source):
-        arrays = read_idx(paths, most)
-    else:
+    if source.is_dir() and not find_idx(source):
         arrays = read_class_folders(source, seed, share, size, most)
+    else:
+        arrays = read_arrays(source, most)
     try:
-        images = {name: _prepare_images(arrays[name], name, size, most) for name in ("x_train", "x_test")}
+        images = {name: _prepare_images(arrays[name], name, size) for name in ("x_train", "x_test")}
         train, test = (kind_of(rows.shape[1:]) for rows in images.values())
         if train != test:
             raise ValueError(f"x_test must have images of the size and kind of x_train, {train}, found {test}")
         labels = {f"y_{part}": _prepare_labels(arrays, f"y_{part}", images[f"x_{part}"]) for part in ("train", "test")}
         classes = _name_classes(arrays.get("classes"), labels)
-    except TooLargeError as error:
-        raise TooLargeError(f"{source}: {error}") from None
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
     dtype = np.uint8 if len(classes) <= 256 else np.uint16
     return {**images, **{name: rows.astype(dtype) for name, rows in labels.items()}}, classes
 
 
-def _prepare_images(images: np.ndarray, name: str, size: tuple[int, int] | None, most: int) -> np.ndarray:
+def _prepare_images(images: np.ndarray, name: str, size: tuple[int, int] | None) -> np.ndarray:
     """Return images as (n, height, width) or (n, height, width, 3), resized if their size is another."""
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
@@ -60,15 +55,9 @@ def _prepare_images(images: np.ndarray, name: str, size: tuple[int, int] | None,
         raise ValueError(f"{name} must be {form}, found {images.dtype} {images.shape}")
     if size is None:
         check_sides(*images.shape[1:3])
-    if size is None or images.shape[1:3] == size:
-        return images
-    shape = (len(images), *size, *images.shape[3:])
-    if np.prod(shape, dtype=float) > most:
-        raise TooLargeError(f"{name}, resized, has more than {most:,} bytes")
-    resized = np.empty(shape, np.uint8)
-    for row, image in enumerate(images):
-        resized[row] = resize_image(Image.fromarray(image), size)
-    return resized
+    elif images.shape[1:3] != size:
+        return np.stack([resize_image(Image.fromarray(image), size) for image in images])
+    return images
 
 
 def _prepare_labels(arrays: Arrays, name: str, images: np.ndarray) -> np.ndarray:
@@ -91,38 +80,18 @@ def _name_classes(names: np.ndarray | None, labels: Mapping[str, np.ndarray]) ->
             expected = f"names of classes that differ, of 1 to {LONGEST} printable characters"
             raise ValueError(f"expected {expected}, found {name[:LONGEST]!a}")
     for name, rows in labels.items():
-        for row in (rows.argmin(), rows.argmax()):
-            if not 0 <= rows[row] < count:
-                raise ValueError(f"{name} must be 0 to {count - 1}, found {rows[row]} at row {row}")
-    absent = np.setdiff1d(np.arange(count), labels["y_train"])
-    if len(absent):
+        if rows.min() < 0 or rows.max() >= count:
+            raise ValueError(f"{name} must be 0 to {count - 1}, found {rows.min()} to {rows.max()}")
+    absent = [classes[label] for label in np.setdiff1d(np.arange(count), labels["y_train"])]
+    if absent:
         raise ValueError(
-            f"each class must have a train image, but there is none of {_list_classes(absent, classes)}; "
+            f"each class must have a train image, but there is none of {', '.join(absent[:8])}; "
             "labels must be 0 to the number of classes less 1, with no gap"
         )
     return classes
 
 
-def _list_classes(labels: np.ndarray, classes: tuple[str, ...]) -> str:
-    names = ", ".join(classes[label] for label in labels[:3])
-    return names if len(labels) <= 3 else f"{names} and {len(labels) - 3:,} more"
-
-
-def find_doubts(arrays: Arrays, classes: tuple[str, ...]) -> Iterator[str]:
-    """Say which classes have no test image, and how many images of equal pixels judge or teach wrongly."""
-    untested = np.setdiff1d(np.arange(len(classes)), arrays["y_test"])
-    if len(untested):
-        yield f"test has no image of {_list_classes(untested, classes)}"
-    train, test = (_digests(arrays[name]) for name in ("x_train", "x_test"))
-    if both := int(np.isin(test, train).sum()):
-        yield f"{both:,} of {len(test):,} test images are in train too, with the same pixels"
-    labels = np.concatenate([arrays["y_train"], arrays["y_test"]]).astype(np.uint64)
-    pairs = np.unique(np.stack([np.concatenate([train, test]), labels]), axis=1)
-    if several := int((np.unique(pairs[0], return_counts=True)[1] > 1).sum()):
-        yield f"images that are there under more than one label: {several:,}"
-
-
-def _digests(images: np.ndarray) -> np.ndarray:
-    """Return uint64 (n,): a digest of each image's pixels."""
-    digests = (hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest() for image in images)
-    return np.frombuffer(b"".join(digests), np.uint64)
+def count_shared_images(arrays: Arrays) -> int:
+    """Return how many test images are in train too, with the same pixels."""
+    train, test = ([hash(image.tobytes()) for image in arrays[name]] for name in ("x_train", "x_test"))
+    return int(np.isin(test, train).sum())

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.data.arrays import Arrays, TooLargeError
-from classifier.data.own import find_doubts, read_own
+from classifier.data.arrays import Arrays
+from classifier.data.own import count_shared_images, read_own
 from tests.classifier.data.test_arrays import write_idx
 
 MOST = 2**20
@@ -64,8 +64,6 @@ def test_idx_files_and_colour_images_are_resized_as_well(tmp_path: Path) -> None
     source = write_idx(tmp_path, made(shape=(200, 300, 3)))
     arrays, _ = read_own(source, 0, 0.2, (10, 20), 2 * MOST)
     assert arrays["x_train"].shape == (6, 10, 20, 3)
-    with pytest.raises(TooLargeError, match="x_train, resized, has more than"):
-        read(tmp_path, made(1000, (8, 8), "int64"), (128, 128))
 
 
 REFUSED: dict[str, tuple[Arrays, str]] = {
@@ -80,11 +78,11 @@ REFUSED: dict[str, tuple[Arrays, str]] = {
     "grey and colour": ({"x_test": np.zeros((3, 9, 8, 3), np.uint8)}, "9x8 grey, found 9x8 colour"),
     "few labels": ({"y_train": np.zeros(5, np.uint8)}, r"y_train must be integers, one for each of 6 .* \(5,\)"),
     "one-hot labels": ({"y_test": np.eye(3, dtype=np.uint8)}, r"y_test must be integers, .* \(3, 3\)"),
-    "a negative label": ({"y_test": np.array([0, -1, 2])}, "y_test must be 0 to 2, found -1 at row 1"),
+    "a negative label": ({"y_test": np.array([0, -1, 2])}, "y_test must be 0 to 2, found -1 to 2"),
     "a large label": ({"y_train": np.array([0, 1, 2, 3, 1000, 5])}, "2 to 1,000 classes, found 1,001"),
-    "a label with no name": ({"classes": np.array(["a", "b"])}, "y_train must be 0 to 1, found 2 at row 2"),
+    "a label with no name": ({"classes": np.array(["a", "b"])}, "y_train must be 0 to 1, found 0 to 2"),
     "a name with no image": ({"classes": np.array([*"abcd"])}, "each class must have a train image, .* none of d;"),
-    "a gap": ({"y_train": np.array([0, 1, 2, 4, 8, 8])}, "none of 3, 5, 6 and 1 more; .* with no gap"),
+    "a gap": ({"y_train": np.array([0, 1, 2, 4, 8, 8])}, "none of 3, 5, 6, 7; .* with no gap"),
     "labels from 1": ({"y_train": made()["y_train"] + 1}, "none of 0;"),
     "one class": ({"y_train": np.zeros(6, "u1"), "y_test": np.zeros(3, "u1")}, "2 to 1,000 classes, found 1"),
     "a name twice": ({"classes": np.array(["a", "b", "a"])}, "names of classes that differ, .*, found 'a'"),
@@ -100,15 +98,8 @@ def test_an_archive_of_another_form_is_refused_by_its_name(tmp_path: Path, chang
         read(tmp_path, made() | changed)
 
 
-def doubts(arrays: Arrays) -> list[str]:
-    return list(find_doubts(arrays, ("cat", "dog", "cow")))
-
-
-def test_what_judges_or_teaches_wrongly_is_counted() -> None:
+def test_test_images_that_are_in_train_too_are_counted() -> None:
     arrays = made()
-    assert doubts(arrays) == []
-    assert doubts(arrays | {"y_test": np.zeros(3, np.uint8)}) == ["test has no image of dog, cow"]
+    assert count_shared_images(arrays) == 0
     arrays["x_test"][:2] = arrays["x_train"][:2]
-    assert doubts(arrays) == ["2 of 3 test images are in train too, with the same pixels"]
-    arrays["x_train"][3] = arrays["x_train"][1]
-    assert doubts(arrays)[1:] == ["images that are there under more than one label: 1"]
+    assert count_shared_images(arrays) == 2
