@@ -47,9 +47,10 @@ def main() -> None:
         path.write_bytes(model)
     with whole_file(AGREEMENT) as path:
         path.write_text(json.dumps({"bytes": len(model), **agreement}, indent=2) + "\n")
+    misread = misread_images(outcomes["test"])
+    description = document.describe(plain, data_set, misread, onnx_file.normalization(data_set), floor)
     with whole_file(PAGE) as path:
-        misread = misread_images(outcomes["test"])
-        size = document.write(path, plain, data_set, misread, onnx_file.normalization(data_set), floor)
+        size = document.write(path, description)
     for split, measured in agreement.items():
         images = f"{measured['changed_class']:,} of {len(outcomes[split].images):,} {split} images"
         difference = f"largest difference {measured['largest_difference']:.6f}"

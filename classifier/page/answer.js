@@ -4,145 +4,91 @@ const network = JSON.parse(element("network").textContent);
 const layers = readLayers(network);
 const [HEIGHT, WIDTH, CHANNELS] = network.shape;
 const READS_DIGITS = network.normalization === "mnist";
-const MOST_BARS = 12; // more classes: the most probable ones
-const SETTLED = 150; // milliseconds without a change after which maps and text follow
+const MOST_BARS = 12; // of more classes, the ten most probable are shown
 
-let readings = []; // of the images on the pad: {image, outputs, probabilities, label}
-let chosen = 0; // the reading whose details are shown
+let readings = []; // of the images on the pad: {image, outputs, probabilities, label, sure}
 let frame = 0;
-let timer = 0;
 
-/** Return the images, float32 0 to 1, that the network sees of what is on the pad. */
-function imagesOf({ strokes, images }) {
-  if (!strokes.length) return images;
-  if (!READS_DIGITS) return imagesOfPicture(coloured(pictureOfPad(strokes)));
-  const { width, height, grey } = pictureOfDigits(strokes);
-  return normalize(grey, width, height).map(({ image }) => scaled(image));
+const scaled = (levels) => Float32Array.from(levels, (level) => level / 255);
+
+/** Return the images, float32 0 to 1, that the network sees of a picture; grey or in three colours. */
+function imagesOf(planes) {
+  if (READS_DIGITS) return normalize(planes[0]).map(scaled);
+  return [scaled(squash(planes, network.shape))];
 }
 
-function imagesOfPicture(picture) {
-  if (!READS_DIGITS) return [scaled(resize(picture, network.shape))];
-  return normalize(greyOf(picture), picture.width, picture.height).map(({ image }) => scaled(image));
-}
-
-const scaled = (image) => Float32Array.from(image, (level) => level / 255);
-
-/** Return a picture with colours: ink is light on dark for grey data sets, and dark on light for colour images. */
-function coloured({ width, height, grey }) {
-  const data = new Uint8ClampedArray(4 * grey.length).fill(255);
-  grey.forEach((level, index) => data.fill(CHANNELS === 1 ? level : 255 - level, 4 * index, 4 * index + 3));
-  return { width, height, data };
-}
-
-/** Show what is on the pad now; the slower parts follow when nothing has changed for a moment. */
-function change() {
-  element("said").setAttribute("aria-busy", "true");
-  frame ||= requestAnimationFrame(() => {
-    frame = 0;
-    drawPad();
-    readings = imagesOf(now()).map(read);
-    chosen = 0;
-    showReadings();
-  });
-  clearTimeout(timer);
-  timer = setTimeout(settle, SETTLED);
-}
-
-function settle() {
-  if (frame) return void (timer = setTimeout(settle, SETTLED));
-  showLayers();
-  say(pen ? `The pen is ${pen.down ? "down" : "up"}. ${sentence()}` : sentence());
-  element("said").setAttribute("aria-busy", "false");
+/** Strokes are light on dark for a network of grey images, and else dark on light. */
+function imagesOfStrokes(strokes) {
+  if (READS_DIGITS) return imagesOf([pictureOfDigits(strokes)]);
+  const picture = rasterize(strokes, PAD, PAD, PEN);
+  return imagesOf(Array(CHANNELS).fill(CHANNELS === 1 ? picture : replace(picture, (level) => 255 - level)));
 }
 
 function read(image) {
   const outputs = run(layers, image, network.shape);
   const probabilities = outputs[outputs.length - 1].values;
-  const label = probabilities.indexOf(Math.max(...probabilities));
+  const label = probabilities.indexOf(largest(probabilities));
   return { image, outputs, probabilities, label, sure: probabilities[label] >= network.confidence_floor };
 }
 
-const nameOf = ({ label }) => network.classes[label];
-const shownOf = (reading) => (reading.sure ? nameOf(reading) : "?");
-const rounded = (probability) => probability.toFixed(3);
-const probabilityOf = ({ probabilities, label }) => rounded(probabilities[label]);
+/** Read what is on the pad now and show it, in the next frame. */
+function change() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    drawPad();
+    const { strokes, images } = now();
+    readings = (strokes.length ? imagesOfStrokes(strokes) : images).map(read);
+    show();
+  });
+}
+
+const say = (text) => (element("said").textContent = text);
+const nameOf = ({ label, sure }) => (sure ? network.classes[label] : "?");
+
+/** Return the reading whose details are shown: of several digits the least certain one; undefined without any. */
+function leastCertain() {
+  const certainty = ({ probabilities }) => largest(probabilities);
+  return [...readings].sort((one, other) => certainty(one) - certainty(other))[0];
+}
 
 function sentence() {
   const { shown, truth } = now();
-  if (!readings.length) {
-    if (shown) return "No ink was found in this picture.";
-    return READS_DIGITS ? "Draw a digit, and the network reads it." : "Open a picture, and the network names it.";
-  }
-  const [first] = readings;
-  if (readings.length > 1) {
-    const least = readings.reduce((lower, each) => (probabilityOf(each) < probabilityOf(lower) ? each : lower));
-    const lowest = `${nameOf(least)}, with probability ${probabilityOf(least)}`;
-    return `It reads ${readings.map(shownOf).join(" ")}. The least certain is ${lowest}.`;
-  }
-  const found = `${nameOf(first)}, with probability ${probabilityOf(first)}`;
-  if (truth !== null) return `A test image of ${network.classes[truth]}, which it reads as ${found}.`;
-  if (first.sure) return `It ${READS_DIGITS ? "reads" : "sees"} ${found}.`;
-  return `Uncertain: this looks like no ${READS_DIGITS ? "digit" : "class"} that it knows. The nearest is ${found}.`;
+  if (!readings.length) return shown ? "No ink was found in this picture." : `${WORDS.invitation}.`;
+  const { label, probabilities, sure } = leastCertain();
+  const answer = `${network.classes[label]}, with probability ${probabilities[label].toFixed(3)}`;
+  if (truth !== null) return `A test image of ${network.classes[truth]}, which it reads as ${answer}.`;
+  if (readings.length > 1) return `It reads ${readings.map(nameOf).join(" ")}. The least certain is ${answer}.`;
+  if (sure) return `It ${WORDS.reads} ${answer}.`;
+  return `Uncertain: this looks like no ${WORDS.noun} that it knows. The nearest is ${answer}.`;
 }
 
-function say(text) {
-  if (element("said").textContent !== text) element("said").textContent = text;
-}
-
-function showReadings() {
-  const several = readings.length > 1;
-  const doubtful = !several && readings.some(({ sure }) => !sure) && now().truth === null;
-  const answer = now().truth === null ? readings.map(shownOf).join(" ") : nameOf(readings[0]);
+function show() {
+  const { truth } = now();
+  const answer = truth === null ? readings.map(nameOf).join(" ") : network.classes[readings[0].label];
   element("answer").textContent = answer;
   element("answer").className = answer.length > 6 ? "long" : answer.length > 2 ? "middle" : "";
-  document.body.classList.toggle("doubtful", doubtful);
+  document.body.classList.toggle("doubtful", answer === "?");
   element("undo").disabled = past.length === 1;
   element("clear").disabled = now() === EMPTY;
-  if (document.activeElement.disabled) pad.focus({ preventScroll: true }); // else the keyboard would start at the top
   element("invitation").hidden = now() !== EMPTY;
-  element("images").classList.toggle("several", several);
-  const images = readings.length ? readings.map(({ image }) => image) : [new Float32Array(HEIGHT * WIDTH * CHANNELS)];
-  element("images").replaceChildren(...images.map((image, index) => showImage(image, index, several)));
-  showBars();
+  const images = readings.length ? readings.map(({ image }) => image) : [BLANK];
+  element("images").classList.toggle("several", images.length > 1);
+  element("images").replaceChildren(...images.map((image) => paintImage(image, "Image that the network sees")));
+  say(sentence());
+  showBars(leastCertain() ?? { probabilities: network.classes.map(() => 0) });
+  showLayers(leastCertain()?.outputs);
 }
 
-function showImage(image, index, several) {
-  const canvas = paint(document.createElement("canvas"), image);
-  const place = several ? `, ${index + 1} of ${readings.length}: ${nameOf(readings[index])}` : "";
-  const holder = document.createElement(several ? "button" : "div");
-  describe(canvas, `Image of ${WIDTH} by ${HEIGHT} pixels that the network sees${place}`);
-  holder.append(canvas);
-  if (several) {
-    holder.type = "button";
-    holder.setAttribute("aria-pressed", String(index === chosen));
-    holder.addEventListener("click", () => {
-      chosen = index;
-      showReadings();
-      showLayers();
-      element("images").children[index].focus();
-    });
-  }
-  return holder;
-}
-
-function showBars() {
-  const { probabilities, label } = readings[chosen] ?? { probabilities: network.classes.map(() => 0), label: -1 };
-  let labels = network.classes.map((_, each) => each);
+function showBars({ probabilities, label }) {
+  let labels = [...network.classes.keys()];
   if (labels.length > MOST_BARS) {
-    labels = labels.sort((one, other) => probabilities[other] - probabilities[one] || one - other).slice(0, 10);
+    labels = labels.sort((one, other) => probabilities[other] - probabilities[one]).slice(0, 10);
   }
-  element("bars").replaceChildren(
-    ...labels.map((each) => {
-      const probability = label < 0 ? "" : rounded(probabilities[each]);
-      const line = make("li", make("span", network.classes[each]), make("span"), make("span", probability));
-      line.className = each === label ? "first" : "";
-      const [, track, value] = line.children;
-      track.className = "track";
-      track.setAttribute("aria-hidden", "true");
-      track.append(make("span"));
-      track.firstChild.style.setProperty("--share", `${100 * probabilities[each]}%`);
-      value.className = "value";
-      return line;
-    }),
-  );
+  const lines = labels.map((each) => {
+    const bar = make("span", { class: "bar", "aria-hidden": "true" });
+    bar.style.setProperty("--share", `${100 * probabilities[each]}%`);
+    const value = make("span", { class: "value" }, label === undefined ? "" : probabilities[each].toFixed(3));
+    return make("li", { class: each === label ? "first" : "" }, make("span", {}, network.classes[each]), bar, value);
+  });
+  element("bars").replaceChildren(...lines);
 }

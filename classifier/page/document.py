@@ -14,7 +14,7 @@ from classifier.data.data_set import DataSet
 from classifier.model.layers import Layer
 
 SOURCES = Path(__file__).parent  # of page.html, and of what is written into it
-SCRIPTS = ("network.js", "normalization.js", "strokes.js", "pad.js", "answer.js", "maps.js", "page.js")
+SCRIPTS = ("network.js", "digits.js", "strokes.js", "pad.js", "answer.js", "maps.js", "page.js")
 
 MOST_MISREAD = 60  # images in the gallery
 MOST_VALUES = 2**16  # of all images in the gallery; MNIST's 60 have 47,040
@@ -23,39 +23,19 @@ MOST_VALUES = 2**16  # of all images in the gallery; MNIST's 60 have 47,040
 Misread = tuple[np.ndarray, int, int, float]
 
 
-def write(
-    path: Path,
-    layers: Sequence[Layer],
-    data_set: DataSet,
-    misread: Sequence[Misread],
-    normalization: str,
-    confidence_floor: float,
-) -> int:
-    """Write the page of a network and return its size in bytes. Equal arguments give equal bytes.
-
-    Args:
-        misread: all test images that the network misreads, in the order in which the page shows them.
-        normalization: how the page makes an image from a picture, as in docs/predict.md.
-        confidence_floor: below this probability the page says that it is uncertain.
-    """
-    style = _source("page.css")
-    script = "\n".join(map(_source, SCRIPTS))
-    parts = {
-        "policy": policy(script, style),
-        "style": style,
-        "script": script,
-        "network": as_json(describe(layers, data_set, misread, normalization, confidence_floor)),
-    }
-    page = re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _source("page.html")).encode()
-    path.write_bytes(page)
-    return len(page)
+def write(path: Path, network: dict[str, Any]) -> int:
+    """Write the page of a network that `describe` returned; return its size in bytes."""
+    style, *scripts = ((SOURCES / name).read_text(encoding="utf-8") for name in ("page.css", *SCRIPTS))
+    script = "\n".join(scripts)
+    # JSON may stand in a script element, which the text `</script` would end.
+    data = json.dumps(network, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    parts = {"policy": policy(script, style), "style": style, "script": script, "network": data}
+    html = (SOURCES / "page.html").read_text(encoding="utf-8")
+    return path.write_bytes(re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], html).encode())
 
 
 def policy(script: str, style: str) -> str:
-    """Return the Content-Security-Policy that allows this script and style, and no connection.
-
-    Images are allowed only as part of the page: its icon.
-    """
+    """Return the Content-Security-Policy that allows this script, this style and an icon in the page; no connection."""
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
     return (
         f"default-src 'none'; script-src 'sha256-{digests[0]}'; style-src 'sha256-{digests[1]}'; img-src data:; "
@@ -64,15 +44,18 @@ def policy(script: str, style: str) -> str:
 
 
 def describe(
-    layers: Sequence[Layer],
-    data_set: DataSet,
-    misread: Sequence[Misread],
-    normalization: str,
-    confidence_floor: float,
+    layers: Sequence[Layer], data_set: DataSet, misread: Sequence[Misread], normalization: str, confidence_floor: float
 ) -> dict[str, Any]:
-    """Return what the scripts read: the network, the data set and the gallery."""
-    shown = misread[: min(MOST_MISREAD, MOST_VALUES // int(np.prod(data_set.image_shape)))]
-    weights = b"".join(array.astype("<f4").tobytes() for layer in layers for array in (layer.kernel, layer.bias))
+    """Return what the scripts read: the network, the data set and the gallery.
+
+    Args:
+        misread: all test images that the network misreads, in the order in which the page shows them.
+        normalization: how the page makes an image from a picture, as in docs/predict.md.
+        confidence_floor: below this probability the page says that it is uncertain.
+    """
+    gallery = misread[: min(MOST_MISREAD, MOST_VALUES // int(np.prod(data_set.image_shape)))]
+    pixels = [np.rint(image * 255).astype(np.uint8) for image, *_ in gallery]
+    weights = [array.astype("<f4") for layer in layers for array in (layer.kernel, layer.bias)]
     return {
         "name": data_set.name,
         "licence": data_set.licence,
@@ -83,8 +66,8 @@ def describe(
         "normalization": normalization,
         "confidence_floor": round(float(confidence_floor), 4),
         "misread": len(misread),
-        "gallery": [[actual, predicted, round(float(confidence), 6)] for _, actual, predicted, confidence in shown],
-        "images": _base64(b"".join(np.rint(image * 255).astype(np.uint8).tobytes() for image, *_ in shown)),
+        "gallery": [[actual, predicted, round(float(confidence), 6)] for _, actual, predicted, confidence in gallery],
+        "images": _base64(pixels),
         "layers": [
             {"kind": layer.kind, "name": layer.name, "kernel": layer.kernel.shape, "bias": layer.bias.shape}
             for layer in layers
@@ -93,14 +76,5 @@ def describe(
     }
 
 
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def as_json(document: Any) -> str:
-    """Return JSON that may stand in a script element, which the text `</script` would end."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-def _source(name: str) -> str:
-    return (SOURCES / name).read_text(encoding="utf-8")
+def _base64(arrays: Sequence[np.ndarray]) -> str:
+    return base64.b64encode(b"".join(array.tobytes() for array in arrays)).decode()

@@ -3,10 +3,10 @@
 // loads no module and no WebAssembly. Values are in the order row, column, channel. Runs in browsers and in Node.
 
 /** Return the bytes of a text in base64. */
-function decode(text) {
-  const characters = atob(text);
-  return Uint8Array.from(characters, (character) => character.charCodeAt(0));
-}
+const decode = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+
+const largest = (values) => values.reduce((larger, value) => Math.max(larger, value));
+const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 /** Return the layers with their numbers, which `document` has as float32, little-endian, one layer after the other. */
 function readLayers(document) {
@@ -16,12 +16,17 @@ function readLayers(document) {
   return document.layers.map((layer) => ({ ...layer, weights: take(layer.kernel), biases: take(layer.bias) }));
 }
 
-const COMPUTE = { convolution, pool, scale, relu, flatten, dense, softmax };
+const COMPUTE = {
+  convolution,
+  pool,
+  scale,
+  relu: ({ shape, values }) => ({ shape, values: values.map((value) => Math.max(value, 0)) }),
+  flatten: ({ values }) => ({ shape: [values.length], values }),
+  dense,
+  softmax,
+};
 
-/**
- * Return the output of each layer for an image: {kind, name, shape, values}; the last has the probabilities.
- * image: its pixels, 0 to 1; shape: its height, width and channels.
- */
+/** Return the output {kind, name, shape, values} of each layer for the pixels, 0 to 1, of an image of a shape. */
 function run(layers, image, shape) {
   let output = { shape, values: image };
   return layers.map((layer) => {
@@ -60,28 +65,19 @@ function addMultiple(sums, value, weights, start) {
 /** The maximum of each 2x2 pixels; an odd last row or column is dropped. */
 function pool({ shape: [height, width, channels], values }) {
   const shape = [height >> 1, width >> 1, channels];
-  const result = new Float32Array(shape[0] * shape[1] * channels);
-  for (let index = 0; index < result.length; index++) {
+  const result = new Float32Array(shape[0] * shape[1] * channels).map((_, index) => {
     const pixel = Math.floor(index / channels);
     const row = 2 * Math.floor(pixel / shape[1]);
     const first = (row * width + 2 * (pixel % shape[1])) * channels + (index % channels);
     const below = first + width * channels;
-    result[index] = Math.max(values[first], values[first + channels], values[below], values[below + channels]);
-  }
+    return Math.max(values[first], values[first + channels], values[below], values[below + channels]);
+  });
   return { shape, values: result };
 }
 
 function scale({ shape, values }, { weights, biases }) {
-  const channels = biases.length;
-  return { shape, values: values.map((value, index) => value * weights[index % channels] + biases[index % channels]) };
-}
-
-function relu({ shape, values }) {
-  return { shape, values: values.map((value) => Math.max(value, 0)) };
-}
-
-function flatten({ values }) {
-  return { shape: [values.length], values };
+  const channel = (index) => index % biases.length;
+  return { shape, values: values.map((value, index) => value * weights[channel(index)] + biases[channel(index)]) };
 }
 
 function dense({ values }, { kernel: [, count], weights, biases }) {
@@ -91,8 +87,8 @@ function dense({ values }, { kernel: [, count], weights, biases }) {
 }
 
 function softmax({ shape, values }) {
-  const most = values.reduce((larger, value) => Math.max(larger, value));
+  const most = largest(values);
   const powers = Float64Array.from(values, (value) => Math.exp(value - most));
-  const sum = powers.reduce((total, power) => total + power);
-  return { shape, values: Float32Array.from(powers, (power) => power / sum) };
+  const total = sum(powers);
+  return { shape, values: Float32Array.from(powers, (power) => power / total) };
 }

@@ -9,40 +9,38 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.page.digits import Stroke
+from tests.predict.hand import Point
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 REPORT_VIOLATIONS = "addEventListener('securitypolicyviolation', (e) => console.error(`blocked: ${e.blockedURI}`));"
+TWO_FRAMES = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
 
 
-def program() -> str | None:
-    """The path of Chromium."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
+def launch(playwright: Any) -> Any:
+    """Start Chromium of the system; its sandbox does not start as root."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    return playwright.chromium.launch(
+        executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [], timeout=120_000
+    )
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium of the system, driven by Playwright."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make extra)")
-    if program() is None:
+    if not (shutil.which("chromium") or shutil.which("google-chrome")):
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as started:
-        # Chromium's sandbox does not start as root.
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = started.chromium.launch(executable_path=program(), args=options)
+        browser = launch(started)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the committed page in a folder whose name has spaces."""
-    committed = REPOSITORY / "page/index.html"
-    if not committed.exists():
-        pytest.skip("page/index.html does not exist: run `make repro`")
-    if '"normalization":"mnist"' not in committed.read_text(encoding="utf-8"):
-        pytest.skip("page/index.html is of another data set, and these tests draw digits")
-    return Path(shutil.copy(committed, tmp_path_factory.mktemp("a page") / "my page.html"))
+    """A copy of the page of `make repro` in a folder whose name has spaces."""
+    page = REPOSITORY / "page/index.html"
+    if not page.exists() or '"normalization":"mnist"' not in page.read_text(encoding="utf-8"):
+        pytest.skip("page/index.html does not exist or does not read digits: run `make repro`")
+    return Path(shutil.copy(page, tmp_path_factory.mktemp("a page") / "my page.html"))
 
 
 class Visitor:
@@ -57,41 +55,32 @@ class Visitor:
 
     def open(self, path: Path) -> "Visitor":
         self.tab.goto(path.as_uri())
-        self.settle()
+        return self.settle()
+
+    def settle(self) -> "Visitor":
+        """Wait until the page has answered the last change."""
+        self.tab.evaluate(TWO_FRAMES)
         return self
 
-    def settle(self) -> None:
-        """Wait until the page has shown and said the answer to the last change."""
-        self.tab.locator("#said[aria-busy=false]").wait_for()
-
-    def points(self, stroke: Stroke) -> list[tuple[float, float]]:
+    def points(self, stroke: list[Point]) -> list[Point]:
         self.tab.locator("#pad").scroll_into_view_if_needed()
         box = self.tab.locator("#pad").bounding_box()
         return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
 
-    def draw(self, strokes: list[Stroke]) -> "Visitor":
-        """Draw with the mouse."""
-        for stroke in strokes:
-            first, *others = self.points(stroke)
-            self.tab.mouse.move(*first)
-            self.tab.mouse.down()
-            for point in others:
-                self.tab.mouse.move(*point)
-            self.tab.mouse.up()
-        self.settle()
-        return self
-
-    def touch(self, strokes: list[Stroke]) -> "Visitor":
-        """Draw with a finger."""
+    def draw(self, strokes: list[list[Point]], pointer: str = "mouse") -> "Visitor":
+        """Draw with the mouse, with a pen or by touch, on the pad from 0 to 1."""
         session = self.tab.context.new_cdp_session(self.tab)
-        for stroke in strokes:
-            for index, (x, y) in enumerate(self.points(stroke)):
-                kind = "touchMove" if index else "touchStart"
-                session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-            session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        session.detach()
-        self.settle()
-        return self
+        for points in map(self.points, strokes):
+            steps = ["Pressed", *["Moved"] * len(points), "Released"]
+            for step, (x, y) in zip(steps, [points[0], *points, points[-1]], strict=True):
+                if pointer == "touch":
+                    kind = {"Pressed": "touchStart", "Moved": "touchMove", "Released": "touchEnd"}[step]
+                    fingers = [] if step == "Released" else [{"x": x, "y": y}]
+                    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+                else:
+                    event = {"x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1, "pointerType": pointer}
+                    session.send("Input.dispatchMouseEvent", {"type": f"mouse{step}", **event})
+        return self.settle()
 
     @property
     def answer(self) -> str:
@@ -103,8 +92,7 @@ class Visitor:
 
     def press(self, name: str) -> "Visitor":
         self.tab.get_by_role("button", name=name, exact=True).click()
-        self.settle()
-        return self
+        return self.settle()
 
 
 Visit = Callable[..., Visitor]

@@ -7,24 +7,18 @@ from PIL import Image
 from playwright import sync_api
 
 from tests.conftest import REPOSITORY
-from tests.page.conftest import Visitor, program
-from tests.page.digits import DIGITS
-
-PICTURE = REPOSITORY / "docs/page.png"
-COLOURS = 64  # enough for the page; with all of them the file would be three times as large
+from tests.page.conftest import Visitor, launch
+from tests.predict.hand import STROKES
 
 
-def main(path: Path = PICTURE) -> None:
-    """Draw a 5 on the page and save what a window of 1160x1000 pixels shows."""
+def main(path: Path = REPOSITORY / "docs/page.png") -> None:
+    """Draw a 5 on the page and save what a window of 1160x1000 pixels shows, in 64 colours."""
     with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program(), args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 1160, "height": 1000}, color_scheme="light")
+        tab = launch(started).new_page(viewport={"width": 1160, "height": 1000}, color_scheme="light")
         page = Visitor(tab).open(REPOSITORY / "page/index.html")
-        page.draw([[(0.16 + 0.68 * x, 0.14 + 0.72 * y) for x, y in stroke] for stroke in DIGITS[5]])
-        tab.wait_for_timeout(500)  # until the bars have grown
+        page.draw([[(0.16 + x / 150, 0.1 + y / 200) for x, y in stroke] for stroke in STROKES[5][0]])
         picture = Image.open(io.BytesIO(tab.screenshot()))
-        browser.close()
-    picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

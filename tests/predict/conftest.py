@@ -39,18 +39,10 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model whose class is the one of ten drawn digits, normalized, that has the smallest squared distance."""
     drawn = [on_paper(draw(digit, 0, np.random.default_rng(0), (90, 90), height=60, pen=7)) for digit in range(10)]
     images = [normalize(picture)[0].image.astype(float) / 255 for picture in drawn]
-    weights = np.stack(images, axis=-1)[:, :, np.newaxis]
-    bias = -0.5 * (weights**2).sum(axis=(0, 1, 2))
-    return write_model(
-        tmp_path_factory.mktemp("templates") / "model.onnx",
-        weights / 4,  # without the 4, all would be certain
-        bias / 4,
-        dataset="mnist",
-        noun="digits",
-        classes=json.dumps([str(digit) for digit in range(10)]),
-        normalization="mnist",
-        confidence_floor="0.5",
-    )
+    weights = np.stack(images, axis=-1)[:, :, np.newaxis] / 4  # without the 4, all would be certain
+    metadata = {"classes": json.dumps([*"0123456789"]), "normalization": "mnist", "confidence_floor": "0.5"}
+    path = tmp_path_factory.mktemp("templates") / "model.onnx"
+    return write_model(path, weights, -2 * (weights**2).sum((0, 1, 2)), dataset="mnist", noun="digits", **metadata)
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +50,6 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of colour images, 4 pixels high and 6 wide, which says where there is more red."""
     weights = np.zeros((4, 6, 3, 2))
     weights[:, :3, 0, 0] = weights[:, 3:, 0, 1] = 1
-    return write_model(
-        tmp_path_factory.mktemp("sides") / "model.onnx",
-        weights,
-        np.zeros(2),
-        dataset="photos/",
-        noun="classes",
-        classes='["left side", "right side"]',
-        normalization="resize",
-    )
+    metadata = {"classes": '["left side", "right side"]', "normalization": "resize"}
+    path = tmp_path_factory.mktemp("sides") / "model.onnx"
+    return write_model(path, weights, np.zeros(2), dataset="photos/", noun="classes", **metadata)

@@ -1,5 +1,7 @@
 """Digits drawn as by hand: strokes through points that shake a little, with pens of any width, upright or tilted."""
 
+import cmath
+import io
 import math
 
 import numpy as np
@@ -61,34 +63,38 @@ def draw(
     pen: float = 18,
     tilt: float = 0,
 ) -> np.ndarray:
-    """Return ink, 0 to 1, in a picture of a size, width and height.
+    """Return ink, 0 to 1, in a picture of a size, width and height, by a hand that shakes.
 
     Args:
-        way: 0 or 1, in which the digit is written.
-        random: how the hand shakes.
-        centre: of the digit in the picture; None: its middle.
+        way: 0 or 1, in which the digit is written; centre: of the digit in the picture; None: its middle.
         height: of the digit, in pixels; pen: width of its stroke; tilt: clockwise, in degrees.
     """
-    width, tall = size
-    across, down = centre or (width / 2, tall / 2)
-    image = Image.new("L", (width * FINER, tall * FINER))
+    across, down = centre or (size[0] / 2, size[1] / 2)
+    image = Image.new("L", (size[0] * FINER, size[1] * FINER))
     pencil = ImageDraw.Draw(image)
-    cosine, sine = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
     radius = pen * FINER / 2
     for stroke in STROKES[digit][way]:
         points = []
-        for right, below in stroke:
-            x, y = ((each + random.normal(0, 2.5)) * height / 160 for each in (right - 50, below - 80))
-            points.append(((across + cosine * x - sine * y) * FINER, (down + sine * x + cosine * y) * FINER))
+        for right, below in (np.array(stroke) - (50, 80) + random.normal(0, 2.5, (len(stroke), 2))) * height / 160:
+            turned = complex(right, below) * cmath.rect(1, math.radians(tilt))
+            points.append(((across + turned.real) * FINER, (down + turned.imag) * FINER))
         pencil.line(points, fill=255, width=max(1, round(2 * radius)), joint="curve")
         for x, y in points:
             pencil.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
     return np.asarray(image.resize(size, Image.Resampling.BOX), float) / 255
 
 
+def line(digits: str, size: tuple[int, int] = (270, 90), height: float = 60, pen: float = 7) -> np.ndarray:
+    """Return the ink of digits beside each other."""
+    random, step = np.random.default_rng(0), size[0] / len(digits)
+    places = [(step * (place + 0.5), size[1] / 2) for place in range(len(digits))]
+    drawn = [draw(int(digit), 0, random, size, place, height, pen) for digit, place in zip(digits, places, strict=True)]
+    return np.max(drawn, axis=0)
+
+
 def on_paper(ink: np.ndarray, paper: float = 255, pen: float = 0) -> np.ndarray:
     """Return the grey picture, uint8, of ink on flat paper; each has its grey level."""
-    return rounded(paper + (pen - paper) * ink)
+    return np.rint(paper + (pen - paper) * ink).astype(np.uint8)
 
 
 def photographed(ink: np.ndarray, random: np.random.Generator, noise: float = 10) -> np.ndarray:
@@ -96,8 +102,24 @@ def photographed(ink: np.ndarray, random: np.random.Generator, noise: float = 10
     rows, columns = np.mgrid[: ink.shape[0], : ink.shape[1]]
     angle = random.uniform(0, 2 * math.pi)
     slope = math.cos(angle) * (columns / ink.shape[1] - 0.5) + math.sin(angle) * (rows / ink.shape[0] - 0.5)
-    return rounded((215 - 150 * ink) * (0.75 - 0.35 * slope) + random.normal(0, noise, ink.shape))
+    grey = (215 - 150 * ink) * (0.75 - 0.35 * slope) + random.normal(0, noise, ink.shape)
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
-def rounded(picture: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+def png(picture: np.ndarray) -> bytes:
+    """Return a picture as the bytes of a file."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def on_pad(digit: int, height: float, random: np.random.Generator) -> list[list[Point]]:
+    """Return the strokes of a digit on a pad from 0 to 1, anywhere on it, with a slant and an unsteady hand."""
+    slant = random.uniform(-0.15, 0.2)
+    left, top = random.uniform(0.02, 0.98 - height, 2)
+    strokes = []
+    for stroke in STROKES[digit][0]:
+        points = (np.array(stroke) - (50, 80)) / 160 + random.normal(0, 0.006, (len(stroke), 2))
+        x = left + height * (0.5 + points[:, 0] - slant * points[:, 1])
+        strokes.append(np.clip(np.stack([x, top + height * (0.5 + points[:, 1])], axis=1), 0.01, 0.99).tolist())
+    return strokes

@@ -1,7 +1,6 @@
 """Which files are read as pictures, how they are turned into grey, and which are refused."""
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -89,10 +88,11 @@ def test_a_damaged_picture_is_read_or_refused_in_a_line(content: bytes, at: floa
         assert "picture" in str(error) or str(error) == "empty"
 
 
-def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    for name, reason in {"gone.png": "No such file", "7" * 5000: "File name too long"}.items():
-        with pytest.raises(OSError, match=f"cannot be read: {reason}"):
-            pictures.read_file(str(tmp_path / name))
+@pytest.mark.parametrize(("name", "reason"), [("gone.png", "No such file"), ("7" * 5000, "File name too long")])
+def test_what_cannot_be_read_is_refused(name: str, reason: str) -> None:
+    (found,) = pictures.find([name])
+    with pytest.raises(OSError, match=f"cannot be read: {reason}"):
+        pictures.read_file(found)
 
 
 def test_a_folder_stands_for_its_pictures_and_a_pattern_for_the_files_that_match(tmp_path: Path) -> None:
@@ -109,12 +109,4 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder [2]").mkdir()
     (name,) = pictures.find([str(tmp_path / "folder [2]")])
     with pytest.raises(OSError, match="no picture in this folder: expected a name that ends in"):
-        pictures.read_file(name)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read any folder")
-def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(0o000)
-    (name,) = pictures.find([str(tmp_path / "closed")])
-    with pytest.raises(OSError, match="cannot be read: Permission denied"):
         pictures.read_file(name)

@@ -15,22 +15,18 @@ from PIL import Image
 from predict import __main__ as predict
 from predict.model import load_model
 from tests.conftest import REPOSITORY
-from tests.predict.hand import draw, on_paper
+from tests.predict.hand import draw, line, on_paper, png
 
-SMALL = (90, 90)
 Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A folder with a 7, and a line of 2, 0 and 4."""
-    random = np.random.default_rng(0)
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    Image.fromarray(on_paper(draw(7, 0, random, SMALL, height=60, pen=7))).save(folder / "seven.png")
-    line = sum(draw(digit, 0, random, (270, 90), (45 + 90 * i, 45), 60, 7) for i, digit in enumerate((2, 0, 4)))
-    Image.fromarray(on_paper(np.minimum(line, 1), paper=20, pen=230)).save(folder / "line.jpg", quality=95)
-    return folder
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/seven.png").write_bytes(png(on_paper(line("7", (90, 90)))))
+    Image.fromarray(on_paper(line("204"), paper=20, pen=230)).save(tmp_path / "photos/line.jpg", quality=95)
+    return tmp_path / "photos"
 
 
 def test_a_picture_is_a_line_with_its_digits_from_left_to_right(photos: Path, templates: Path, capsys: Output) -> None:
@@ -57,9 +53,6 @@ def test_json_has_the_probabilities_the_boxes_and_the_refusals(photos: Path, tem
     assert (digit["class"], digit["uncertain"]) == ("7", False)
     assert digit["confidence"] == digit["probabilities"]["7"] == max(digit["probabilities"].values())
     assert sum(digit["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-    left, top, right, bottom = digit["box"]
-    assert 5 < left < right < 85
-    assert 5 < top < bottom < 85
     assert text == {"picture": f"{photos}/text.png", "error": "not a PNG or JPEG picture"}
     assert captured.err == f"predict: {photos}/text.png: not a PNG or JPEG picture\n"
 
@@ -85,17 +78,15 @@ def test_the_box_is_in_the_pixels_of_a_large_photo_that_is_decoded_in_a_smaller_
 def test_what_is_refused_is_named_in_a_line_and_the_others_are_read(
     photos: Path, templates: Path, capsys: Output
 ) -> None:
-    Image.new("L", (50, 50), 200).save(photos / "blank.png")
     Image.new("RGBA", (50, 50), (255, 255, 255, 0)).save(photos / "clear.png")
     Image.fromarray(np.where(np.arange(2500).reshape(50, 50) % 7, 200, 195).astype(np.uint8)).save(photos / "faint.png")
-    refused = ["blank.png", "clear.png", "faint.png", "\x1b[2J\n.png"]
-    assert predict.main(["--model", str(templates), *(str(photos / name) for name in [*refused, "seven.png"])]) == 1
+    names = ["clear.png", "faint.png", "\x1b[2J\n.png", "seven.png"]
+    assert predict.main(["--model", str(templates), *(str(photos / name) for name in names)]) == 1
     captured = capsys.readouterr()
     assert captured.out.startswith(f"{photos}/seven.png: 7 (")
-    *inkless, gone = captured.err.splitlines()
-    for name, message in zip(refused, inkless, strict=False):
-        assert message.startswith(f"predict: {photos}/{name}: no ink; expected ink at least 16 of 255 grey levels")
-    assert len(inkless) == 3
+    clear, faint, gone = captured.err.splitlines()
+    assert clear.startswith(f"predict: {photos}/clear.png: no ink; expected ink at least 16 of 255 grey levels")
+    assert faint.startswith(f"predict: {photos}/faint.png: no ink; expected ink at least 16 of 255 grey levels")
     assert gone == f"predict: {photos}/\\x1b[2J\\n.png: cannot be read: No such file or directory"
 
 
@@ -117,30 +108,23 @@ def test_a_class_below_the_floor_of_the_model_is_uncertain(photos: Path, templat
     assert " is below 1.000, as few images of mnist are" in captured.err
 
 
-def test_pictures_of_another_data_set_are_resized_and_that_is_said_once(
+def test_pictures_of_another_data_set_are_resized_as_download_does_it_and_that_is_said_once(
     tmp_path: Path, sides: Path, capsys: Output
 ) -> None:
     for side in (0, 1):
-        picture = np.full((30, 50, 3), (60, 200, 200), np.uint8)
-        picture[:, 25 * side : 25 * side + 25, 0] = 255
-        Image.fromarray(picture).save(tmp_path / f"{side}.png")
+        picture = np.random.default_rng(side).integers(0, 100, (30, 50, 3), np.uint8)
+        picture[:, 25 * side : 25 * side + 25, 0] += 100
+        (tmp_path / f"{side}.png").write_bytes(png(picture))
     assert predict.main(["--model", str(sides), "--json", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     answers = [answer["classes"][0] for answer in json.loads(captured.out)]
     assert [answer["class"] for answer in answers] == ["left side", "right side"]
-    assert answers[0]["box"] == [0, 0, 50, 30]
-    assert captured.err == (
-        "predict: note: whole pictures are resized as photos/ has them; none is cut out or inverted\n"
+    assert answers[1]["box"] == [0, 0, 50, 30]
+    squashed = np.asarray(Image.fromarray(picture).resize((6, 4), Image.Resampling.BILINEAR))
+    assert answers[1]["confidence"] == pytest.approx(load_model(sides).predict(squashed[np.newaxis]).max())
+    assert (
+        captured.err == "predict: note: whole pictures are resized as photos/ has them; none is cut out or inverted\n"
     )
-
-
-def test_a_picture_is_squashed_as_download_squashes_own_images(tmp_path: Path, sides: Path) -> None:
-    colours = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-    Image.fromarray(colours).save(tmp_path / "colours.png")
-    model = load_model(sides)
-    image = np.asarray(Image.fromarray(colours).resize((6, 4), Image.Resampling.BILINEAR))
-    (reading,) = predict.read((tmp_path / "colours.png").read_bytes(), model)
-    assert reading["confidence"] == pytest.approx(model.predict(image[np.newaxis]).max())
 
 
 @pytest.mark.parametrize(
@@ -173,7 +157,7 @@ def test_without_a_model_or_with_a_damaged_one_the_line_says_how_to_get_one(
 
 
 LOADED = """
-import resource, sys
+import sys
 from predict.__main__ import main
 status = main(sys.argv[1:])
 heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "onnx", "dvc", "classifier"} & sys.modules.keys()
@@ -189,8 +173,7 @@ def run_in_process(*arguments: Any) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
     status, heavy, peak = done.stdout.splitlines()[-1].split(" ")
     assert (status, heavy) == ("0", "[]")
-    if Path("/proc/self/status").exists():
-        assert 20_000 < int(peak) * 1.024 < 120_000  # kB
+    assert 20_000 < int(peak) * 1.024 < 120_000  # kB
 
 
 def test_the_command_imports_no_tensorflow_and_nothing_of_the_project(photos: Path, templates: Path) -> None:

@@ -1,15 +1,12 @@
 """The example of docs/serving.md, where FastAPI is installed."""
 
-import io
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from tests.conftest import REPOSITORY
-from tests.predict.hand import draw, on_paper
+from tests.predict.hand import line, on_paper, png
 
 
 @pytest.mark.model
@@ -25,10 +22,8 @@ def test_the_server_of_the_document_reads_a_posted_picture_and_refuses_a_text(
     names: dict[str, object] = {"__name__": "server"}
     exec(compile(example, "server.py", "exec"), names)
     client = testclient.TestClient(names["app"])
-    file = io.BytesIO()
-    Image.fromarray(on_paper(draw(7, 0, np.random.default_rng(0), (90, 90), height=60, pen=7))).save(file, "PNG")
     headers = {"Content-Type": "application/octet-stream"}
-    answer = client.post("/read", content=file.getvalue(), headers=headers)
+    answer = client.post("/read", content=png(on_paper(line("7", (90, 90)))), headers=headers)
     assert answer.status_code == 200
     assert [digit["class"] for digit in answer.json()] == ["7"]
     refusal = client.post("/read", content=b"a text", headers=headers)

@@ -7,7 +7,7 @@ import base64
 import json
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,14 +20,13 @@ class Vector(NamedTuple):
     images: list[np.ndarray]
 
 
-def pixels(packed: str, height: int, width: int) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(height, width)
+def pixels(packed: str) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
 
 
-def unpack(case: dict[str, Any]) -> Vector:
-    picture = pixels(case["picture"], case["height"], case["width"])
-    return Vector(picture, case["boxes"], [pixels(image, 28, 28) for image in case["images"]])
-
-
-CASES = json.loads(Path(__file__).with_name("vectors.json").read_text())
-VECTORS = {case["name"]: unpack(case) for case in CASES}
+VECTORS: dict[str, Vector] = {}
+for case in json.loads(Path(__file__).with_name("vectors.json").read_text()):
+    images = [pixels(image).reshape(28, 28) for image in case["images"]]
+    VECTORS[case["name"]] = Vector(
+        pixels(case["picture"]).reshape(case["height"], case["width"]), case["boxes"], images
+    )

@@ -18,6 +18,7 @@ const vm = require("vm");
 const [given, ...scripts] = process.argv.slice(1);
 vm.runInThisContext(scripts.map((path) => fs.readFileSync(path, "utf8")).join("\\n"));
 const input = JSON.parse(fs.readFileSync(given));
+const give = (value) => process.stdout.write(JSON.stringify(value));
 """
 
 
@@ -28,13 +29,7 @@ def run(body: str, given: Any, folder: Path) -> Any:
     """
     (folder / "given.json").write_text(json.dumps(given))
     scripts = [str(document.SOURCES / name) for name in document.SCRIPTS[:3]]
-    code = f"{START}\nconst give = (value) => process.stdout.write(JSON.stringify(value));\n{body}"
-    done = subprocess.run(
-        ["node", "--eval", code, str(folder / "given.json"), *scripts],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    command = ["node", "--eval", START + body, str(folder / "given.json"), *scripts]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -77,9 +77,8 @@ class Page(HTMLParser):
 
 
 def write(path: Path, data_set: DataSet = MNIST, misread: int = 3) -> Page:
-    layers = some_layers(data_set)
-    size = document.write(path, layers, data_set, some_misread(data_set, misread), "resize", confidence_floor=0.5)
-    assert size == path.stat().st_size
+    description = document.describe(some_layers(data_set), data_set, some_misread(data_set, misread), "resize", 0.5)
+    assert document.write(path, description) == path.stat().st_size
     return Page(path)
 
 
@@ -89,7 +88,7 @@ def test_equal_weights_give_equal_bytes_and_another_weight_gives_others(tmp_path
     write(second)
     layers = some_layers()
     layers[1].bias[3] += 1
-    document.write(third, layers, MNIST, some_misread(MNIST, 3), "resize", 0.5)
+    document.write(third, document.describe(layers, MNIST, some_misread(MNIST, 3), "resize", 0.5))
     assert first.read_bytes() == second.read_bytes()
     assert first.read_bytes() != third.read_bytes()
 

@@ -1,0 +1,89 @@
+"""The images that the page makes, under Node: of pictures as predict and Pillow make them, and of strokes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from predict.digits import normalize
+from tests.classifier.page.node import needs_node, run
+from tests.predict.hand import draw, photographed
+from tests.predict.vectors import VECTORS
+
+pytestmark = needs_node
+
+NORMALIZE = "give(input.map((picture) => normalize(picture).map((image) => [...image])));"
+
+
+def test_the_digits_of_a_picture_are_those_that_predict_finds_within_one_grey_level(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    photo = photographed(draw(9, 1, random, (810, 640), pen=20), random)  # 3 pixels in one, with some left at the edge
+    pictures = [photo, *(vector.picture for vector in VECTORS.values())]
+    expected = [[digit.image for digit in normalize(photo)], *(vector.images for vector in VECTORS.values())]
+    given = [{"values": each.ravel().tolist(), "width": each.shape[1], "height": each.shape[0]} for each in pictures]
+    for digits, images in zip(run(NORMALIZE, given, tmp_path), expected, strict=True):
+        assert len(digits) == len(images)
+        for digit, image in zip(digits, images, strict=True):
+            assert np.abs(np.array(digit) - image.ravel()).max() <= 1
+
+
+def rgba(height: int, width: int) -> dict[str, Any]:
+    """A picture of noise, partly transparent, in large and in small blocks."""
+    random = np.random.default_rng(0)
+    large = np.kron(random.integers(0, 256, (4, 4, 4)), np.ones((-(-height // 4), -(-width // 4), 1)))[:height, :width]
+    data = (large + random.integers(0, 30, (height, width, 4))).clip(0, 255).astype(np.uint8)
+    return {"width": width, "height": height, "data": data.ravel().tolist()}
+
+
+SQUASH = "give(input.pictures.map((picture) => [...squash(planesOf(picture, input.shape[2]), input.shape)]));"
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 1), (32, 32, 3), (96, 64, 3)])
+def test_a_picture_is_resized_as_pillow_does_it_within_one_grey_level(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    height, width, channels = shape
+    pictures = [rgba(*size) for size in ((150, 97), (20, 61), (1, 1))]
+    for picture, levels in zip(pictures, run(SQUASH, {"pictures": pictures, "shape": shape}, tmp_path), strict=True):
+        data = np.array(picture["data"], np.uint8).reshape(picture["height"], picture["width"], 4)
+        colours, opacity = data[..., :3].astype(int), data[..., 3:].astype(int)
+        image = Image.fromarray(((colours * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8))
+        image = image.convert("L" if channels == 1 else "RGB").resize((width, height), Image.Resampling.BILINEAR)
+        assert np.abs(np.array(levels) - np.asarray(image).ravel()).max() <= 1
+
+
+def pictures_of(make: str, drawings: list[Any], folder: Path) -> list[np.ndarray]:
+    body = f"give(input.map({make}).map(({{ width, height, values }}) => ({{ width, height, values: [...values] }})));"
+    made = run(body, drawings, folder)
+    return [np.array(each["values"], np.uint8).reshape(each["height"], each["width"]) for each in made]
+
+
+def drawing(factor: float, left: float = 0, top: float = 0) -> list[list[list[float]]]:
+    """A four in two strokes."""
+    strokes = [[[30, 0], [0, 60], [70, 60]], [[50, 10], [50, 100]]]
+    return [[[left + factor * x, top + factor * y] for x, y in stroke] for stroke in strokes]
+
+
+def test_a_small_drawing_and_a_large_one_elsewhere_give_the_same_picture(tmp_path: Path) -> None:
+    small, large = pictures_of("pictureOfDigits", [drawing(0.5, 20, 200), drawing(2.5, 10, 5)], tmp_path)
+    assert small.shape == large.shape
+    assert np.abs(small.astype(int) - large).max() <= 1
+    assert small.max() == 255
+    assert not small[[0, -1]].any()
+    assert not small[:, [0, -1]].any()
+
+
+def test_a_line_of_digits_has_the_pen_of_one_digit_and_a_dot_stays_small(tmp_path: Path) -> None:
+    line = drawing(0.6) + drawing(0.6, 80) + drawing(0.6, 160)
+    alone, of_line, dot = pictures_of("pictureOfDigits", [drawing(0.6), line, [[[100, 100]]]], tmp_path)
+    # The share of ink in the height of a digit is the same: three digits have three times the ink of one.
+    ink = [picture.sum() / (picture.max(axis=1) > 0).sum() ** 2 for picture in (alone, of_line)]
+    assert abs(ink[1] / ink[0] - 3) < 0.1
+    assert 10 < (dot.max(axis=0) > 0).sum() < 20
+
+
+def test_a_picture_of_the_whole_pad_keeps_the_place_of_a_stroke(tmp_path: Path) -> None:
+    (pad,) = pictures_of("(strokes) => rasterize(strokes, PAD, PAD, PEN)", [[[[100, 50], [100, 80]]]], tmp_path)
+    rows, columns = np.nonzero(pad)
+    assert pad.shape == (280, 280)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (40, 89, 90, 109)

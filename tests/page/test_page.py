@@ -1,0 +1,218 @@
+"""What one can do on the page of `make repro`, and of other data sets, in a browser without a network."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from classifier.data.catalogue import FASHION_MNIST
+from classifier.data.data_set import DataSet
+from classifier.page import document
+from tests.classifier.page.test_document import own, some_layers, some_misread
+from tests.classifier.page.test_network import computed
+from tests.page.conftest import Visit, Visitor
+from tests.predict.hand import STROKES, Point, line, on_pad, on_paper, png
+
+pytestmark = [pytest.mark.slow, pytest.mark.model]
+
+SIZES = {390: 0.25, 820: 0.5, 1440: 0.85}  # of a window in pixels, and of the digit as a share of the pad
+
+
+@pytest.mark.parametrize("pointer", ["mouse", "touch"])
+def test_of_sixty_digits_at_three_sizes_in_both_colour_schemes_at_least_58_are_read(
+    page_file: Path, visit: Visit, pointer: str
+) -> None:
+    random = np.random.default_rng(0)
+    misread = []
+    for width, size in SIZES.items():
+        for scheme in ("light", "dark"):
+            page = visit(page_file, width, scheme, has_touch=pointer == "touch")
+            for digit in STROKES:
+                answer = page.draw(on_pad(digit, size, random), pointer).answer
+                if answer != str(digit):
+                    misread.append(f"{digit} read as {answer} at {width} pixels, {scheme}: {page.said}")
+                page.press("Clear")
+    assert len(misread) <= 2, misread
+
+
+def strokes_of(digit: int) -> list[list[Point]]:
+    """The strokes of a digit that fills the pad."""
+    return [[(0.2 + x / 167, 0.05 + y / 178) for x, y in stroke] for stroke in STROKES[digit][0]]
+
+
+STAR = [[(0.5, 0.1), (0.7, 0.9), (0.1, 0.4), (0.9, 0.4), (0.3, 0.9), (0.5, 0.1)]]
+
+
+def test_a_digit_is_drawn_with_a_pen(page_file: Path, visit: Visit) -> None:
+    page = visit(page_file)
+    page.tab.evaluate("addEventListener('pointerdown', (event) => (window.used = event.pointerType))")
+    assert page.draw(strokes_of(3), "pen").answer == "3"
+    assert page.tab.evaluate("window.used") == "pen"
+
+
+def test_undo_takes_back_each_step_and_clear_too(page_file: Path, visit: Visit) -> None:
+    page = visit(page_file)
+    undo, clear = (page.tab.get_by_role("button", name=name, exact=True) for name in ("Undo", "Clear"))
+    first, second = strokes_of(4)
+    page.draw([first])
+    assert page.draw([second]).answer == "4"
+    assert page.press("Clear").answer == ""
+    assert clear.is_disabled()
+    assert page.press("Undo").answer == "4"
+    assert page.press("Undo").answer != "4"
+    page.tab.keyboard.press("Control+z")
+    assert page.settle().answer == ""
+    assert undo.is_disabled()
+
+
+def test_a_second_finger_and_the_right_mouse_button_do_not_draw(page_file: Path, visit: Visit) -> None:
+    page = visit(page_file, 390, has_touch=True)
+    page.tab.mouse.click(*page.points([(0.5, 0.5)])[0], button="right")
+    assert page.settle().answer == ""
+    session = page.tab.context.new_cdp_session(page.tab)
+    one, other = page.points([(0.5, 0.1 + step / 40) for step in range(30)]), page.points([(0.9, 0.9)])[0]
+    for kind, (x, y) in zip(["touchStart", *["touchMove"] * 29], one, strict=True):
+        fingers = [{"x": x, "y": y, "id": 1}, {"x": other[0], "y": other[1] - y / 9, "id": 2}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert page.settle().answer == "1"
+
+
+HAND_OVER = """([kind, name, content]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0))], name));
+    const event = kind === "paste" ? new ClipboardEvent(kind, { clipboardData: data, bubbles: true })
+        : new DragEvent(kind, { dataTransfer: data, cancelable: true, bubbles: true });
+    document.querySelector("#pad").dispatchEvent(event);
+}"""
+
+
+def hand_over(visitor: Visitor, kind: str, name: str, content: bytes, sentence: str) -> None:
+    """Open, paste or drop a file, the latter by a script: no test can use the clipboard of the system."""
+    if kind == "open":
+        file = {"name": name, "mimeType": "image/png", "buffer": content}
+        visitor.tab.locator("#file").set_input_files(files=[file])
+    else:
+        visitor.tab.evaluate(HAND_OVER, [kind, name, base64.b64encode(content).decode()])
+    visitor.tab.locator("#said").filter(has_text=sentence).wait_for(timeout=60_000)
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop", "open"])
+def test_a_picture_is_read_and_what_is_no_picture_is_refused(page_file: Path, visit: Visit, kind: str) -> None:
+    page = visit(page_file)
+    hand_over(page, kind, "photo.png", png(on_paper(line("5", (200, 160), 120, 12), 210, 30)), "It reads 5, with")
+    hand_over(page, kind, "line.png", png(on_paper(line("207", (540, 160), 120, 12))), "It reads 2 0 7. The least")
+    assert page.answer == "2 0 7"
+    assert page.tab.locator("#images canvas").count() == 3
+    hand_over(page, kind, "blank.png", png(np.full((50, 50), 200, np.uint8)), "No ink was found in this picture.")
+    hand_over(page, kind, "notes.txt", b"no picture", "notes.txt is not a picture that this browser can read.")
+    assert page.press("Undo").answer == "2 0 7"
+    assert page.draw(strokes_of(7)).answer == "7"  # on an empty pad, not on the picture
+
+
+def test_what_looks_like_no_digit_is_uncertain(page_file: Path, visit: Visit) -> None:
+    page = visit(page_file).draw(STAR)
+    assert page.answer == "?"
+    assert page.said.startswith("Uncertain: this looks like no digit that it knows. The nearest is ")
+
+
+def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file: Path, visit: Visit) -> None:
+    page = visit(page_file).draw(strokes_of(3))
+    lines = page.tab.get_by_role("list", name="Probability of each digit").get_by_role("listitem")
+    shares = dict(text.split() for text in lines.all_inner_texts())
+    assert list(shares) == [*"0123456789"]
+    assert abs(sum(map(float, shares.values())) - 1) < 0.006
+    assert page.tab.get_by_role("img", name="Image that the network sees").count() == 1
+    sizes = page.tab.evaluate("layers.filter(({ kind }) => kind === 'convolution').map(({ biases }) => biases.length)")
+    headings = page.tab.locator("#layers h3").all_inner_texts()
+    assert [int(heading.split()[2]) for heading in headings] == sizes
+    assert page.tab.locator("#layers canvas").count() == sum(min(8, size) for size in sizes)
+    for item in (page.tab.locator("#mistakes button").first, page.tab.locator("#mistakes button").last):
+        item.click()
+        actual, _, _, predicted = item.inner_text().split()
+        assert page.settle().said.startswith(f"A test image of {actual}, which it reads as {predicted}, with")
+
+
+CONTRASTS = """() => {
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = (colour) => colour.slice(0, 3).map((value) => value / 255)
+        .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+    const groundOf = (element) => {
+        const colour = rgb(getComputedStyle(element).backgroundColor);
+        return colour.length === 3 || colour[3] === 1 ? colour : groundOf(element.parentElement);
+    };
+    const hasText = ({ childNodes }) => [...childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    const elements = [...document.body.querySelectorAll("*")].filter((one) => one.checkVisibility() && hasText(one));
+    return elements.map((element) => {
+        const pair = [rgb(getComputedStyle(element).color), groundOf(element)].map(light).sort((a, b) => b - a);
+        return [(pair[0] + 0.05) / (pair[1] + 0.05), element.textContent.trim()];
+    });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_a_contrast_of_at_least_4_5_and_nothing_is_wider_than_a_phone(
+    page_file: Path, visit: Visit, scheme: str
+) -> None:
+    page = visit(page_file, 390, scheme)
+    for strokes in ([], strokes_of(2), STAR):
+        texts = page.draw(strokes).tab.evaluate(CONTRASTS)
+        assert len(texts) > 40
+        assert [(text, contrast) for contrast, text in texts if contrast < 4.5] == []
+        assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
+    for button in page.tab.locator(".tools button").all():
+        assert button.bounding_box()["height"] >= 44
+    tree = page.tab.locator("body").aria_snapshot()
+    assert 'heading "Draw a digit" [level=1]' in tree
+    assert "- button\n" not in tree  # without a name
+    assert "- img\n" not in tree
+
+
+def test_the_policy_stops_a_connection_and_a_script_that_is_not_of_the_page(page_file: Path, visit: Visit) -> None:
+    page = visit(page_file)
+    page.tab.evaluate("() => fetch('https://example.org/').catch(() => 0)")
+    page.tab.evaluate("() => document.body.append(make('script', {}, 'ran = 1'))")
+    assert page.settle().tab.evaluate("() => typeof ran") == "undefined"
+    assert "blocked: https://example.org/" in page.complaints
+    page.complaints.clear()  # asked for here
+
+
+COUNTRIES = tuple(f"<b>country & {number}</b>" for number in range(20))
+
+
+@pytest.mark.parametrize(
+    ("data_set", "count"),
+    [(FASHION_MNIST, 10), (own((32, 32, 3), COUNTRIES), 10), (own((96, 64, 3), ("cat", "dog")), 2)],
+    ids=["fashion-mnist", "twenty colours", "photographs"],
+)
+def test_on_the_page_of_another_data_set_a_picture_has_the_probabilities_that_python_computes(
+    tmp_path: Path, visit: Visit, data_set: DataSet, count: int
+) -> None:
+    layers = some_layers(data_set)
+    misread = some_misread(data_set, 5)
+    document.write(tmp_path / "page.html", document.describe(layers, data_set, misread, "resize", 0.0))
+    page = visit(tmp_path / "page.html", 390)
+    height, width, channels = data_set.image_shape
+    picture = np.kron(np.random.default_rng(2).integers(0, 256, (5, 6, 3)), np.ones((30, 20, 1))).astype(np.uint8)
+    resized = Image.fromarray(picture).convert("L" if channels == 1 else "RGB").resize((width, height), Image.BILINEAR)
+    expected = computed(layers, (np.asarray(resized) / np.float32(255)).reshape(1, height, width, channels))[0]
+
+    hand_over(page, "drop", "picture.png", png(picture), f"It sees {data_set.classes[expected.argmax()]}, with")
+    lines = page.tab.locator("#bars li")
+    assert lines.count() == count
+    for item in lines.all():
+        name, probability = item.locator("span").first.inner_text(), item.locator(".value").inner_text()
+        assert abs(float(probability) - expected[data_set.classes.index(name)]) < 0.02  # a grey level more or less
+    assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.draw(strokes_of(3)).answer in data_set.classes
+    page.tab.locator("#mistakes button").first.click()
+    assert page.settle().said.startswith(f"A test image of {data_set.classes[0]}, which it reads as ")
+
+
+def test_a_network_without_errors_has_no_gallery(tmp_path: Path, visit: Visit) -> None:
+    description = document.describe(some_layers(FASHION_MNIST), FASHION_MNIST, [], "resize", 0.0)
+    document.write(tmp_path / "page.html", description)
+    assert visit(tmp_path / "page.html").tab.get_by_role("heading", name="What it misreads").count() == 0
