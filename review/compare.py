@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     form.add_argument("--markdown", action="store_const", dest="render", const=as_markdown, help="tables for GitHub")
     form.add_argument("--json", action="store_const", dest="render", const=as_json, help="for programs")
     parser.add_argument("--final", action="store_true", help="show the test images too")
-    parser.add_argument("--margin", type=_margin, metavar="M", help="the loss of accuracy that does not matter: 0.002")
+    parser.add_argument("--margin", type=float, metavar="M", help="the loss of accuracy that does not matter: 0.002")
     gate = parser.add_mutually_exclusive_group()
     gate.add_argument("--fail-if", choices=["worse"], help="exit with 1 if HEAD is worse")
     gate.add_argument(
@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.fail_unless == "no-worse" and options.margin is None:
         parser.error("--fail-unless no-worse takes --margin: how much less accuracy does not matter")
+    if options.margin is not None and not 0 < options.margin < 1:
+        parser.error(f"--margin: expected an accuracy between 0 and 1, such as 0.002, got {options.margin:g}")
     comparison = compare_results(read_results(options.base), read_results(options.head), options.margin)
     if options.render:
         print(options.render(comparison, options.final))
@@ -42,16 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
     passes = {"better": {"better"}, "no-worse": {"better", "no worse"}}.get(options.fail_unless)
     fails = comparison.verdict == options.fail_if or (passes is not None and comparison.verdict not in passes)
     return 1 if fails else 0
-
-
-def _margin(text: str) -> float:
-    try:
-        margin = float(text)
-    except ValueError:
-        margin = 0
-    if not 0 < margin < 1:
-        raise argparse.ArgumentTypeError(f"expected an accuracy between 0 and 1, such as 0.002, got {text}")
-    return margin
 
 
 if __name__ == "__main__":

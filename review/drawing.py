@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from classifier.pictures import draw_counts, errors_of, matrix_inches, most_confused, plain_style, save
+from review.results import Predictions
 
 # Blue and vermilion of Okabe and Ito (2008), which colour-blind readers can distinguish. Base is drawn above head, with
 # smaller marks, so both are visible where they coincide; a single epoch is only a mark.
@@ -46,22 +47,19 @@ def draw_learning_curve(metric: str, base: Mapping[str, Sequence[float]], head: 
         return _png(figure)
 
 
-def draw_difference(base: np.ndarray, head: np.ndarray, names: Sequence[str]) -> bytes:
-    """Draw the confusion matrix of head minus that of base: which errors are new, and which are gone.
-
-    Args:
-        base: int (classes, classes), rows actual, columns predicted; and so `head`.
-        names: of all classes; those with the most errors are drawn.
-    """
-    drawn, change = most_confused(base, head), head - base
+def draw_difference(base: Predictions, head: Predictions, names: Sequence[str]) -> bytes:
+    """Draw head's confusion matrix minus base's, of the classes with the most errors; `names` are those of all."""
+    counts = np.zeros((2, len(names), len(names)), int)  # of base and head: rows actual, columns predicted
+    for matrix, side in zip(counts, (base, head), strict=True):
+        np.add.at(matrix, (side.actual, side.predicted), 1)
+    drawn, change = most_confused(*counts), counts[1] - counts[0]
     with plain_style():
         inches = matrix_inches(len(drawn))
         figure = Figure(figsize=(inches, inches), layout="constrained")
         axes = figure.subplots()
         most = max(1, abs(errors_of(change)).max())
         draw_counts(axes, change[np.ix_(drawn, drawn)], most, [names[label] for label in drawn], signed=True)
-        errors, errors_of_base = errors_of(head).sum(), errors_of(base).sum()
-        title = f"head - base: {errors:,} - {errors_of_base:,} misread"
+        title = f"head - base: {len(head.misread()):,} - {len(base.misread()):,} misread"
         if len(drawn) < len(names):
             title += f"\n{len(drawn)} of {len(names):,} classes, those with the most errors"
         axes.set_title(title)

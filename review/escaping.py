@@ -1,8 +1,7 @@
 """Foreign text (names, values and messages of a revision), escaped so that it stays text; and how numbers are written.
 
-`quote` puts such text between backticks in every sentence and table cell; the text itself then has no backtick. A
-terminal prints it, and Markdown renders it as a code span, in which GitHub finds no link, picture, HTML, mention or
-reference.
+`quote` puts such text between backticks in every sentence and table cell; the text itself then has no backtick.
+Markdown renders it as a code span, in which GitHub finds no link, picture, HTML, mention or reference.
 """
 
 import re
@@ -23,11 +22,6 @@ def quote(text: str) -> str:
 def shorten(text: str, longest: int = LONGEST) -> str:
     """Return a text, cut with an ellipsis if it is too long."""
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
-
-
-def brief(value: Any) -> str:
-    """Return a value as Python writes it, cut to 60 characters."""
-    return shorten(repr(value), 60)
 
 
 def unquote(sentence: str) -> str:

@@ -26,7 +26,6 @@ from review.comparison import Comparison, changed_parameters, compare_results
 from review.drawing import draw_difference, draw_learning_curve
 from review.escaping import markdown, quote
 from review.lock import noise_findings, stage_findings
-from review.results import Predictions
 from review.revision import read_results
 from review.text import SMOOTHING, as_markdown, conclude, images_that_differ, wrap
 
@@ -47,11 +46,12 @@ PAGE = Template("""\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem; overflow-wrap: anywhere; }
 p:first-child { font-size: 1.3em; }
 code, th { background: var(--shade); }
-table { display: block; overflow-x: auto; border-collapse: collapse; font-size: 0.9em; }
+code { padding: 0.1em 0.2em; }
+table { display: block; overflow-x: auto; border-collapse: collapse; margin: 1rem 0; font-size: 0.9em; }
 th, td { border: 1px solid var(--line); padding: 0.25em 0.6em; white-space: nowrap; }
-th:first-child, td:first-child { white-space: normal; min-width: 9.5rem; }
+th:first-child, td:first-child { white-space: normal; min-width: 8rem; }
 img { max-width: 100%; background: white; padding: 0.3rem; box-sizing: border-box; }
-@media (max-width: 30rem) { table { font-size: 0.75em; } }
+@media (max-width: 30rem) { table { font-size: 0.75em; } th, td { padding: 0.25em; } }
 </style>
 $body""")
 
@@ -78,14 +78,11 @@ def render(comparison: Comparison, lock: str, final: bool = False) -> dict[str, 
     verdict, why, rest = as_markdown(comparison, final).split("\n\n", 2)
     drawn: dict[str, bytes] = {}
     blocks = [verdict, why, lock, rest]
-    for section in (learning_curves, confusion, images):
+    for section in (learning_curves, confusion, images):  # each yields Markdown, and adds to `drawn` the PNGs in it
         blocks += section(comparison, drawn)
     text = "\n\n".join(blocks) + "\n"
     page = as_page(conclude(comparison), text, drawn)
     return {**drawn, "report.md": text.encode(), "report.html": page.encode()}
-
-
-# Each section yields blocks of Markdown, and adds to `drawn` the PNGs that they name.
 
 
 def learning_curves(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:
@@ -102,19 +99,12 @@ def learning_curves(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator
 
 
 def confusion(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:
-    split, classes = comparison.decided_by, comparison.classes
-    base, head = (count_by_class(side.predictions[split], len(classes)) for side in (comparison.base, comparison.head))
-    drawn[DIFFERENCE] = draw_difference(base, head, classes)
+    split = comparison.decided_by
+    base, head = comparison.base.predictions[split], comparison.head.predictions[split]
+    drawn[DIFFERENCE] = draw_difference(base, head, comparison.classes)
     yield f"### What changed in the confusion matrix, {split} images"
     yield "Orange: new errors of head. Purple: errors of base that are gone."
     yield f"![Difference of the confusion matrices, {split} images]({DIFFERENCE})"
-
-
-def count_by_class(predictions: Predictions, classes: int) -> np.ndarray:
-    """Count the images by class: int (classes, classes), rows actual and columns predicted."""
-    counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (predictions.actual, predictions.predicted), 1)
-    return counts
 
 
 def images(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:

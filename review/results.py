@@ -16,7 +16,7 @@ import numpy as np
 
 from classifier.data.data_set import DataSet, parse_data_set
 from classifier.parameters import parse_yaml
-from review.escaping import brief
+from review.escaping import shorten
 
 SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
 
@@ -103,7 +103,7 @@ def parse_metrics(text: str) -> dict[str, float]:
     metrics = dict(leaves(document))
     for key, value in metrics.items():
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ValueError(f"{key} must be a number, got {brief(value)}")
+            raise ValueError(f"{key} must be a number, got {shorten(repr(value), 60)}")
     return metrics
 
 

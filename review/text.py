@@ -42,10 +42,9 @@ def conclude(comparison: Comparison) -> str:
         return f"verdict: undecided between {head} and {base}: {change}, {by}"
     if verdict == "no worse":
         return f"verdict: {head} is no worse than {base} by more than {comparison.margin:g}: {change}, {by}"
-    kind = "fewer" if difference > 0 else "more"
-    fewest, most = sorted((abs(low), abs(high)))
-    count = f"{in_10_000(difference)} {kind} misread in 10,000 (95 %: {in_10_000(fewest)} to {in_10_000(most)})"
-    return f"verdict: {head} is {verdict} than {base}: {count}, {by}"
+    count, fewest, most = map(in_10_000, (difference, *sorted((low, high), key=abs)))
+    fewer = f"{count} {'fewer' if difference > 0 else 'more'} misread in 10,000 (95 %: {fewest} to {most})"
+    return f"verdict: {head} is {verdict} than {base}: {fewer}, {by}"
 
 
 def reasons(comparison: Comparison) -> Iterator[str]:
@@ -59,9 +58,9 @@ def reasons(comparison: Comparison) -> Iterator[str]:
         yield from _about_recipes(comparison, split, split.estimate)
         return
     models = split.paired
-    change = f"{models.difference:+.4f} (95 %: {limits(models.low, models.high)})"
     counts = f"base alone reads {models.only_base:,} right, head alone {models.only_head:,}"
-    yield f"these two models: {counts}: {change}; McNemar's exact test, {p_value(models.p)}"
+    change = f"{models.difference:+.4f} (95 %: {limits(models.low, models.high)}); McNemar's exact test"
+    yield f"these two models: {counts}: {change}, {p_value(models.p)}"
     if not comparison.one_recipe:
         yield "the recipes: unknown; another seed changes the accuracy too, and `make noise` measures by how much"
 
@@ -70,9 +69,8 @@ def _about_recipes(comparison: Comparison, split: Split, estimate: Estimate) -> 
     yield f"difference: {estimate.difference:+.4f} (95 %: {limits(*estimate.interval())}), {p_value(estimate.p)}"
     if estimate.provisional:
         single, other = ("base", "head") if split.base.seeds < 2 else ("head", "base")
-        taken = f"provisional: {single} has one seed, and its noise is taken to be that of {other}"
-        own = f"`make noise` on the side of {single} measures its own"
-        yield f"{taken}: better or worse takes p < {PROVISIONAL_ALPHA:f}; {own}"
+        own = f"better or worse takes p < {PROVISIONAL_ALPHA:f}; `make noise` on the side of {single} measures its own"
+        yield f"provisional: {single} has one seed, and its noise is taken to be that of {other}: {own}"
     elif comparison.verdict == "undecided":
         yield _what_would_settle(split, estimate)
     if comparison.recipes > 1:
@@ -99,8 +97,7 @@ def _source(side: Results, record: Record | None) -> str:
 def _what_would_settle(split: Split, estimate: Estimate) -> str:
     most = max(split.base.seeds, split.head.seeds)
     more = next((count for count in (5, 10, 20, 40) if count > most), 2 * most)
-    low, high = estimate.interval()
-    width = estimate.half_width(more)
+    width, (low, high) = estimate.half_width(more), estimate.interval()
     narrow = "hardly narrow it" if width >= (high - low) / 2 else f"narrow it to about ±{width:.4f}"
     least = f"±{estimate.least_half_width:.4f} with these {split.paired.images:,} images"
     return f"{more} seeds each would {narrow}; no number of seeds gets below {least}"
@@ -121,14 +118,12 @@ def _loss(comparison: Comparison) -> str:
 
 
 def tables(comparison: Comparison, final: bool) -> Iterator[Table]:
-    """Yield the parameters that differ, the metrics, and what the committed models read right, by split and by class.
-
-    With `final`, the test images are in them too.
-    """
+    """Yield parameters that differ, metrics, and what the committed models read right; `final` adds the test images."""
     splits, numbers = visible(comparison, final)
-    by_key = {"parameter base head": changed_parameters(comparison), "metric base head difference": numbers}
-    for columns, values in by_key.items():
-        header = columns.split()
+    for header, values in (
+        (["parameter", "base", "head"], changed_parameters(comparison)),
+        (["metric", "base", "head", "difference"], numbers),
+    ):
         if values:
             yield [header, *([quote(key), *(cell(of, side) for side in header[1:])] for key, of in values.items())]
     models = [split.paired for split in splits.values()]
@@ -162,10 +157,7 @@ def visible(comparison: Comparison, final: bool) -> tuple[dict[str, Split], dict
 
 
 def images_that_differ(comparison: Comparison) -> list[dict[str, int]]:
-    """Return the images that the seeds of the two recipes read most differently, by the difference of their shares.
-
-    Each has its number and actual class, what the committed models read, and how many seeds of each recipe misread it.
-    """
+    """Return the images that the seeds of base and head misread most differently, and how the committed models read."""
     split = comparison.splits[comparison.decided_by]
     base, head = (side.predictions[comparison.decided_by] for side in (comparison.base, comparison.head))
     gap = np.abs(split.base.counts / split.base.seeds - split.head.counts / split.head.seeds)
@@ -208,10 +200,9 @@ def about_test_images(comparison: Comparison, final: bool) -> list[str]:
 
 
 def as_json(comparison: Comparison, final: bool = False) -> str:
-    """Render for programs, without NaN. What a side lacks has no key; splits and metrics of test need `final`.
+    """Render for programs, without NaN. What a side lacks has no key; "images" are `images_that_differ`.
 
-    "splits" has for each split the fields of `Paired` as "models", the seeds of each side as "base" and "head", and the
-    fields of `Estimate` as "recipes", which is null if both sides have one seed. "images" are `images_that_differ`.
+    A split has the fields of `Paired` as "models" and those of `Estimate` as "recipes", null if both have one seed.
     """
     splits, numbers = visible(comparison, final)
     identity = ("revision", "commit", "dataset", "train_images")

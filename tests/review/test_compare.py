@@ -350,9 +350,9 @@ def test_losses_are_compared_only_between_recipes_with_the_same_label_smoothing(
     ("arguments", "message"),
     [
         (["--fail-unless", "no-worse"], "--fail-unless no-worse takes --margin: how much less accuracy does not matt"),
-        (["--margin", "2"], "argument --margin: expected an accuracy between 0 and 1, such as 0.002, got 2"),
-        (["--margin", "nan"], "argument --margin: expected an accuracy between 0 and 1, such as 0.002, got nan"),
-        (["--margin", "much"], "argument --margin: expected an accuracy between 0 and 1, such as 0.002, got much"),
+        (["--margin", "2"], "--margin: expected an accuracy between 0 and 1, such as 0.002, got 2"),
+        (["--margin", "nan"], "--margin: expected an accuracy between 0 and 1, such as 0.002, got nan"),
+        (["--margin", "much"], "argument --margin: invalid float value: 'much'"),
         (["--fail-if", "worse", "--fail-unless", "better"], "not allowed with argument --fail-if"),
     ],
 )
