@@ -9,10 +9,9 @@ import pytest
 
 from classifier.data.data_set import read_data_set
 from classifier.model import predictions
-from classifier.paths import ONNX, PAGE, SOURCE
+from classifier.paths import ONNX, SOURCE
 from tests.classifier.page.node import needs_node, run
 from tests.conftest import REPOSITORY
-from tests.page.conftest import Visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 
@@ -29,35 +28,13 @@ give(Array.from({ length: input.count }, (_, row) => {
 """
 
 
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    if not TEST_IMAGES.exists():
-        pytest.skip("data/processed does not exist: run `make repro`")
-    return np.load(TEST_IMAGES, mmap_mode="r")
-
-
-@pytest.fixture(scope="module")
-def by_onnx(images: np.ndarray) -> np.ndarray:
-    session = predictions.open_session((REPOSITORY / ONNX).read_bytes(), read_data_set(REPOSITORY / SOURCE))
-    return predictions.join(session.run(None, {"images": batch})[0] for batch in predictions.batches(images))
-
-
 @needs_node
-def test_the_page_reads_every_test_image_as_onnx_runtime_does(
-    images: np.ndarray, by_onnx: np.ndarray, tmp_path: Path
-) -> None:
-    data = re.search(r'id="network">(.*?)</script>', (REPOSITORY / PAGE).read_text(encoding="utf-8"), re.DOTALL)
-    assert data
-    given = {"network": json.loads(data[1]), "images": str(TEST_IMAGES), "count": len(images)}
+def test_the_page_reads_every_test_image_as_onnx_runtime_does(page_file: Path, tmp_path: Path) -> None:
+    images = np.load(TEST_IMAGES, mmap_mode="r")
+    session = predictions.open_session((REPOSITORY / ONNX).read_bytes(), read_data_set(REPOSITORY / SOURCE))
+    by_onnx = predictions.join(session.run(None, {"images": batch})[0] for batch in predictions.batches(images))
+    data = re.findall(r'(?s)id="network">(.*?)</script>', page_file.read_text(encoding="utf-8"))[0]
+    given = {"network": json.loads(data), "images": str(TEST_IMAGES), "count": len(images)}
     by_page = np.array(run(PREDICT, given, tmp_path))
     assert (by_page.argmax(axis=1) != by_onnx.argmax(axis=1)).sum() == 0
     assert np.abs(by_page - by_onnx).max() < 1e-5
-
-
-def test_the_browser_computes_what_onnx_runtime_does(
-    images: np.ndarray, by_onnx: np.ndarray, page_file: Path, visit: Visit
-) -> None:
-    levels = np.rint(images[::10] * 255).astype(int).reshape(len(by_onnx[::10]), -1).tolist()
-    compute = "(images) => images.map((image) => [...read(scaled(image)).probabilities])"
-    by_page = visit(page_file).tab.evaluate(compute, levels)
-    assert np.abs(np.array(by_page) - by_onnx[::10]).max() < 1e-5

@@ -135,33 +135,10 @@ def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file: 
         assert page.settle().said.startswith(f"A test image of {actual}, which it reads as {predicted}, with")
 
 
-CONTRASTS = """() => {
-    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-    const light = (colour) => colour.slice(0, 3).map((value) => value / 255)
-        .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
-        .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
-    const groundOf = (element) => {
-        const colour = rgb(getComputedStyle(element).backgroundColor);
-        return colour.length === 3 || colour[3] === 1 ? colour : groundOf(element.parentElement);
-    };
-    const hasText = ({ childNodes }) => [...childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    const elements = [...document.body.querySelectorAll("*")].filter((one) => one.checkVisibility() && hasText(one));
-    return elements.map((element) => {
-        const pair = [rgb(getComputedStyle(element).color), groundOf(element)].map(light).sort((a, b) => b - a);
-        return [(pair[0] + 0.05) / (pair[1] + 0.05), element.textContent.trim()];
-    });
-}"""
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_a_contrast_of_at_least_4_5_and_nothing_is_wider_than_a_phone(
-    page_file: Path, visit: Visit, scheme: str
-) -> None:
-    page = visit(page_file, 390, scheme)
+def test_nothing_is_wider_than_a_phone_and_everything_has_a_name(page_file: Path, visit: Visit) -> None:
+    page = visit(page_file, 390)
     for strokes in ([], strokes_of(2), STAR):
-        texts = page.draw(strokes).tab.evaluate(CONTRASTS)
-        assert len(texts) > 40
-        assert [(text, contrast) for contrast, text in texts if contrast < 4.5] == []
+        page.draw(strokes)
         assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
     for button in page.tab.locator(".tools button").all():
         assert button.bounding_box()["height"] >= 44

@@ -1,4 +1,4 @@
-"""tests/predict/vectors.json: grey pictures, and the digits that predict and the page must find in them.
+"""The vectors.json beside this file: grey pictures, and the boxes and images of digits that must be found in them.
 
 They were made at commit 8fe9958 by tests/predict/vectors.py. Pixels are bytes, row by row, by zlib and base64.
 """
@@ -7,26 +7,15 @@ import base64
 import json
 import zlib
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 
-class Vector(NamedTuple):
-    """A grey picture, uint8 (height, width), and the boxes and the images, uint8 (28, 28), of its digits."""
-
-    picture: np.ndarray
-    boxes: list[list[int]]
-    images: list[np.ndarray]
+def pixels(packed: str, height: int = 28, width: int = 28) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(height, width)
 
 
-def pixels(packed: str) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
-
-
-VECTORS: dict[str, Vector] = {}
-for case in json.loads(Path(__file__).with_name("vectors.json").read_text()):
-    images = [pixels(image).reshape(28, 28) for image in case["images"]]
-    VECTORS[case["name"]] = Vector(
-        pixels(case["picture"]).reshape(case["height"], case["width"]), case["boxes"], images
-    )
+CASES = json.loads(Path(__file__).with_name("vectors.json").read_text())
+PICTURES = {case["name"]: pixels(case["picture"], case["height"], case["width"]) for case in CASES}
+BOXES = {case["name"]: case["boxes"] for case in CASES}
+IMAGES = {case["name"]: [pixels(image) for image in case["images"]] for case in CASES}

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from predict.digits import normalize
+from predict.pictures import lay_on_white
 from tests.classifier.page.node import needs_node, run
 from tests.predict.hand import draw, photographed
-from tests.predict.vectors import VECTORS
+from tests.predict.vectors import IMAGES, PICTURES
 
 pytestmark = needs_node
 
@@ -20,21 +21,12 @@ NORMALIZE = "give(input.map((picture) => normalize(picture).map((image) => [...i
 def test_the_digits_of_a_picture_are_those_that_predict_finds_within_one_grey_level(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     photo = photographed(draw(9, 1, random, (810, 640), pen=20), random)  # 3 pixels in one, with some left at the edge
-    pictures = [photo, *(vector.picture for vector in VECTORS.values())]
-    expected = [[digit.image for digit in normalize(photo)], *(vector.images for vector in VECTORS.values())]
+    pictures = [photo, *PICTURES.values()]
     given = [{"values": each.ravel().tolist(), "width": each.shape[1], "height": each.shape[0]} for each in pictures]
+    expected = [[digit.image for digit in normalize(photo)], *IMAGES.values()]
     for digits, images in zip(run(NORMALIZE, given, tmp_path), expected, strict=True):
-        assert len(digits) == len(images)
         for digit, image in zip(digits, images, strict=True):
             assert np.abs(np.array(digit) - image.ravel()).max() <= 1
-
-
-def rgba(height: int, width: int) -> dict[str, Any]:
-    """A picture of noise, partly transparent, in large and in small blocks."""
-    random = np.random.default_rng(0)
-    large = np.kron(random.integers(0, 256, (4, 4, 4)), np.ones((-(-height // 4), -(-width // 4), 1)))[:height, :width]
-    data = (large + random.integers(0, 30, (height, width, 4))).clip(0, 255).astype(np.uint8)
-    return {"width": width, "height": height, "data": data.ravel().tolist()}
 
 
 SQUASH = "give(input.pictures.map((picture) => [...squash(planesOf(picture, input.shape[2]), input.shape)]));"
@@ -43,13 +35,13 @@ SQUASH = "give(input.pictures.map((picture) => [...squash(planesOf(picture, inpu
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 1), (32, 32, 3), (96, 64, 3)])
 def test_a_picture_is_resized_as_pillow_does_it_within_one_grey_level(tmp_path: Path, shape: tuple[int, ...]) -> None:
     height, width, channels = shape
-    pictures = [rgba(*size) for size in ((150, 97), (20, 61), (1, 1))]
-    for picture, levels in zip(pictures, run(SQUASH, {"pictures": pictures, "shape": shape}, tmp_path), strict=True):
-        data = np.array(picture["data"], np.uint8).reshape(picture["height"], picture["width"], 4)
-        colours, opacity = data[..., :3].astype(int), data[..., 3:].astype(int)
-        image = Image.fromarray(((colours * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8))
-        image = image.convert("L" if channels == 1 else "RGB").resize((width, height), Image.Resampling.BILINEAR)
-        assert np.abs(np.array(levels) - np.asarray(image).ravel()).max() <= 1
+    random = np.random.default_rng(0)
+    noise = [random.integers(0, 256, (*size, 4), np.uint8) for size in ((150, 97), (20, 61), (1, 1))]  # with opacity
+    pictures = [{"width": each.shape[1], "height": each.shape[0], "data": each.ravel().tolist()} for each in noise]
+    for picture, levels in zip(noise, run(SQUASH, {"pictures": pictures, "shape": shape}, tmp_path), strict=True):
+        image = lay_on_white(Image.fromarray(picture)).convert("L" if channels == 1 else "RGB")
+        resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+        assert np.abs(np.array(levels) - resized.ravel()).max() <= 1
 
 
 def pictures_of(make: str, drawings: list[Any], folder: Path) -> list[np.ndarray]:

@@ -12,21 +12,13 @@ from classifier.page import document
 from tests.classifier.page.node import needs_node, run
 from tests.classifier.page.test_document import own
 
-pytestmark = needs_node
-
 RANDOM = np.random.default_rng(0)
+POOL, RELU, FLATTEN, SOFTMAX = (Layer(kind, kind) for kind in ("pool", "relu", "flatten", "softmax"))
 
 
-def convolution(side: int, inputs: int, outputs: int) -> Layer:
-    return Layer("convolution", "conv_1", normal(side, side, inputs, outputs), normal(outputs))
-
-
-def dense(inputs: int, outputs: int) -> Layer:
-    return Layer("dense", "dense_1", normal(inputs, outputs), normal(outputs))
-
-
-def normal(*shape: int) -> np.ndarray:
-    return RANDOM.normal(size=shape).astype(np.float32)
+def layer(kind: str, *shape: int) -> Layer:
+    kernel, bias = RANDOM.normal(size=shape), RANDOM.normal(size=shape[-1])
+    return Layer(kind, kind, kernel.astype(np.float32), bias.astype(np.float32))
 
 
 def computed(layers: Sequence[Layer], images: np.ndarray) -> np.ndarray:
@@ -58,50 +50,28 @@ def computed(layers: Sequence[Layer], images: np.ndarray) -> np.ndarray:
     return x
 
 
+COLOURS = [layer("convolution", 3, 3, 3, 4), POOL, RELU, FLATTEN, layer("dense", 24, 6), RELU, layer("dense", 6, 20)]
+EVEN = [layer("convolution", 4, 4, 1, 3), POOL, layer("scale", 3), RELU, layer("convolution", 2, 2, 3, 5), POOL, RELU]
+
+
+@needs_node
 @pytest.mark.parametrize(
     ("shape", "layers"),
     [
-        ((8, 8), [Layer("flatten", "flatten"), dense(64, 5), Layer("softmax", "classes")]),
-        (
-            (7, 5, 3),
-            [
-                *(convolution(3, 3, 4), Layer("pool", "pool_1"), Layer("relu", "relu_1"), Layer("flatten", "flatten")),
-                *(dense(3 * 2 * 4, 6), Layer("relu", "dense_1"), dense(6, 20), Layer("softmax", "classes")),
-            ],
-        ),
-        (
-            (9, 12),
-            [
-                *(convolution(4, 1, 3), Layer("pool", "pool_1"), Layer("scale", "norm_1", normal(3), normal(3))),
-                *(Layer("relu", "relu_1"), convolution(2, 3, 5), Layer("pool", "pool_2"), Layer("relu", "relu_2")),
-                *(Layer("flatten", "flatten"), dense(2 * 3 * 5, 2), Layer("softmax", "classes")),
-            ],
-        ),
+        ((8, 8), [FLATTEN, layer("dense", 64, 5), SOFTMAX]),
+        ((7, 5, 3), [*COLOURS, SOFTMAX]),
+        ((9, 12), [*EVEN, FLATTEN, layer("dense", 30, 2), SOFTMAX]),
     ],
     ids=["dense alone", "colour, odd sides, hidden units", "even kernels, a scale behind the pooling"],
 )
 def test_the_reader_computes_the_probabilities(tmp_path: Path, shape: tuple[int, ...], layers: list[Layer]) -> None:
     data_set = own(shape, tuple(map(str, range(len(layers[-2].bias)))))
     images = RANDOM.uniform(size=(5, *data_set.image_shape)).astype(np.float32)
-    description = document.describe(layers, data_set, [], "resize", 0)
+    description = json.loads(json.dumps(document.describe(layers, data_set, [], "resize", 0)))
     body = """
         const layers = readLayers(input.network);
         const outputs = input.images.map((image) => run(layers, Float32Array.from(image), input.network.shape));
         give(outputs.map((each) => [...each.at(-1).values]));
     """
-    given = {"network": json.loads(json.dumps(description)), "images": images.reshape(5, -1).tolist()}
-    found = np.array(run(body, given, tmp_path))
-    assert np.abs(found - computed(layers, images)).max() < 1e-6
-
-
-def test_the_reader_gives_the_output_of_each_layer_with_its_name_and_shape(tmp_path: Path) -> None:
-    layers = [convolution(3, 1, 4), Layer("pool", "pool_1"), Layer("flatten", "flatten"), dense(36, 2)]
-    description = document.describe(layers, own((7, 7), ("a", "b")), [], "resize", 0)
-    body = "const outputs = run(readLayers(input), new Float32Array(49).fill(1), input.shape);"
-    body += "give(outputs.map(({ kind, name, shape, values }) => [kind, name, shape, values.length]));"
-    assert run(body, json.loads(json.dumps(description)), tmp_path) == [
-        ["convolution", "conv_1", [7, 7, 4], 196],
-        ["pool", "pool_1", [3, 3, 4], 36],
-        ["flatten", "flatten", [36], 36],
-        ["dense", "dense_1", [2], 2],
-    ]
+    by_page = run(body, {"network": description, "images": images.reshape(5, -1).tolist()}, tmp_path)
+    assert np.abs(np.array(by_page) - computed(layers, images)).max() < 1e-6
