@@ -1,8 +1,6 @@
 """dvc.yaml matches the code: a stage lists exactly the files that it imports and the parameters that it reads."""
 
-import ast
 import importlib
-import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ PIPELINE = YAML(typ="safe").load((REPOSITORY / "dvc.yaml").read_text())
 PARAMS = YAML(typ="safe").load((REPOSITORY / "params.yaml").read_text())
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 STAGES = PIPELINE["stages"]
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 FOLDERS = ("stages", "classifier")  # from which a stage may import
 READ_BY_MODULES = (".css", ".html", ".js")
 
@@ -102,17 +99,3 @@ def test_params_and_recipes_have_every_parameter_within_its_limits_and_with_a_co
         read_section(stage, importlib.import_module(f"stages.{stage}").Parameters, path)
     lines = path.read_text().splitlines()
     assert [line for line in lines if line.startswith("  ") and "#" not in line] == []
-
-
-def test_only_the_catalogue_knows_digits_or_28_pixels() -> None:
-    """Comments and docstrings may name them, as in the size of the notebook's network."""
-    about_mnist = {"classifier/data/catalogue.py"}
-    behind = {path for stage in STAGES for path in files_behind(stage) if path.endswith(".py")}
-    for path in sorted(behind - about_mnist):
-        tree = ast.parse((REPOSITORY / path).read_text())
-        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and node.value not in docstrings:
-                assert not re.search(r"\b28\b|digit(?!s\.js)", str(node.value)), f"{path}:{node.lineno}: {node.value}"
-            elif isinstance(node, ast.Name):
-                assert "digit" not in node.id.lower(), f"{path}:{node.lineno}: {node.id}"

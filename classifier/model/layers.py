@@ -9,8 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
-ACTIVATIONS = ("linear", "relu", "softmax")
-
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -63,11 +61,11 @@ def _plain(layer: "keras.Layer") -> Iterator[Layer]:
             yield Layer(kind.lower(), layer.name)
         case kind:
             raise ValueError(f"expected layers of classifier/model/architecture.py, found {layer.name} ({kind})")
-    activation = layer.get_config().get("activation", "linear")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"expected the activations {', '.join(ACTIVATIONS)}, found {activation} of {layer.name}")
-    if activation != "linear":
-        yield Layer(activation, layer.name)
+    match layer.get_config().get("activation", "linear"):
+        case "relu" | "softmax" as activation:
+            yield Layer(activation, layer.name)
+        case activation if activation != "linear":
+            raise ValueError(f"expected the activation relu, softmax or linear, found {activation} of {layer.name}")
 
 
 def _as_computed(layer: "keras.Layer") -> list[np.ndarray]:

@@ -29,8 +29,8 @@ def rate(schedule: str, peak: float, warmup: float, steps: int) -> Any:
     if schedule == "constant":
         return peak
     climb = int(warmup * steps)
-    ends = {"initial_learning_rate": 0.0, "warmup_target": peak} if climb else {"initial_learning_rate": peak}
-    return keras.optimizers.schedules.CosineDecay(decay_steps=steps - climb, warmup_steps=climb, **ends)
+    start, target = (0.0, peak) if climb else (peak, None)
+    return keras.optimizers.schedules.CosineDecay(start, steps - climb, warmup_target=target, warmup_steps=climb)
 
 
 def prepare(network: "keras.Model", learning_rate: Any, label_smoothing: float) -> None:
@@ -59,8 +59,7 @@ def fit(
     """Train `network` for the epochs that `history` lacks. After each, append its metrics and keep a checkpoint.
 
     Args:
-        training: batches of images and labels, in a new order in each epoch.
-        validation: batches to evaluate after each epoch, or None; the names of their metrics begin with `validation_`.
+        training: batches of images and labels, in a new order in each epoch. validation: batches to evaluate then.
         belongs_to: all that the weights depend on.
 
     Raises:

@@ -41,8 +41,6 @@ LEVELS = {
     "asimd": ("asimd",),
 }
 
-PRECISIONS = ("float32", "mixed_bfloat16", "auto")
-
 
 def start(seed: int, precision: str = "float32") -> None:
     """Import TensorFlow with a thread for each processor, oneDNN and deterministic kernels, and set all seeds.
@@ -50,8 +48,8 @@ def start(seed: int, precision: str = "float32") -> None:
     This takes seconds, so a stage calls it after it has checked its parameters and inputs.
 
     Args:
-        precision: one of PRECISIONS. mixed_bfloat16 computes in bfloat16 and stores the weights in float32; auto is
-            mixed_bfloat16 if the hardware has bfloat16, else float32, because emulation is slow.
+        precision: float32; mixed_bfloat16, which computes in bfloat16 and stores the weights in float32; or auto, which
+            is mixed_bfloat16 if the hardware has bfloat16, else float32, because emulation is slow.
     """
     for name in [name for name in os.environ if name.startswith(REMOVED) and name not in KEPT]:
         del os.environ[name]
@@ -65,8 +63,8 @@ def start(seed: int, precision: str = "float32") -> None:
         gpus = tf.config.list_physical_devices("GPU")
 
     if precision == "auto":
-        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-        capabilities = [detail.get("compute_capability", (0, 0)) for detail in details]  # other makers have none
+        details = map(tf.config.experimental.get_device_details, gpus)
+        capabilities = [detail.get("compute_capability", (0, 0)) for detail in details]  # NVIDIA's alone have one
         precision = "mixed_bfloat16" if has_bfloat16(level(instruction_sets()), capabilities) else "float32"
     keras.config.set_dtype_policy(precision)
     tf.config.threading.set_intra_op_parallelism_threads(threads())
@@ -105,15 +103,11 @@ def _quickly() -> Iterator[None]:
 
 
 def has_bfloat16(cpu: str, gpus: Sequence[tuple[int, int]]) -> bool:
-    """Return whether all GPUs have bfloat16 in hardware or, without a GPU, whether the processor has.
+    """Return whether all GPUs, by their CUDA compute capabilities, or without one a processor of this level has bfloat16.
 
-    Args:
-        cpu: see `level`. gpus: the CUDA compute capability of each; bfloat16 needs 8.0 (NVIDIA, CUDA C++ Programming
-            Guide, "Arithmetic Instructions").
+    GPUs need 8.0 (NVIDIA, CUDA C++ Programming Guide, "Arithmetic Instructions").
     """
-    if gpus:
-        return all(capability >= (8, 0) for capability in gpus)
-    return "avx512bf16" in LEVELS.get(cpu, ())
+    return all(gpu >= (8, 0) for gpu in gpus) if gpus else "avx512bf16" in LEVELS.get(cpu, ())
 
 
 def instruction_sets() -> frozenset[str]:

@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from matplotlib.figure import Figure
 from sklearn.metrics import balanced_accuracy_score, log_loss, precision_recall_fscore_support
@@ -18,7 +17,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss, precision_recall_
 from classifier import pictures
 from classifier.data import splits
 from classifier.data.catalogue import MNIST, MNIST_5K
-from classifier.data.data_set import Array, DataSet
+from classifier.data.data_set import DataSet
 from classifier.model import layers, onnx_file
 from classifier.model.layers import Layer
 from classifier.model.predictions import Outcome
@@ -130,29 +129,14 @@ def test_the_warning_about_the_fallback_is_repeated(trained: str, capsys: pytest
     assert "evaluate: warning: mnist-5k is used instead of mnist" in capsys.readouterr().err
 
 
-def dense(inputs: int, outputs: int) -> list[Layer]:
-    kernel, bias = np.ones((inputs, outputs), np.float32), np.zeros(outputs, np.float32)
-    return [Layer("flatten", "flat"), Layer("dense", "last", kernel, bias)]
-
-
-def with_another_input(_: Any) -> bytes:
-    data_set = DataSet("own", tuple("0123456789"), {"x_train": Array((9, 32, 32, 3), "")})
-    return onnx_file.build(dense(32 * 32 * 3, 10), data_set)
-
-
 def with_more_classes(_: Any) -> bytes:
-    return onnx_file.build(dense(28 * 28, 11), DataSet("own", tuple("0123456789a"), MNIST.arrays))
+    kernel, bias = np.ones((28 * 28, 11), np.float32), np.zeros(11, np.float32)
+    plain = [Layer("flatten", "flat"), Layer("dense", "last", kernel, bias)]
+    return onnx_file.build(plain, replace(MNIST, classes=tuple("0123456789a")))
 
 
 def with_nan(plain: list[Layer]) -> bytes:
     return onnx_file.build([replace(layer, bias=np.full_like(layer.bias, np.nan)) for layer in plain], MNIST)
-
-
-def with_a_pixel_more(_: Any) -> bytes:
-    """A dense layer that does not fit its input; onnx.checker would refuse it."""
-    model = onnx.load_from_string(ONNX.read_bytes())
-    model.graph.node[-2].input[1] = model.graph.node[1].input[1]
-    return bytes(model.SerializeToString())
 
 
 @pytest.mark.parametrize(
@@ -161,8 +145,6 @@ def with_a_pixel_more(_: Any) -> bytes:
         (lambda _: b"", "not a model that can be loaded"),
         (lambda _: ONNX.read_bytes()[:-100], "not a model that can be loaded"),
         (lambda _: MODEL.read_bytes(), "not a model that can be loaded"),
-        (with_a_pixel_more, "not a model that can be loaded"),
-        (with_another_input, "expected the input and output [('images', ['n', 28, 28, 1]), ('probabilities', ['n', 1"),
         (with_more_classes, "found [('images', ['n', 28, 28, 1]), ('probabilities', ['n', 11])]"),
         (lambda plain: onnx_file.build(plain[:-1], MNIST), "predicts numbers that are not probabilities"),
         (with_nan, "predicts numbers that are not probabilities"),

@@ -27,12 +27,11 @@ def test_the_cosine_schedule_rises_to_the_peak_and_falls_to_0(keras: ModuleType)
     assert seen[20:] == sorted(seen[20:], reverse=True)
 
 
-def test_without_warmup_the_cosine_schedule_begins_at_the_peak(keras: ModuleType) -> None:
+def test_without_warmup_the_cosine_schedule_begins_at_the_peak_and_a_constant_rate_does_not_change(
+    keras: ModuleType,
+) -> None:
     assert rates("cosine", peak=0.004, warmup=0, steps=10)[0] == pytest.approx(0.004)
     assert rates("cosine", peak=0.004, warmup=0.9, steps=1) == [pytest.approx(0.004)]
-
-
-def test_a_constant_rate_does_not_change(keras: ModuleType) -> None:
     assert rates("constant", peak=0.004, warmup=0.2, steps=3) == [0.004] * 3
 
 
