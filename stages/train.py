@@ -100,19 +100,15 @@ def check_size(recipe: Parameters, data_set: DataSet) -> None:
 
 def build(recipe: Parameters, data_set: DataSet, steps: int) -> "keras.Sequential":
     """Return the network of a recipe, compiled for this number of training steps."""
-    shape = recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization
-    network = architecture.build(data_set, *shape)
+    layers = recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization
+    network = architecture.build(data_set, *layers)
     rate = learning.rate(recipe.schedule, float(recipe.learning_rate), recipe.warmup, steps)
     learning.prepare(network, rate, recipe.label_smoothing)
     return network
 
 
 def fit(network: "keras.Model", recipe: Parameters, images: dict[str, int], belongs_to: str) -> checkpoint.History:
-    """Train the network, from its checkpoint if there is one, and return the metrics of each epoch.
-
-    Args:
-        images: number of images in each split. belongs_to: all that the weights depend on.
-    """
+    """Train the network, from its checkpoint if there is one, and return the metrics of each epoch."""
     history = checkpoint.resume(network, belongs_to)
     passed = len(history)
     if passed:

@@ -16,16 +16,15 @@ class Layer:
 
     Args:
         kind: what the step computes from its input x:
-            convolution: stride 1, output of the same size; of the side - 1 zeros around x, (side - 1) // 2 come first.
+            convolution: output of the same size; of the side - 1 zeros around x, (side - 1) // 2 come first.
             pool: the maximum of each 2x2 pixels; an odd last row or column is dropped.
             scale: x * kernel + bias, for each channel.
             relu: max(x, 0).
             flatten: (n, height, width, channels) to (n, height * width * channels), in C order.
             dense: x @ kernel + bias.
             softmax: exp(x) / sum(exp(x)).
-        name: of the Keras layer.
+        name: of the Keras layer. bias: float32, a number for each output.
         kernel: float32; convolution (side, side, inputs, outputs), dense (inputs, outputs), scale (channels,).
-        bias: float32, a number for each output.
     """
 
     kind: str
@@ -61,11 +60,11 @@ def _plain(layer: "keras.Layer") -> Iterator[Layer]:
             yield Layer(kind.lower(), layer.name)
         case kind:
             raise ValueError(f"expected layers of classifier/model/architecture.py, found {layer.name} ({kind})")
-    match layer.get_config().get("activation", "linear"):
-        case "relu" | "softmax" as activation:
-            yield Layer(activation, layer.name)
-        case activation if activation != "linear":
-            raise ValueError(f"expected the activation relu, softmax or linear, found {activation} of {layer.name}")
+    activation = layer.get_config().get("activation", "linear")
+    if activation not in ("linear", "relu", "softmax"):
+        raise ValueError(f"expected the activation linear, relu or softmax, found {activation} of {layer.name}")
+    if activation != "linear":
+        yield Layer(activation, layer.name)
 
 
 def _as_computed(layer: "keras.Layer") -> list[np.ndarray]:

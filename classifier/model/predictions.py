@@ -29,12 +29,12 @@ class Outcome(NamedTuple):
 
     @property
     def predicted(self) -> np.ndarray:
-        """The class with the largest probability."""
+        """Return the class with the largest probability."""
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
     def confidence(self) -> np.ndarray:
-        """The largest probability."""
+        """Return the largest probability."""
         return np.asarray(self.probabilities.max(axis=1))
 
     def errors(self) -> np.ndarray:
@@ -73,8 +73,7 @@ def predict_splits(
     """Predict the images of each split that has any, from its images and one-hot labels."""
 
     def predict(batch: np.ndarray) -> np.ndarray:
-        probabilities: np.ndarray = session.run([OUTPUT], {INPUT: batch})[0]
-        return probabilities
+        return np.asarray(session.run([OUTPUT], {INPUT: batch})[0])
 
     outcomes = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:

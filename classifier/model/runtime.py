@@ -80,13 +80,11 @@ def start(seed: int, precision: str = "float32") -> None:
 def _quickly() -> Iterator[None]:
     """Import TensorFlow and Keras in the block without the parts that take time or print.
 
-    - Keras 3.15 imports matplotlib, pandas and sklearn if it can, for functions that no stage uses: 1.3 s, 110 MiB.
-    - Garbage collection of the modules, which stay until the process ends, takes a second.
-    - TensorFlow 2.21 writes to stderr at any log level that there is no GPU.
+    Keras 3.15 imports matplotlib, pandas and sklearn for functions that no stage uses (1.3 s), garbage collection goes
+    through all modules (1 s), and TensorFlow 2.21 writes at any log level that there is no GPU.
     """
     hidden = [name for name in ("matplotlib", "pandas", "sklearn") if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None there is a ModuleNotFoundError
-    sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     gc.disable()
@@ -103,10 +101,7 @@ def _quickly() -> Iterator[None]:
 
 
 def has_bfloat16(cpu: str, gpus: Sequence[tuple[int, int]]) -> bool:
-    """Return whether all GPUs, by their CUDA compute capabilities, or without one a processor of this level has bfloat16.
-
-    GPUs need 8.0 (NVIDIA, CUDA C++ Programming Guide, "Arithmetic Instructions").
-    """
+    """Return whether all GPUs have bfloat16, from CUDA's compute capability 8.0 on, or without GPUs the processor."""
     return all(gpu >= (8, 0) for gpu in gpus) if gpus else "avx512bf16" in LEVELS.get(cpu, ())
 
 
@@ -120,9 +115,8 @@ def instruction_sets() -> frozenset[str]:
 def level(flags: Iterable[str]) -> str:
     """Return the level of the kernels that oneDNN uses on a processor with these instruction sets, or "none".
 
-    The level also decides about the sin and cos of NumPy, whose kernels for AVX2 and AVX-512 need the same instruction
-    sets as avx2 and avx512_core. The kernels of Eigen do not depend on the processor: TensorFlow's x86 wheel is built
-    for AVX, and calls oneDNN for products of matrices. The sizes of caches matter too, but are not part of it.
+    NumPy's sin and cos depend on the same instruction sets as avx2 and avx512_core, and the kernels of Eigen on none:
+    TensorFlow's x86 wheel is built for AVX. The sizes of caches matter too, but are not part of the level.
     """
     available = {flag.replace("_", "") for flag in flags}  # archspec writes avx512_bf16 for avx512bf16
     return next((name for name, needed in LEVELS.items() if available.issuperset(needed)), "none")
