@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.clone import Clone
 from tests.conftest import REPOSITORY
 from tests.review.repository import Repository
 
 JOBS: dict[str, Any] = YAML(typ="safe").load((REPOSITORY / ".github/workflows/review.yml").read_text())["jobs"]
-JOB = JOBS["report"]
 
 PIPELINE = "stages:\n  train:\n    cmd: echo 1\n    params:\n    - train\n"
 LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: echo 1\n    params:\n      params.yaml:\n"
@@ -29,9 +28,8 @@ LIAR = "from pathlib import Path\nPath('{mark}').touch()\nprint('verify: dvc.loc
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository whose branch main, the base, has this project's review and small results that match dvc.lock."""
     origin = Repository(tmp_path_factory.mktemp("origin") / "project")
-    ignored = shutil.ignore_patterns("__pycache__")
     for name in ("classifier", "review"):
-        shutil.copytree(REPOSITORY / name, origin.folder / name, ignore=ignored)
+        shutil.copytree(REPOSITORY / name, origin.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (origin.folder / ".dvc").mkdir()
     for name in (".dvc/config", "Makefile", "requirements.txt"):
         shutil.copy(REPOSITORY / name, origin.folder / name)
@@ -53,11 +51,11 @@ def pull_request(origin: Repository) -> str:
 
 
 def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
-    """Run the steps of the job; return its output, its summary and everything that it printed."""
+    """Run the steps of the job `report`; return its output, its summary and everything that it printed."""
     base = origin.run("git rev-parse main").strip()
-    checkout = JOB["steps"][0]["with"]
-    ref = checkout["ref"].replace("${{ github.event.pull_request.base.sha }}", base)
-    clone = Repository(folder / "checkout")
+    steps = JOBS["report"]["steps"]
+    ref = steps[0]["with"]["ref"].replace("${{ github.event.pull_request.base.sha }}", base)
+    clone = Clone(folder / "checkout")
     clone.folder.mkdir()
     clone.run(f"git clone -q {origin.folder.as_uri()} . && git checkout -q {ref}")
     # Instead of `make setup`, which would install packages, make an environment that runs the python of these tests.
@@ -66,27 +64,11 @@ def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
     clone.run("git hash-object requirements.txt > .venv/installed")
-    values = {
-        "BASE_SHA": base,
-        "HEAD_SHA": head,
-        "GITHUB_OUTPUT": str(folder / "output"),
-        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
-    }
     clone.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # PYTHON=python
-    printed = ""
-    for step in JOB["steps"]:
-        if "run" in step and not step["run"].startswith("make setup"):
-            done = subprocess.run(
-                ["bash", "-e", "-c", step["run"]],
-                cwd=clone.folder,
-                env=clone.environment | values,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-            )
-            printed += done.stdout + done.stderr
-            assert done.returncode == 0, printed
+    clone.environment |= {"BASE_SHA": base, "HEAD_SHA": head}
+    files = {"GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary")}
+    scripts = [step["run"] for step in steps if "run" in step and not step["run"].startswith("make setup")]
+    printed = "".join(clone.run(f"set -e\n{script}", **files) for script in scripts)
     return (folder / "output").read_text(), (folder / "summary").read_text(), printed
 
 
@@ -105,10 +87,9 @@ def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_
 ) -> None:
     mark = tmp_path / "was-run"
     origin.write(validation=set(), test=set(range(10)), epochs=9)  # dvc.lock has other epochs
-    for path in ("review/__init__.py", "review/verify.py", "review/report.py", "classifier/__init__.py"):
+    for path in ("review/__init__.py", "review/verify.py", "review/report.py", "sitecustomize.py"):
         origin.put(path, LIAR.format(mark=mark))
     origin.put("Makefile", f"$(shell touch {mark})\nsetup report:\n\ttouch {mark}\n")
-    origin.put("sitecustomize.py", LIAR.format(mark=mark))
     output, summary, printed = report(origin, pull_request(origin), tmp_path)
     assert output == "lock=false\n"
     assert "verify: train: changed parameter train.epochs: 5 -> 9\n" in printed
@@ -126,94 +107,53 @@ def test_invalid_results_of_a_pull_request_are_reported_as_plain_text(origin: Re
     assert all(line.startswith("    ") for line in lines)  # indented lines are code in Markdown
 
 
-GH = '#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/asked"\ncp comment.md "$HOME/comment"\n'  # only the comment is its work
-PNG = b"\x89PNG\r\n\x1a\n"
-SHA = "0123456789abcdef0123456789abcdef01234567"
+GH = '#!/bin/sh\nprintf "%s " "$@" > "$RUNNER_TEMP/asked"\ncp comment.md "$RUNNER_TEMP/comment"\n'
 
 
-class GitHub:
-    """A bare repository as origin, a script in place of gh, and a report to post."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.origin, self.report = folder, folder / "owner/name", folder / "temp/report"
-        self.report.mkdir(parents=True)
-        (folder / "bin").mkdir()
-        (folder / "bin/gh").write_text(GH)
-        (folder / "bin/gh").chmod(0o755)
-        self.git("init", "--quiet", "--bare", str(self.origin))
-
-    def post(self, text: str, **pictures: bytes) -> str:
-        """Run the step that comments on a report, and return the comment."""
-        shutil.rmtree(self.report)
-        self.report.mkdir()
-        (self.report / "report.md").write_text(text)
-        for name, content in pictures.items():
-            (self.report / f"{name}.png").write_bytes(content)
-        *_, step = JOBS["comment"]["steps"]
-        environment = {
-            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(self.folder),
-            "RUNNER_TEMP": str(self.report.parent),
-            "GITHUB_REPOSITORY": "owner/name",
-            "GITHUB_SERVER_URL": self.folder.as_uri(),
-            "GITHUB_RUN_ID": "42",
-            "PULL_REQUEST": "7",
-            "HEAD_SHA": SHA,
-            "NAME": step["env"]["NAME"],
-        }
-        subprocess.run(
-            ["bash", "-e", "-c", step["run"]],
-            cwd=self.folder,
-            env=environment,
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        return (self.folder / "comment").read_text()
-
-    def git(self, *arguments: str) -> bytes:
-        return subprocess.run(["git", *arguments], capture_output=True, check=True, timeout=60).stdout
-
-    def picture(self, comment: str) -> bytes:
-        """The picture whose address the comment has, as GitHub serves it."""
-        (address,) = re.findall(r"!\[Curves\]\((.*?)\)", comment)
-        commit, _, name = address.removeprefix(f"{self.origin.as_uri()}/raw/").partition("/")
-        assert self.git("-C", str(self.origin), "for-each-ref", "--format=%(objectname) %(refname)").decode() == (
-            f"{commit} refs/review/7\n"
-        )
-        assert self.git("-C", str(self.origin), "rev-list", "--count", commit) == b"1\n"
-        return self.git("-C", str(self.origin), "show", f"{commit}:{name}")
+def comment(folder: Path, text: str, *pictures: bytes) -> str:
+    """Run the step that comments on a report, with a bare repository as origin and a script in place of gh."""
+    runner = Clone(folder)
+    runner.run(f"rm -rf report; mkdir report; git init -q --bare owner/name; printf %s '{GH}' > gh; chmod +x gh")
+    (folder / "report/report.md").write_text(text)
+    for picture in pictures:
+        (folder / "report/curves.png").write_bytes(picture)
+    *_, step = JOBS["comment"]["steps"]
+    runner.environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    runner.environment |= {"GITHUB_SERVER_URL": folder.as_uri(), "GITHUB_REPOSITORY": "owner/name"}
+    runner.environment |= {"PULL_REQUEST": "7", "HEAD_SHA": "0123abcd", "GITHUB_RUN_ID": "42"}
+    runner.run(f"set -e\n{step['run']}", RUNNER_TEMP=str(folder), NAME=step["env"]["NAME"])
+    return (folder / "comment").read_text()
 
 
-@pytest.fixture
-def github(tmp_path: Path) -> GitHub:
-    return GitHub(tmp_path)
+def test_a_comment_has_the_report_with_its_pictures_and_a_later_commit_replaces_both(tmp_path: Path) -> None:
+    for picture in (b"PNG 1", b"PNG 2"):
+        text = comment(tmp_path, "**verdict**\n\n![Curves](curves.png)\n", picture)
+        assert text.startswith("**verdict**\n")
+        assert "\nCommit 0123abcd; " in text
+        assert "/owner/name/actions/runs/42)" in text
+        (address,) = re.findall(r"!\[Curves\]\((.*?)\)", text)
+        commit, _, name = address.removeprefix(f"{tmp_path.as_uri()}/owner/name/raw/").partition("/")
+        origin = Clone(tmp_path / "owner/name")
+        assert origin.run("git for-each-ref") == f"{commit} commit\trefs/review/7\n"
+        assert origin.run(f"git rev-list --count {commit} && git show {commit}:{name}") == f"1\n{picture.decode()}"
+    asked = "pr comment 7 --repo owner/name --edit-last --create-if-none --body-file comment.md "
+    assert (tmp_path / "asked").read_text() == asked
 
 
-def test_a_comment_has_the_report_with_its_pictures_and_a_later_commit_replaces_both(github: GitHub) -> None:
-    for picture in (PNG + b"1", PNG + b"2"):
-        comment = github.post("**verdict**\n\n![Curves](curves.png)\n", curves=picture)
-        assert comment.startswith("**verdict**\n")
-        assert f"\nCommit {SHA}; " in comment
-        assert "/owner/name/actions/runs/42)" in comment
-        assert github.picture(comment) == picture
-    asked = ["pr", "comment", "7", "--repo", "owner/name", "--edit-last", "--create-if-none"]
-    assert (github.folder / "asked").read_text().split()[:7] == asked
+def test_a_report_without_pictures_is_posted_and_pushes_nothing(tmp_path: Path) -> None:
+    assert comment(tmp_path, "report: no split in common\n").startswith("report: no split in common\n")
+    assert Clone(tmp_path / "owner/name").run("git for-each-ref") == ""
 
 
-def test_a_report_without_pictures_is_posted_and_pushes_nothing(github: GitHub) -> None:
-    assert github.post("report: no split in common\n").startswith("report: no split in common\n")
-    assert github.git("-C", str(github.origin), "for-each-ref") == b""
+def test_a_report_longer_than_github_accepts_is_cut_at_the_end_of_a_line(tmp_path: Path) -> None:
+    text = comment(tmp_path, "- `@user [a](b)`\n" * 10_000)
+    assert 59_000 < len(text) <= 65_536
+    assert "\n- `@user [a](b)`\n\n\nCommit " in text
 
 
-def test_a_report_longer_than_github_accepts_is_cut_at_the_end_of_a_line(github: GitHub) -> None:
-    comment = github.post("- `@user [a](b)`\n" * 10_000)
-    assert 59_000 < len(comment) <= 65_536
-    assert "\n- `@user [a](b)`\n\n\nCommit " in comment
-
-
-def test_if_the_pictures_cannot_be_pushed_no_comment_is_posted(github: GitHub) -> None:
-    shutil.rmtree(github.origin)
-    with pytest.raises(subprocess.CalledProcessError):
-        github.post("**verdict**\n", curves=PNG)
-    assert not (github.folder / "asked").exists()
+def test_if_the_pictures_cannot_be_pushed_no_comment_is_posted(tmp_path: Path) -> None:
+    (tmp_path / "owner/name/refs").mkdir(parents=True)
+    (tmp_path / "owner/name/refs/review").touch()
+    with pytest.raises(AssertionError, match="review"):
+        comment(tmp_path, "**verdict**\n", b"PNG")
+    assert not (tmp_path / "asked").exists()
