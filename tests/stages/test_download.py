@@ -19,14 +19,18 @@ import requests
 
 from classifier import command
 from classifier.data import mirrors
-from classifier.data.arrays import IDX_FILES, Arrays, check_arrays, identify, read_npz, save_npz
-from classifier.data.catalogue import DATA_SETS, DIGITS, MNIST_5K, load_mnist_5k
+from classifier.data.arrays import Arrays, check_arrays, identify, read_npz, save_npz
+from classifier.data.catalogue import DATA_SETS, DIGITS, MNIST_5K
 from classifier.data.data_set import DataSet, own_data_changed, read_data_set
 from classifier.paths import RAW, SOURCE
 from stages import download
 from tests.classifier.data.test_arrays import write_idx
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
+Use = Callable[..., None]
+Refusal = Callable[..., str]
+Patch = pytest.MonkeyPatch
+Capture = pytest.CaptureFixture[str]
 
 
 class Server:
@@ -93,7 +97,7 @@ def stall(handler: BaseHTTPRequestHandler) -> None:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(monkeypatch: Patch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(mirrors, "RETRIES", 0)
     monkeypatch.setattr(mirrors, "READ_SECONDS", 0.3)
@@ -110,11 +114,8 @@ def parameters(dataset: str, **changed: Any) -> str:
     return json.dumps({"download": section | changed})  # JSON is YAML
 
 
-Use = Callable[..., None]
-
-
 @pytest.fixture
-def tiny(project: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> Use:
+def tiny(project: Path, arrays: Arrays, monkeypatch: Patch) -> Use:
     """Put the digits of `arrays` into the catalogue as `mnist`, with these mirrors."""
 
     def use(*locations: str) -> None:
@@ -143,7 +144,7 @@ def serve_idx(server: Server, folder: Path, arrays: Arrays, query: str = "") -> 
 
 
 def test_every_kind_of_mirror_gives_the_same_bytes(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch
+    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch
 ) -> None:
     server.replies["/mnist.npz"] = body(npz(project, arrays))
     serve_idx(server, project / "idx", arrays)
@@ -177,13 +178,7 @@ WRONG = {
 @pytest.mark.parametrize("named", [True, False], ids=["named", "in the catalogue"])
 @pytest.mark.parametrize(("reply", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_file_stays(
-    tiny: Use,
-    server: Server,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    reply: Reply,
-    message: str,
-    named: bool,
+    tiny: Use, server: Server, monkeypatch: Patch, capfd: Capture, reply: Reply, message: str, named: bool
 ) -> None:
     RAW.parent.mkdir(parents=True)
     RAW.write_bytes(b"the old file")
@@ -206,12 +201,7 @@ def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_f
 
 
 def test_a_password_and_a_token_are_used_but_not_shown_or_stored(
-    tiny: Use,
-    server: Server,
-    project: Path,
-    arrays: Arrays,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch, capfd: Capture
 ) -> None:
     server.replies["/mnist.npz?token=s3cr3t"] = body(npz(project, arrays))
     serve_idx(server, project / "idx", arrays, "?token=s3cr3t")
@@ -235,7 +225,7 @@ def test_a_password_and_a_token_are_used_but_not_shown_or_stored(
     ],
 )
 def test_a_wrong_name_of_a_mirror_is_refused(
-    tiny: Use, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str], location: str, message: str
+    tiny: Use, monkeypatch: Patch, refusal: Refusal, location: str, message: str
 ) -> None:
     monkeypatch.setattr(mirrors, "RETRIES", 0)
     monkeypatch.setenv("DATASET_MIRROR", location)
@@ -246,7 +236,7 @@ def test_a_wrong_name_of_a_mirror_is_refused(
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_other_images_in_the_shape_of_a_data_set_are_not_taken_for_it(
-    project: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str], name: str
+    project: Path, monkeypatch: Patch, refusal: Refusal, name: str
 ) -> None:
     black = {member: np.zeros(array.shape, np.uint8) for member, array in DATA_SETS[name].arrays.items()}
     save_npz(project / "black.npz", black)
@@ -260,7 +250,7 @@ def test_other_images_in_the_shape_of_a_data_set_are_not_taken_for_it(
 
 
 def test_after_a_mirror_with_wrong_data_the_next_one_is_used(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, capsys: pytest.CaptureFixture[str]
+    tiny: Use, server: Server, project: Path, arrays: Arrays, capsys: Capture
 ) -> None:
     server.replies["/mnist.npz"] = body(npz(project, arrays | {"x_test": 255 - arrays["x_test"]}))
     serve_idx(server, project / "idx", arrays)
@@ -272,23 +262,8 @@ def test_after_a_mirror_with_wrong_data_the_next_one_is_used(
     assert "from 127.0.0.1" in printed.out
 
 
-def test_fashion_mnist_is_read_from_the_files_of_its_publisher(
-    server: Server, project: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    serve_idx(server, project / "idx", arrays)
-    published = DATA_SETS["fashion-mnist"]
-    assert {location[-1] for location in published.mirrors} == {"/"}  # folders, not archives
-    served = replace(published, arrays=identify(arrays), mirrors=(server.url("/idx/"),))
-    monkeypatch.setattr(download, "DATA_SETS", DATA_SETS | {"fashion-mnist": served})
-    (project / "params.yaml").write_text(parameters("fashion-mnist"))
-    download.main()
-    data_set = read_data_set()
-    assert (data_set.name, data_set.licence, data_set.classes[9]) == ("fashion-mnist", "MIT", "Ankle boot")
-    assert server.requests == [f"/idx/{name}" for name in IDX_FILES.values()]
-
-
 def test_a_request_that_fails_is_sent_again(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch
+    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr(mirrors, "RETRIES", 1)
     content = npz(project, arrays)
@@ -302,9 +277,7 @@ def test_a_request_that_fails_is_sent_again(
     assert server.requests == ["/mnist.npz", "/mnist.npz"]
 
 
-def test_without_a_network_the_embedded_digits_are_used_with_a_warning(
-    tiny: Use, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_network_the_embedded_digits_are_used_with_a_warning(tiny: Use, capsys: Capture) -> None:
     download.main()
     check_arrays(read_npz(RAW, mirrors.MOST), MNIST_5K, "the fallback")
     assert (read_data_set().name, read_data_set().requested) == ("mnist-5k", "mnist")
@@ -315,7 +288,7 @@ def test_without_a_network_the_embedded_digits_are_used_with_a_warning(
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_without_a_network_and_a_data_set_that_may_stand_in_the_stage_stops(
-    tiny: Use, project: Path, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, name: str
+    tiny: Use, project: Path, refusal: Refusal, monkeypatch: Patch, name: str
 ) -> None:
     unreachable = replace(DATA_SETS["fashion-mnist"], mirrors=(url_without_server(),))
     monkeypatch.setitem(download.DATA_SETS, "fashion-mnist", unreachable)
@@ -326,12 +299,7 @@ def test_without_a_network_and_a_data_set_that_may_stand_in_the_stage_stops(
 
 
 def test_if_a_named_mirror_does_not_answer_the_others_are_tried_with_a_warning(
-    tiny: Use,
-    server: Server,
-    project: Path,
-    arrays: Arrays,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch, capsys: Capture
 ) -> None:
     server.replies["/mnist.npz"] = body(npz(project, arrays))
     tiny(server.url("/mnist.npz"))
@@ -342,7 +310,7 @@ def test_if_a_named_mirror_does_not_answer_the_others_are_tried_with_a_warning(
 
 
 def test_a_look_up_of_a_name_without_an_end_takes_less_than_a_minute_for_all_mirrors(
-    tiny: Use, monkeypatch: pytest.MonkeyPatch
+    tiny: Use, monkeypatch: Patch
 ) -> None:
     assert (1 + max(len(data_set.mirrors) for data_set in DATA_SETS.values())) * mirrors.ANSWER_SECONDS < 60
     forever = threading.Event()
@@ -353,25 +321,19 @@ def test_a_look_up_of_a_name_without_an_end_takes_less_than_a_minute_for_all_mir
     forever.set()
 
 
-def test_an_untrusted_certificate_is_an_answer(monkeypatch: pytest.MonkeyPatch, server: Server, tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_an_answer(monkeypatch: Patch, server: Server, tmp_path: Path) -> None:
     url = server.url("/mnist.npz").replace("http:", "https:")
     with pytest.raises(OSError, match=r"^127\.0\.0\.1: the download failed with SSLError"):
         mirrors.fetch_arrays(url, tmp_path / "downloads")
 
 
 def test_a_verified_file_of_an_earlier_run_is_used_without_a_network(
-    tiny: Use, arrays: Arrays, capsys: pytest.CaptureFixture[str]
+    tiny: Use, arrays: Arrays, capsys: Capture
 ) -> None:
     RAW.parent.mkdir(parents=True)
     save_npz(RAW, arrays)
     download.main()
     assert "from the file of an earlier run" in capsys.readouterr().out
-
-
-def test_the_embedded_data_set_has_equally_many_images_of_each_digit() -> None:
-    arrays = load_mnist_5k()
-    assert np.bincount(arrays["y_train"]).tolist() == [400] * 10
-    assert np.bincount(arrays["y_test"]).tolist() == [100] * 10
 
 
 def own(project: Path, images: int = 12, shade: int = 0, classes: int = 3) -> None:
@@ -387,7 +349,7 @@ def own(project: Path, images: int = 12, shade: int = 0, classes: int = 3) -> No
     (project / "params.yaml").write_text(parameters("own.npz"))
 
 
-def test_own_data_are_described_and_need_no_network(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_data_are_described_and_need_no_network(project: Path, capsys: Capture) -> None:
     own(project)
     download.main()
     printed = "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 1 file -> data/raw/mnist.npz"
@@ -397,9 +359,7 @@ def test_own_data_are_described_and_need_no_network(project: Path, capsys: pytes
     assert str(data_set.files).startswith("1 file, MD5 ")
 
 
-def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(
-    project: Path, refusal: Callable[..., str]
-) -> None:
+def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(project: Path, refusal: Refusal) -> None:
     own(project)
     with zipfile.ZipFile(project / "own.npz", "a") as archive:
         archive.filelist[0].file_size = 2**30  # as the list of members has it, which is written anew
@@ -410,9 +370,7 @@ def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(
     assert "download.most_gib in params.yaml is the limit" in line
 
 
-def test_a_full_disk_is_reported_and_the_old_file_stays(
-    project: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
-) -> None:
+def test_a_full_disk_is_reported_and_the_old_file_stays(project: Path, monkeypatch: Patch, refusal: Refusal) -> None:
     own(project)
 
     def full(*_: object) -> None:
@@ -432,7 +390,7 @@ def test_a_full_disk_is_reported_and_the_old_file_stays(
     ],
 )
 def test_changed_own_data_are_named_and_refused_until_the_description_is_removed(
-    project: Path, refusal: Callable[..., str], changed: dict[str, int], message: str
+    project: Path, refusal: Refusal, changed: dict[str, int], message: str
 ) -> None:
     own(project)
     download.main()
@@ -449,9 +407,7 @@ def test_changed_own_data_are_named_and_refused_until_the_description_is_removed
     assert RAW.read_bytes() != before[0]
 
 
-def test_another_parameter_or_another_source_is_not_a_change_of_own_data(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_parameter_or_another_source_is_not_a_change_of_own_data(project: Path, capsys: Capture) -> None:
     own(project)
     download.main()
     (project / "params.yaml").write_text(parameters("own.npz", resize=[8, 8]))

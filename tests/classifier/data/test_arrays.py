@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.data import arrays as module
 from classifier.data.arrays import IDX_FILES, Arrays, blocks_of, map_npz, read_arrays, save_npz
 from classifier.data.data_set import NAMES
 
@@ -167,9 +166,3 @@ def test_a_missing_and_a_doubtful_idx_file_are_named(tmp_path: Path, arrays: Arr
         read_arrays(tmp_path, MOST)
     with pytest.raises(ValueError, match="expected the IDX files train-images-idx3-ubyte"):
         read_arrays(tmp_path.parent, MOST)
-
-
-def test_the_arrays_are_hashed_in_blocks(arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = module.identify(arrays)
-    monkeypatch.setattr(module, "BLOCK", 1000)
-    assert module.identify(arrays) == whole
