@@ -6,7 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 NO_NETWORK = "http://127.0.0.1:9"  # no proxy runs there, so no mirror can be reached on any machine
+
+
+def commands(document: str, section: str) -> list[str]:
+    """The lines of the `sh` blocks in a section of a document."""
+    text = (REPOSITORY / document).read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return "".join(re.findall(r"(?s)```sh\n(.*?)```", text)).splitlines()
 
 
 class Clone:
@@ -22,6 +29,10 @@ class Clone:
             "GIT_CONFIG_SYSTEM": os.devnull,
             "HTTP_PROXY": NO_NETWORK,
             "HTTPS_PROXY": NO_NETWORK,
+            "GIT_AUTHOR_NAME": "Test",
+            "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "Test",
+            "GIT_COMMITTER_EMAIL": "test@example.org",
         }
 
     def attempt(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +53,7 @@ class Clone:
         return done.stdout + done.stderr
 
     def commit(self, message: str) -> None:
-        self.run(f"git add -A && git -c user.name=Test -c user.email=test@example.org commit -q -m '{message}'")
+        self.run(f"git add -A && git commit -q -m '{message}'")
 
     def read(self, path: str) -> str:
         return (self.folder / path).read_text()
@@ -56,10 +67,8 @@ class Clone:
         """Give the parameter `section.name` in params.yaml another value."""
         section, name = key.split(".")
         text = self.read("params.yaml")
-        changed, count = re.subn(
-            rf"(?ms)(^{section}:\n.*?^  {name}:) [^#\n]*?( *(?:#|$))", rf"\1 {value}\2", text, count=1
-        )
-        assert count
+        pattern = rf"(?ms)(^{section}:\n.*?^  {name}:) [^#\n]*?( *(?:#|$))"
+        changed = re.sub(pattern, rf"\1 {value}\2", text, count=1)
         assert changed != text
         (self.folder / "params.yaml").write_text(changed)
 

@@ -19,9 +19,8 @@ from classifier.data.catalogue import MNIST
 from classifier.data.data_set import DataSet
 from classifier.model import runtime
 from classifier.paths import SOURCE
-from tests.clone import Clone
+from tests.clone import REPOSITORY, Clone
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 PARAMS = REPOSITORY / "tests/params.yaml"  # the project's own file changes with every tuning
 FIRST_OUTPUT = "first_output.txt"
 
@@ -89,14 +88,9 @@ def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone = Clone(shared / "clone/project")
     with FileLock(shared / "clone.lock"):
         if not (shared / FIRST_OUTPUT).exists():
-            listed = subprocess.run(
-                ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                cwd=REPOSITORY,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            for name in filter(None, listed.stdout.split("\0")):
+            clone.folder.mkdir(parents=True)
+            listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+            for name in subprocess.check_output(listing, cwd=REPOSITORY, text=True).split("\0"):
                 if (REPOSITORY / name).is_file() and not name.endswith(".dvc"):  # the user's data are not copied
                     (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(REPOSITORY / name, clone.folder / name)

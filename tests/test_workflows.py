@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import REPOSITORY
@@ -16,20 +15,14 @@ from tests.conftest import REPOSITORY
 WORKFLOWS = {path.name: path.read_text() for path in sorted((REPOSITORY / ".github/workflows").glob("*.yml"))}
 DOCUMENTS: dict[str, Any] = {name: YAML(typ="safe").load(text) for name, text in WORKFLOWS.items()}
 REVIEW = DOCUMENTS["review.yml"]
-
-SHA = "0123456789abcdef0123456789abcdef01234567"
-LATER = SHA[::-1]
+STEPS = [step for document in DOCUMENTS.values() for job in document["jobs"].values() for step in job["steps"]]
 
 
-def test_every_action_is_given_by_its_commit_with_the_version_in_a_comment() -> None:
-    for name, text in WORKFLOWS.items():
-        for used in re.findall(r"uses:(.*)", text):
-            assert re.fullmatch(r" [\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", used), f"{name}: {used}"
-
-
-def test_an_action_has_the_same_commit_in_every_workflow() -> None:
-    commits = {tuple(used.split("@")) for text in WORKFLOWS.values() for used in re.findall(r"uses: (\S+)", text)}
-    assert len(commits) == len({action for action, _ in commits})
+def test_every_action_is_given_by_one_commit_with_the_version_in_a_comment() -> None:
+    actions = {action.strip() for text in WORKFLOWS.values() for action in re.findall(r"uses:(.*)", text)}
+    for action in actions:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action)
+    assert len({action.split("@")[0] for action in actions}) == len(actions)
 
 
 def test_only_the_jobs_that_comment_and_publish_may_write() -> None:
@@ -47,13 +40,7 @@ def test_only_the_jobs_that_comment_and_publish_may_write() -> None:
 
 
 def test_no_shell_script_contains_text_from_the_event() -> None:
-    scripts = [
-        step["run"]
-        for document in DOCUMENTS.values()
-        for job in document["jobs"].values()
-        for step in job["steps"]
-        if "run" in step
-    ]
+    scripts = [step["run"] for step in STEPS if "run" in step]
     assert [script for script in scripts if "${{" in script and "matrix." not in script] == []
 
 
@@ -61,32 +48,21 @@ def test_the_job_that_may_write_checks_nothing_out_and_no_checkout_keeps_a_token
     job = REVIEW["jobs"]["comment"]
     assert [step["uses"].split("@")[0] for step in job["steps"] if "uses" in step] == ["actions/download-artifact"]
     assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
-    checkouts = [
-        step
-        for document in DOCUMENTS.values()
-        for each in document["jobs"].values()
-        for step in each["steps"]
-        if step.get("uses", "").startswith("actions/checkout@")
-    ]
+    checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-@pytest.mark.parametrize(
-    ("remotes", "command"),
-    [("store\t/mnt/store\n", "dvc pull page/index.html"), ("", "make repro PYTHON=python")],
-)
-def test_the_published_page_is_the_committed_one_if_a_remote_has_it(tmp_path: Path, remotes: str, command: str) -> None:
-    (tmp_path / "remotes").write_text(remotes)
-    list_or_note = 'if [ "$1 $2" = "remote list" ]; then cat remotes; else echo "dvc $@" > ran; fi'
-    for name, body in ((".venv/bin/dvc", list_or_note), ("make", 'echo "make $@" > ran')):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / name).chmod(0o755)
+def run_script(job: dict[str, Any], word: str, folder: Path, make: str = "true", **environment: str) -> int:
+    """Run the script of a job that has a word, with a script in place of make; return its exit status."""
+    (script,) = [step["run"] for step in job["steps"] if word in step.get("run", "")]
+    (folder / "make").write_text(f"#!/bin/sh\n{make}\n")
+    (folder / "make").chmod(0o755)
+    environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(["bash", "-e", "-c", script], cwd=folder, env=environment, check=False, timeout=60).returncode
+
+
+def test_the_job_that_publishes_the_page_runs_no_code_of_the_repository() -> None:
     page, publish = DOCUMENTS["pages.yml"]["jobs"].values()
-    (script,) = [step["run"] for step in page["steps"] if "dvc" in step.get("run", "")]
-    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=60)
-    assert (tmp_path / "ran").read_text() == f"{command}\n"
     assert page["steps"][-1]["with"]["path"] == "page"
     assert [step["uses"].split("@")[0] for step in publish["steps"]] == ["actions/deploy-pages"]
 
@@ -94,7 +70,7 @@ def test_the_published_page_is_the_committed_one_if_a_remote_has_it(tmp_path: Pa
 RESULTS = ("success", "failure", "cancelled", "skipped")
 
 
-def test_the_check_passes_only_if_everything_that_it_needs_succeeded() -> None:
+def test_the_check_passes_only_if_everything_that_it_needs_succeeded(tmp_path: Path) -> None:
     job = REVIEW["jobs"]["lock"]
     assert job["needs"] == ["report", "comment"]
     assert job["if"] == "always()"  # a required check that is skipped counts as passed
@@ -109,10 +85,7 @@ def test_the_check_passes_only_if_everything_that_it_needs_succeeded() -> None:
     assert REVIEW["jobs"]["comment"]["if"] in values["SAME_REPOSITORY"]  # skipped on purpose where it is false
 
     def passes(*given: str) -> bool:
-        environment = dict(zip(values, given, strict=True))
-        return not subprocess.run(
-            ["bash", "-e", "-c", step["run"]], env=environment, check=False, timeout=60
-        ).returncode
+        return run_script(job, "fail", tmp_path, **dict(zip(values, given, strict=True))) == 0
 
     cases = itertools.product(RESULTS, ("true", "false", ""), RESULTS, ("true", "false"))
     assert {case for case in cases if passes(*case)} == {
@@ -122,37 +95,20 @@ def test_the_check_passes_only_if_everything_that_it_needs_succeeded() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("make", "status", "report"),
-    [
-        ("mkdir report; echo '**better**' > report/report.md", 0, "**better**\n"),
-        (
-            "echo 'report: no split in common' >&2; echo 'make: *** Error 2' >&2; exit 2",
-            0,
-            "    report: no split in common\n    verify: train: matches\n",
-        ),
-        ("echo Traceback >&2; exit 2", 1, None),
-    ],
-)
-def test_revisions_that_cannot_be_compared_give_one_line_and_a_crash_fails_the_job(
-    tmp_path: Path, make: str, status: int, report: str | None
-) -> None:
-    (tmp_path / "make").write_text(f'#!/bin/sh\necho "$@" > asked\n{make}\n')
-    (tmp_path / "make").chmod(0o755)
-    (tmp_path / "verify.txt").write_text("verify: train: matches\n")
-    (script,) = [step["run"] for step in REVIEW["jobs"]["report"]["steps"] if "make report" in step.get("run", "")]
-    environment = {
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        "BASE_SHA": SHA,
-        "HEAD_SHA": LATER,
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-    }
-    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=False, timeout=60)
-    assert done.returncode == status
-    assert (tmp_path / "asked").read_text() == f"report PYTHON=python BASE={SHA} HEAD={LATER}\n"
-    if report is not None:
-        assert (tmp_path / "report/report.md").read_text() == report
-        assert (tmp_path / "summary.md").read_text() == report
+def test_a_crash_of_the_report_fails_the_job(tmp_path: Path) -> None:
+    (tmp_path / "verify.txt").touch()
+    commits = {"BASE_SHA": "0" * 40, "HEAD_SHA": "1" * 40, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    refuse, crash = "echo 'report: no split in common' >&2; exit 2", "echo Traceback >&2; exit 2"
+    assert run_script(REVIEW["jobs"]["report"], "make report", tmp_path, refuse, **commits) == 0
+    assert run_script(REVIEW["jobs"]["report"], "make report", tmp_path, crash, **commits) == 1
+
+
+def test_ci_stops_at_the_first_step_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "apt-get").symlink_to("/bin/true")
+    job = {"steps": [{"run": f"bash '{REPOSITORY}/.ci/run'"}]}
+    make = f"echo $1 >> '{tmp_path}/asked'; test $1 != extra"
+    assert run_script(job, "ci/run", tmp_path, make) == 1
+    assert (tmp_path / "asked").read_text().split() == ["setup", "test", "extra"]
 
 
 def test_the_dev_container_has_the_newest_tested_python_and_runs_make_setup() -> None:

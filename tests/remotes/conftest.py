@@ -1,118 +1,213 @@
-"""One server of each kind, and a small project that shares its data there by the lines of docs/sharing.md."""
+"""A folder, OpenSSH and moto's S3 as remotes of DVC, and a small project that shares its data by docs/sharing.md."""
 
+import getpass
+import json
+import os
 import re
 import shutil
+import socket
+import subprocess
+import time
 import uuid
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.clone import Clone
-from tests.conftest import REPOSITORY
-from tests.remotes.servers import HOST, S3, SSH, Folder
-from tests.test_readme import READER, commands
+from tests.clone import REPOSITORY, Clone, commands
 
-KINDS: dict[str, type[Folder]] = {"A folder": Folder, "SSH": SSH, "S3": S3}
-FIRST = "first-store"
-
-STAGE = """\
-import random, re
-size = int(re.search("batch_size: (.*)", open("params.yaml").read())[1])
-for name in ("data.bin", "model.bin"):
-    open(name, "wb").write(random.Random(name + str(size)).randbytes(100 * size))
-open("metrics.json", "w").write('{"size": %d}' % size)
-"""
-PIPELINE = """\
-stages:
-  make:
-    cmd: python make.py
-    deps: [make.py]
-    params: [train.batch_size]
-    outs: [data.bin, model.bin]
-    metrics: [metrics.json: {cache: false}]
-"""
+HOST = "127.0.0.1"
+PATH = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"  # where sshd is
+PIPELINE = "stages: {make: {cmd: 'seq ${train.batch_size} > model.txt', outs: [model.txt]}}\n"
 
 
-def in_document(section: str) -> list[str]:
-    """What docs/sharing.md says to type."""
-    return commands((REPOSITORY / "docs/sharing.md").read_text())[section]
+class Folder:
+    """A folder below another one, without a server and without credentials."""
+
+    section = "A folder"  # of docs/sharing.md
+    modules: tuple[str, ...] = ()
+    secret = ""  # what differs in the credentials of a stranger
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as listening:
+            listening.bind((HOST, 0))
+            self.port = int(listening.getsockname()[1])
+
+    def start(self) -> None:
+        """Serve, and return when the server answers."""
+
+    def stop(self) -> None:
+        """Stop answering, and keep what is stored for the next start."""
+
+    def make_store(self, store: str) -> None:
+        """Make what has to exist before DVC pushes."""
+
+    def address(self, store: str) -> str:
+        return str(self.folder / store)
+
+    def credentials(self) -> dict[str, str]:
+        """Return the options of the remote that are kept out of Git."""
+        return {}
+
+    def replace(self, store: str, path: str, content: bytes | None) -> None:
+        """Write other content into an object, or remove it."""
+        object_file = self.folder / store / path
+        mode = object_file.stat().st_mode  # kept: DVC hashes an object of a folder if it is not read-only
+        object_file.unlink()
+        if content is not None:
+            object_file.write_bytes(content)
+            object_file.chmod(mode)
 
 
-def adapted(line: str, server: Folder) -> str:
-    """A line of the document, with this server in the place of the document's."""
-    line = re.sub(r"(remote add -d shared) \S+", rf"\1 {server.address(FIRST)}", line)
-    line = re.sub(r"(endpointurl) \S+", rf"\1 http://{HOST}:{server.port}", line)
-    return re.sub(r"(--local shared (\w+)) \S+", lambda option: f"{option[1]} {server.credentials()[option[2]]}", line)
+class SSH(Folder):
+    """OpenSSH with keys of its own, for the user who runs the tests."""
+
+    section, modules, secret = "SSH", ("dvc_ssh",), "member"
+    process: subprocess.Popen[bytes]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        for name in ("host", "member", "stranger"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True, timeout=60)
+
+    def start(self) -> None:
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # as the service of Debian does
+        settings = ["PasswordAuthentication no", "KbdInteractiveAuthentication no", "UsePAM no", "PidFile none"]
+        settings += [f"HostKey {self.folder}/host", f"AuthorizedKeysFile {self.folder}/member.pub"]
+        settings += ["StrictModes no", "Subsystem sftp internal-sftp", f"ListenAddress {HOST}:{self.port}"]
+        (self.folder / "sshd_config").write_text("\n".join(settings))
+        command = f"exec setpriv --pdeathsig KILL $(command -v sshd) -D -f {self.folder}/sshd_config"
+        self.process = subprocess.Popen(["bash", "-c", command], env=os.environ | {"PATH": PATH})
+        while self.process.poll() is None:
+            with socket.socket() as client:
+                if client.connect_ex((HOST, self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError("sshd does not run")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def address(self, store: str) -> str:
+        return f"ssh://{getpass.getuser()}@{HOST}:{self.port}{self.folder / store}"
+
+    def credentials(self) -> dict[str, str]:
+        return {"keyfile": str(self.folder / "member")}
+
+
+class S3(Folder):
+    """The S3 server of moto in this process, which keeps objects in memory and checks signatures."""
+
+    section, modules = "S3", ("dvc_s3", "moto", "flask_cors")
+    client: Any = None
+
+    def start(self) -> None:
+        from moto import settings
+        from moto.server import ThreadedMotoServer
+
+        self.server = ThreadedMotoServer(ip_address=HOST, port=self.port, verbose=False)
+        self.server.start()
+        if self.client is None:
+            iam = self.connect("iam", "admin", "admin")
+            iam.create_user(UserName="member")
+            keys = iam.create_access_key(UserName="member")["AccessKey"]
+            self.key, self.secret = keys["AccessKeyId"], keys["SecretAccessKey"]
+            allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+            iam.put_user_policy(UserName="member", PolicyName="all", PolicyDocument=policy)
+            settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from now on signatures are checked
+            self.client = self.connect("s3", self.key, self.secret)
+
+    def connect(self, service: str, key: str, secret: str) -> Any:
+        from botocore.session import get_session
+
+        session = get_session()
+        session.set_credentials(key, secret)
+        return session.create_client(service, "us-east-1", endpoint_url=f"http://{HOST}:{self.port}")
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def make_store(self, store: str) -> None:
+        self.client.create_bucket(Bucket=store)
+
+    def address(self, store: str) -> str:
+        return f"s3://{store}"
+
+    def credentials(self) -> dict[str, str]:
+        return {"access_key_id": self.key, "secret_access_key": self.secret}
+
+    def replace(self, store: str, path: str, content: bytes | None) -> None:
+        self.client.delete_object(Bucket=store, Key=path)
+        if content is not None:
+            self.client.put_object(Bucket=store, Key=path, Body=content)
 
 
 class Team:
-    """A project that shares its data on a server, in a store that is new for each test."""
+    """A project that shares its data by the lines of docs/sharing.md, in a store that is new for each test."""
 
-    def __init__(self, server: Folder, project: Clone, folder: Path) -> None:
+    def __init__(self, server: Folder, folder: Path) -> None:
         self.server, self.folder, self.store = server, folder, f"store-{uuid.uuid4()}"
         server.make_store(self.store)
-        shutil.copytree(project.folder, folder / "owner")
         self.owner = self.member("owner")
-        self.owner.replace(".dvc/config", FIRST, self.store)
-        self.owner.commit("A store of this test")
+        shutil.copytree(REPOSITORY / ".dvc", self.owner.folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+        (self.owner.folder / "dvc.yaml").write_text(PIPELINE)
+        (self.owner.folder / "params.yaml").write_text("train:\n  batch_size: 100\n")
+        self.owner.run("git init -q -b main && dvc repro -q")
+        self.owner.commit("Results")
+        self.owner.run(" && ".join(self.adapted(line) for line in in_document(server.section)))
         self.owner.run("git clone -q --bare . ../origin.git && git remote add origin ../origin.git")
+
+    def adapted(self, line: str) -> str:
+        """A line of the document, with this server in the place of the document's."""
+        credentials = self.server.credentials()
+        line = re.sub(r"(remote add -d shared) \S+", rf"\1 {self.server.address(self.store)}", line)
+        line = re.sub(r"(endpointurl) \S+", rf"\1 http://{HOST}:{self.server.port}", line)
+        return re.sub(r"(--local shared (\w+)) \S+", lambda option: f"{option[1]} {credentials[option[2]]}", line)
 
     def member(self, name: str) -> Clone:
         member = Clone(self.folder / name)
-        member.environment |= READER | {"NO_PROXY": HOST}
+        member.environment["NO_PROXY"] = HOST
         return member
 
     def colleague(self, name: str) -> Clone:
         """A fresh clone with the owner's credentials and an empty cache."""
         self.owner.run(f"git clone -q ../origin.git ../{name}")
-        colleague = self.member(name)
-        self.give(colleague, self.server.credentials())
-        return colleague
+        if self.server.credentials():
+            shutil.copy(self.owner.folder / ".dvc/config.local", self.folder / name / ".dvc")
+        return self.member(name)
 
-    def give(self, member: Clone, credentials: dict[str, str]) -> None:
-        """Write credentials as `dvc remote modify --local` does."""
-        options = "".join(f"    {name} = {value}\n" for name, value in credentials.items())
-        (member.folder / ".dvc/config.local").write_text(f"['remote \"shared\"']\n{options}")
-
-    def md5(self, path: str) -> str:
-        return re.findall(rf"path: {path}\n +hash: md5\n +md5: (\w+)", self.owner.read("dvc.lock"))[0]
+    def replace_model(self, content: bytes | None) -> None:
+        """Write other content into the object of the model in the remote, or remove it."""
+        (md5,) = re.findall(r" md5: (\w+)", self.owner.read("dvc.lock"))
+        self.server.replace(self.store, f"files/md5/{md5[:2]}/{md5[2:]}", content)
 
 
-@pytest.fixture(scope="session", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def in_document(section: str) -> list[str]:
+    """What docs/sharing.md says to type."""
+    return commands("docs/sharing.md", section)
 
 
-@pytest.fixture(scope="session")
-def server(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+@pytest.fixture(scope="session", params=[Folder, SSH, S3], ids=lambda kind: kind.section)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
     """The running server, stopped after the tests whether they pass or not."""
-    if reason := KINDS[kind].reason_to_skip():
-        pytest.skip(reason)
-    server = KINDS[kind](tmp_path_factory.mktemp("server"))
+    kind: type[Folder] = request.param
+    if absent := [name for name in kind.modules if find_spec(name) is None]:
+        pytest.skip(f"{', '.join(absent)} not installed: `make extra`")
+    if kind is SSH and not all(shutil.which(name, path=PATH) for name in ("setpriv", "sshd", "ssh-keygen")):
+        pytest.skip("sshd not installed: `apt-get install openssh-server util-linux`")
+    server = kind(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def project(server: Folder, kind: str, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A DVC repository of two small files, whose owner has typed the lines of docs/sharing.md."""
-    project = Clone(tmp_path_factory.mktemp("home") / "project")
-    project.folder.mkdir()
-    project.environment |= READER | {"NO_PROXY": HOST}
-    for name, text in {"make.py": STAGE, "dvc.yaml": PIPELINE, "params.yaml": "train:\n  batch_size: 100\n"}.items():
-        (project.folder / name).write_text(text)
-    project.run("git init -q -b main && dvc init -q && dvc config core.analytics false")
-    project.run("dvc config core.autostage true && dvc repro -q")
-    project.commit("Results")
-    server.make_store(FIRST)
-    for line in in_document(kind):
-        project.run(adapted(line, server))
-    return project
-
-
 @pytest.fixture
-def team(server: Folder, project: Clone, tmp_path: Path) -> Team:
-    """A team that has pushed nothing."""
-    return Team(server, project, tmp_path)
+def team(server: Folder, tmp_path: Path) -> Team:
+    """A team whose owner has typed the lines of docs/sharing.md."""
+    return Team(server, tmp_path)
