@@ -63,12 +63,12 @@ def table(model: Model, digits: np.ndarray, actual: np.ndarray) -> list[list[str
         random = np.random.default_rng(seed)
         pictures = [embed(digit, kind, random) for digit in digits]
         normalized = [normalize(picture) for picture in pictures]
-        single = np.array([len(each) == 1 for each in normalized])
-        probabilities = predict(model, [each[0].image for each in normalized if len(each) == 1])
+        single = np.array([len(cut_out) == 1 for cut_out in normalized])
+        probabilities = predict(model, [cut_out[0].image for cut_out in normalized if len(cut_out) == 1])
         right = (probabilities.argmax(axis=1) == actual[single]).sum() / len(digits)
         warned = (probabilities.max(axis=1) < model.floor).mean()
         light = [picture if kind.inverted else 255 - picture for picture in pictures]  # `predict` finds this out
-        small = [np.asarray(Image.fromarray(each).resize((28, 28), Resampling.BILINEAR)) for each in light]
+        small = [np.asarray(Image.fromarray(picture).resize((28, 28), Resampling.BILINEAR)) for picture in light]
         resized = (predict(model, small).argmax(axis=1) == actual).mean()
         rows.append([kind.name, f"{right:.3f}", str((~single).sum()), f"{warned:.3f}", f"{resized:.3f}"])
     return rows

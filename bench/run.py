@@ -117,7 +117,7 @@ def table(rounds: Sequence[Mapping[str, Run]]) -> list[list[str]]:
     """Return the rows of the table; a recipe that ran once is compared with the notebook of its round."""
     rows = [["", "s", "ratio to the notebook", "test accuracy"]]
     for name in rounds[0]:
-        runs = [(each[name], each[NOTEBOOK]) for each in rounds if name in each]
+        runs = [(runs[name], runs[NOTEBOOK]) for runs in rounds if name in runs]
         seconds, accuracy = median(run.seconds for run, _ in runs), median(run.accuracy for run, _ in runs)
         ratio = median(run.seconds / notebook.seconds for run, notebook in runs)
         rows.append([name, f"{seconds:.2f}", f"{ratio:.3f}", f"{accuracy:.4f}"])

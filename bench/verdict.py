@@ -89,8 +89,8 @@ def real_recipes() -> tuple[Readings, Readings]:
     records = [record for record in parse_records(NOISE.read_text(encoding="utf-8")) if len(record.runs) >= 5]
     (base,) = (record for record in records if not differing_keys(record.parameters, recipe))
     same = [record for record in records if (record.dataset, record.images) == (base.dataset, base.images)]
-    readings = [Readings.of([run.misread[SPLIT] for run in each.runs], each.images[SPLIT]) for each in (base, *same)]
-    return readings[0], max(readings, key=lambda other: abs(other.accuracy - readings[0].accuracy))
+    first, *others = (readings for record in (base, *same) if (readings := record.readings(SPLIT)))
+    return first, max(others, key=lambda other: abs(other.accuracy - first.accuracy))
 
 
 def equal_recipes(base: Readings, other: Readings) -> dict[str, tuple[Recipe, Recipe]]:
