@@ -22,7 +22,7 @@ import sys
 from classifier.command import command, run
 name, lines = sys.argv[1:]
 def main(*_):
-    if lines == "bad": raise ValueError("what,\\n  where")
+    if lines == "bad": raise ValueError("what,\\n  where\\x1b[31m\\u202e")
     print("0.55 ± 0.07\\n" * int(lines))
     return 0
 run("name", main) if name == "run" else sys.exit(command("name", refused=2)(main)())
@@ -46,7 +46,7 @@ def program(kind: str, lines: object, after: str = "", python: str = "") -> subp
 @pytest.mark.parametrize(("kind", "status"), [("run", 1), ("command", 2)])
 def test_an_error_is_one_line_and_a_traceback_only_in_development_mode(kind: str, status: int) -> None:
     done = program(kind, "bad")
-    assert (done.returncode, done.stderr) == (status, "name: what, where\n")
+    assert (done.returncode, done.stderr) == (status, "name: what, where\\x1b[31m\\u202e\n")
     assert "Traceback" in program(kind, "bad", python="-X dev").stderr
 
 

@@ -2,18 +2,15 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from classifier.command import run
-from review import compare, noise, report, verify
+from review import compare, report, verify
 from review.escaping import LONGEST, markdown, quote
 from review.report import as_page
 from review.results import leaves
-from stages import train
 from tests.review.repository import Change, Repository, put, record, write
 from tests.review.repository import noise as noise_of
 from tests.review.test_report import Page
@@ -24,6 +21,8 @@ VISIBLE = (
 HIDDEN = "\n\n# heading\n- item\n```\n\r\v\x1b[31m\x1b]0;title\x07\x85\u202e\u2066\u2028\u200b"
 PAYLOAD = VISIBLE + HIDDEN
 BRANCH = "EVIL`<b>@user|#1&$x$!](x)"
+
+main = compare.main  # what `refusal` runs
 
 
 @pytest.fixture
@@ -146,24 +145,6 @@ def test_a_refusal_of_a_branch_is_one_printable_line(
     change(repository)
     assert refusal("main").isprintable()
     assert refusal(PAYLOAD).isprintable()
-
-
-main = compare.main  # what `refusal` runs
-
-
-def test_noise_and_stages_print_messages_without_what_a_terminal_obeys(
-    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(PAYLOAD)
-
-    monkeypatch.setattr(noise, "load_recipe", fail)
-    assert noise.main([]) == 1
-    check_lines(capsys.readouterr().err)
-    (project / "params.yaml").write_text(json.dumps({"train": {PAYLOAD: 1}}))
-    with pytest.raises(SystemExit):
-        run("train", train.main)
-    check_lines(capsys.readouterr().err)
 
 
 def test_words_of_ours_stay_and_a_quote_that_was_forgotten_is_text_all_the_same() -> None:
