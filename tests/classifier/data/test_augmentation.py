@@ -1,15 +1,11 @@
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from classifier.data import augmentation, batches, splits
-from tests.conftest import describe
+from classifier.data import augmentation
 
 Changed = Callable[..., np.ndarray]
 
@@ -87,44 +83,3 @@ def test_augmentation_and_order_of_images_use_different_random_numbers(
     changed(1, 10, 18, seed=3, shift=2)
     assert len(states) == 1
     assert states[0] != np.random.default_rng(3).bit_generator.state  # as in classifier/data/batches.py
-
-
-def test_augmentation_writes_no_file(
-    project: Path, tmp_path: Path, keras: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    describe(project)
-    splits.PROCESSED.mkdir(parents=True)
-    np.save(splits.images_path("train"), np.zeros((5, 28, 28, 1), np.float32))
-    np.save(splits.labels_path("train"), np.zeros((5, 10), np.float32))
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    kept = []
-    remove = os.remove
-    monkeypatch.setattr(os, "remove", lambda path: kept.append(path) or remove(path))
-    assert len(list(batches.read_batches("train", 5, change=augmentation.build(2, 0, 0, seed=0)))) == 1
-    assert [*kept, *temporary.iterdir()] == []
-
-
-def test_images_are_changed_differently_in_each_epoch_and_keep_their_labels(project: Path, keras: ModuleType) -> None:
-    random = np.random.default_rng(0)
-    original, labels = random.random((5, 28, 28, 1), np.float32), random.random((5, 10), np.float32)
-    describe(project)
-    splits.PROCESSED.mkdir(parents=True)
-    np.save(splits.images_path("train"), original)
-    np.save(splits.labels_path("train"), labels)
-
-    def epochs() -> list[np.ndarray]:
-        dataset = batches.read_batches("train", len(original), change=augmentation.build(2, 0, 0, seed=0))
-        seen = []
-        for _ in range(2):
-            for images, kept in dataset:
-                np.testing.assert_array_equal(kept, labels)
-                seen.append(np.asarray(images))
-        return seen
-
-    first, second = epochs()
-    assert first.shape == second.shape == original.shape
-    assert not np.array_equal(first, original)
-    assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(epochs(), [first, second])

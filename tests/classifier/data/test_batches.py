@@ -65,11 +65,12 @@ def test_batches_do_not_depend_on_how_many_are_read_at_once(
     drawn = [augmentation.draw(random, count, (28, 28), *limits) for _ in orders for count in (10, 10, 5)]
     images = np.load(splits.images_path("train"))
     of = batches.read_batches("train", 10, 3, augmentation.build(*limits, seed=3))
-    got = [batch for _ in orders for batch, _ in of]
+    got = [batch for _ in orders for batch in of]
     rows = [order[first : first + 10] for order in orders for first in (0, 10, 20)]
-    for batch, expected, transforms in zip(got, rows, drawn, strict=True):
+    for (batch, labels), expected, transforms in zip(got, rows, drawn, strict=True):
         changed = keras.ops.image.affine_transform(images[expected], transforms, fill_mode="constant", fill_value=0.0)
         np.testing.assert_array_equal(batch, changed)
+        np.testing.assert_array_equal(labels[:, 0], expected)
 
 
 def test_training_sees_each_image_once_in_each_epoch_though_keras_reads_ahead(

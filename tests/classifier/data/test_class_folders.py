@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from classifier.data.arrays import Arrays
+from classifier.data.class_folders import list_images
 from classifier.data.own import read_own
 from tests.classifier.data.pictures import encoded, pixels, png, two_classes, write
 
@@ -72,6 +73,8 @@ def test_each_class_gives_its_share_to_test_and_keeps_an_image_in_both(
 
 def test_the_seed_draws_the_split_of_each_class_alone(tmp_path: Path) -> None:
     before = read(write(tmp_path, two_classes(20)), seed=1)[0]
+    drawn = list_images(tmp_path, 1, 0.2)["test"]
+    assert [path.name for path in drawn["cat"]] != [path.name for path in drawn["dog"]]
     assert as_bytes(before) == as_bytes(read(tmp_path, seed=1)[0]) != as_bytes(read(tmp_path, seed=2)[0])
     after = read(write(tmp_path, {"cat/more.png": encoded(pixels(1000))}), seed=1)[0]
     for split in ("train", "test"):
