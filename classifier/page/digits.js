@@ -22,7 +22,7 @@ function normalize(grey) {
   return digits.map((digit) => fit(strength(ink, smooth, digit)));
 }
 
-const replace = (picture, change) => ({ ...picture, values: Float64Array.from(picture.values, change) });
+const replace = (picture, change) => ({ ...picture, values: new Float64Array(picture.values).map(change) });
 const pointAt = ({ width }, place) => [place % width, Math.floor(place / width)];
 
 function median(values) {
@@ -47,7 +47,7 @@ function meansOfRows({ width, height, values }, [count, size, start = 0], weight
   const means = new Float64Array(count * width);
   for (let row = 0; row < count; row++) {
     const distanceTo = (old) => Math.abs(old + 0.5 - start - (row + 0.5) * size);
-    const weights = Array.from({ length: height }, (_, old) => Math.max(0, weightOf(distanceTo(old), size)));
+    const weights = new Float64Array(height).map((_, old) => Math.max(0, weightOf(distanceTo(old), size)));
     const total = sum(weights);
     weights.forEach((weight, old) => {
       if (!weight) return;
@@ -76,7 +76,7 @@ function paperOf(picture) {
     const [x, y] = pointAt(cells, place);
     return Math.min(x, y, cells.width - 1 - x, cells.height - 1 - y) < 2;
   });
-  let paper = replace(cells, () => median(border));
+  let paper = { ...cells, values: cells.values.slice().fill(median(border)) };
   for (let round = 0; round < ROUNDS; round++) {
     const distances = cells.values.map((value, place) => Math.abs(value - paper.values[place]));
     const unit = Math.max(1, median(distances));

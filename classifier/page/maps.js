@@ -31,7 +31,8 @@ function showLayers(outputs) {
   const convolutions = (outputs ?? run(layers, BLANK, network.shape)).filter(({ kind }) => kind === "convolution");
   const parts = convolutions.flatMap(({ name, shape: [height, width, count], values }) => {
     const active = values.map((value) => (outputs ? Math.max(0, value) : 0));
-    const maps = Array.from({ length: count }, (_, map) => active.filter((_, place) => place % count === map));
+    const valuesOf = (map) => new Float32Array(height * width).map((_, place) => active[place * count + map]);
+    const maps = Array.from({ length: count }, (_, map) => valuesOf(map));
     const contrasts = maps.map((map) => largest(map) - median(map)); // its bias makes the median, from empty paper
     const order = [...maps.keys()].sort((one, other) => contrasts[other] - contrasts[one]).slice(0, MOST_MAPS);
     const most = Math.max(largest(active), 1e-9);

@@ -1,6 +1,5 @@
 """Chromium with the page, without a network; a message on its console or a violation of its policy fails the test."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,27 +10,10 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.predict.hand import Point
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 REPORT_VIOLATIONS = "addEventListener('securitypolicyviolation', (e) => console.error(`blocked: ${e.blockedURI}`));"
 TWO_FRAMES = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
-
-
-def launch(playwright: Any) -> Any:
-    """Start Chromium of the system; its sandbox does not start as root."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    return playwright.chromium.launch(
-        executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [], timeout=120_000
-    )
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make extra)")
-    if not (shutil.which("chromium") or shutil.which("google-chrome")):
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        browser = launch(started)
-        yield browser
-        browser.close()
+TOUCH = {"Pressed": "touchStart", "Moved": "touchMove", "Released": "touchEnd"}
 
 
 @pytest.fixture(scope="session")
@@ -46,40 +28,35 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Visitor:
     """A tab with the page."""
 
-    def __init__(self, tab: Any) -> None:
+    def __init__(self, tab: Any, path: Path) -> None:
         self.tab = tab
         self.complaints: list[str] = []
         tab.on("console", lambda message: self.complaints.append(message.text))
         tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         tab.add_init_script(REPORT_VIOLATIONS)
-
-    def open(self, path: Path) -> "Visitor":
-        self.tab.goto(path.as_uri())
-        return self.settle()
+        tab.goto(path.as_uri())
+        self.settle()
 
     def settle(self) -> "Visitor":
         """Wait until the page has answered the last change."""
         self.tab.evaluate(TWO_FRAMES)
         return self
 
-    def points(self, stroke: list[Point]) -> list[Point]:
-        self.tab.locator("#pad").scroll_into_view_if_needed()
-        box = self.tab.locator("#pad").bounding_box()
-        return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-
     def draw(self, strokes: list[list[Point]], pointer: str = "mouse") -> "Visitor":
         """Draw with the mouse, with a pen or by touch, on the pad from 0 to 1."""
         session = self.tab.context.new_cdp_session(self.tab)
-        for points in map(self.points, strokes):
-            steps = ["Pressed", *["Moved"] * len(points), "Released"]
-            for step, (x, y) in zip(steps, [points[0], *points, points[-1]], strict=True):
+        self.tab.locator("#pad").scroll_into_view_if_needed()
+        box = self.tab.locator("#pad").bounding_box()
+        for stroke in strokes:
+            steps = ["Pressed", *["Moved"] * len(stroke), "Released"]
+            for step, (right, down) in zip(steps, [stroke[0], *stroke, stroke[-1]], strict=True):
+                place = {"x": box["x"] + right * box["width"], "y": box["y"] + down * box["height"]}
                 if pointer == "touch":
-                    kind = {"Pressed": "touchStart", "Moved": "touchMove", "Released": "touchEnd"}[step]
-                    fingers = [] if step == "Released" else [{"x": x, "y": y}]
-                    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+                    touch = {"type": TOUCH[step], "touchPoints": [place] * (step != "Released")}
+                    session.send("Input.dispatchTouchEvent", touch)
                 else:
-                    event = {"x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1, "pointerType": pointer}
-                    session.send("Input.dispatchMouseEvent", {"type": f"mouse{step}", **event})
+                    button = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": pointer}
+                    session.send("Input.dispatchMouseEvent", {"type": f"mouse{step}", **place, **button})
         return self.settle()
 
     @property
@@ -98,19 +75,25 @@ class Visitor:
 Visit = Callable[..., Visitor]
 
 
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make extra)")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:  # Chromium's sandbox does not start as root, as in a container
+        yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=120_000)
+
+
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Visit]:
     """Open a page at a width, in a colour scheme, offline."""
     opened: list[Visitor] = []
 
-    def visit(path: Path, width: int = 1440, scheme: str = "light", **options: Any) -> Visitor:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+    def visit(path: Path, width: int = 1440, scheme: str = "light") -> Visitor:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=True)
         context.set_offline(True)
-        opened.append(Visitor(context.new_page()))
-        return opened[-1].open(path)
+        opened.append(Visitor(context.new_page(), path))
+        return opened[-1]
 
     yield visit
-    complaints = [complaint for visitor in opened for complaint in visitor.complaints]
-    for visitor in opened:
-        visitor.tab.context.close()
-    assert complaints == []
+    assert [complaint for visitor in opened for complaint in visitor.complaints] == []

@@ -17,40 +17,33 @@ def arc(x: float, y: float, wide: float, tall: float, start: float, end: float) 
     return [(x + wide * math.cos(angle), y + tall * math.sin(angle)) for angle in angles]
 
 
-# Two ways to write each digit, as strokes in a box 100 wide and 160 tall.
-STROKES: dict[int, list[list[list[Point]]]] = {
-    0: [[arc(50, 80, 44, 76, -80, 290)], [arc(50, 80, 34, 78, -60, 285)]],
-    1: [[[(50, 4), (50, 156)]], [[(24, 38), (54, 4), (50, 156)]]],
-    2: [
+# Two ways to write the ten digits, as strokes in a box 100 wide and 160 tall.
+STROKES: list[list[list[list[Point]]]] = [
+    [
+        [arc(50, 80, 44, 76, -80, 290)],
+        [[(50, 4), (50, 156)]],
         [[*arc(50, 42, 40, 38, -170, 40), (14, 152), (94, 150)]],
-        [[*arc(48, 44, 42, 42, -160, 60), (30, 130), (8, 150), (22, 130), (40, 140), (70, 156), (94, 144)]],
-    ],
-    3: [
         [[*arc(46, 40, 38, 36, -150, 80), *arc(46, 114, 44, 40, -80, 150)]],
-        [[(12, 8), (86, 6), (44, 62), *arc(44, 108, 42, 46, -80, 140)]],
-    ],
-    4: [
         [[(62, 4), (10, 100), (96, 98)], [(68, 60), (64, 156)]],
-        [[(16, 8), (14, 80), (86, 74)], [(84, 6), (76, 156)]],
-    ],
-    5: [
         [[(84, 8), (22, 10), (18, 70), *arc(46, 108, 42, 44, -110, 140)]],
-        [[(24, 10), (20, 72), *arc(46, 108, 40, 46, -120, 130)], [(24, 10), (88, 6)]],
-    ],
-    6: [
         [[(76, 6), (40, 40), (16, 96), *arc(50, 112, 36, 42, 180, -180)]],
-        [[*arc(80, 90, 66, 86, -100, -180), *arc(48, 116, 34, 38, -180, 180)]],
-    ],
-    7: [[[(8, 10), (92, 8), (40, 156)]], [[(8, 14), (90, 8), (44, 156)], [(24, 84), (84, 78)]]],
-    8: [
+        [[(8, 10), (92, 8), (40, 156)]],
         [[*arc(50, 40, 34, 36, 90, -270), *arc(50, 118, 42, 40, -90, 270)]],
-        [[(82, 16), (50, 4), (18, 30), (50, 72), (86, 116), (50, 156), (14, 122), (46, 76), (82, 36), (82, 16)]],
-    ],
-    9: [
         [[*arc(46, 46, 36, 40, 0, -360), (82, 46), (78, 156)]],
+    ],
+    [
+        [arc(50, 80, 34, 78, -60, 285)],
+        [[(24, 38), (54, 4), (50, 156)]],
+        [[*arc(48, 44, 42, 42, -160, 60), (30, 130), (8, 150), (22, 130), (40, 140), (70, 156), (94, 144)]],
+        [[(12, 8), (86, 6), (44, 62), *arc(44, 108, 42, 46, -80, 140)]],
+        [[(16, 8), (14, 80), (86, 74)], [(84, 6), (76, 156)]],
+        [[(24, 10), (20, 72), *arc(46, 108, 40, 46, -120, 130)], [(24, 10), (88, 6)]],
+        [[*arc(80, 90, 66, 86, -100, -180), *arc(48, 116, 34, 38, -180, 180)]],
+        [[(8, 14), (90, 8), (44, 156)], [(24, 84), (84, 78)]],
+        [[(82, 16), (50, 4), (18, 30), (50, 72), (86, 116), (50, 156), (14, 122), (46, 76), (82, 36), (82, 16)]],
         [[*arc(48, 44, 38, 40, -10, -350), (84, 50), (80, 110), (58, 150), (26, 152)]],
     ],
-}
+]
 
 
 def draw(
@@ -73,7 +66,7 @@ def draw(
     image = Image.new("L", (size[0] * FINER, size[1] * FINER))
     pencil = ImageDraw.Draw(image)
     radius = pen * FINER / 2
-    for stroke in STROKES[digit][way]:
+    for stroke in STROKES[way][digit]:
         points = []
         for right, below in (np.array(stroke) - (50, 80) + random.normal(0, 2.5, (len(stroke), 2))) * height / 160:
             turned = complex(right, below) * cmath.rect(1, math.radians(tilt))
@@ -118,7 +111,7 @@ def on_pad(digit: int, height: float, random: np.random.Generator) -> list[list[
     slant = random.uniform(-0.15, 0.2)
     left, top = random.uniform(0.02, 0.98 - height, 2)
     strokes = []
-    for stroke in STROKES[digit][0]:
+    for stroke in STROKES[0][digit]:
         points = (np.array(stroke) - (50, 80)) / 160 + random.normal(0, 0.006, (len(stroke), 2))
         x = left + height * (0.5 + points[:, 0] - slant * points[:, 1])
         strokes.append(np.clip(np.stack([x, top + height * (0.5 + points[:, 1])], axis=1), 0.01, 0.99).tolist())

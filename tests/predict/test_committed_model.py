@@ -1,17 +1,13 @@
 """The model of `make repro` reads pictures made by hand, and is not sure of noise: `make slow ONLY=model`."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from predict.digits import normalize
 from predict.model import MODEL, Model, load_model
 from predict.reading import read
 from tests.conftest import REPOSITORY
 from tests.predict.hand import draw, line, on_paper, photographed, png
-from tests.predict.test_predict import run_in_process
 
 pytestmark = pytest.mark.model
 
@@ -56,8 +52,3 @@ def test_the_model_is_uncertain_of_most_that_it_reads_in_noise(model: Model) -> 
     images = [digit.image for _ in range(20) for digit in normalize(random.integers(0, 256, (120, 160), np.uint8))]
     largest = model.predict(np.stack(images)[..., np.newaxis]).max(axis=1)
     assert (largest < model.floor).mean() >= 0.8
-
-
-def test_the_command_reads_a_photo_of_16_million_pixels_in_little_memory(model: Model, tmp_path: Path) -> None:
-    Image.fromarray(by_hand()[1][1]).resize((4000, 4000)).save(tmp_path / "photo.jpg")
-    run_in_process("--model", REPOSITORY / MODEL, tmp_path / "photo.jpg")
