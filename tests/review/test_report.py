@@ -25,7 +25,7 @@ from review.revision import read_results
 from review.text import MOST_IMAGES, as_markdown
 from tests.clone import Clone
 from tests.conftest import REPOSITORY, describe
-from tests.review.repository import IMAGES, Change, Repository, put, record, write
+from tests.review.repository import IMAGES, Change, Repository, put, record
 
 HISTORY = """\
 epoch,accuracy,loss,validation_accuracy,validation_loss
@@ -221,46 +221,36 @@ def test_the_report_tells_whether_the_lock_of_head_is_true(
 
 
 @pytest.mark.parametrize(
-    ("change", "base", "message"),
+    ("change", "message"),
     [
-        (write(), "no-such-branch", "unknown Git revision 'no-such-branch'"),
-        (put("evaluation/history.csv", "epoch,loss\n1,0.5\n"), "main", "evaluation/history.csv of this folder: "),
-        (put("report", "a file"), "main", "[Errno 17] File exists: 'report'"),
+        (put("evaluation/history.csv", "epoch,loss\n1,0.5\n"), "evaluation/history.csv of this folder: "),
+        (put("report", "a file"), "[Errno 17] File exists: 'report'"),
     ],
 )
 def test_what_cannot_be_compared_or_written_is_refused_in_one_line_and_nothing_is_written(
-    repository: Repository,
-    undrawn: dict[str, Any],
-    refusal: Callable[..., str],
-    change: Change,
-    base: str,
-    message: str,
+    repository: Repository, undrawn: dict[str, Any], refusal: Callable[..., str], change: Change, message: str
 ) -> None:
     change(repository)
-    assert refusal(base).startswith(message)
+    assert refusal("main").startswith(message)
     assert not (repository.folder / "report").is_dir()
 
 
 def test_a_full_disk_leaves_the_report_of_before_and_nothing_else(
-    repository: Repository,
-    undrawn: dict[str, Any],
-    refusal: Callable[..., str],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    repository: Repository, undrawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["main", "better"])
-    capsys.readouterr()
     before = files(repository.folder / "report")
     write_bytes = Path.write_bytes
 
     def until_the_page(path: Path, content: bytes) -> int:
+        written = write_bytes(path, content[:10])
         if path.name.endswith("report.html"):
-            write_bytes(path, content[:10])
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write_bytes(path, content)
+        return written
 
     monkeypatch.setattr(Path, "write_bytes", until_the_page)
-    assert refusal("better", "main") == "report could not be written: No space left on device"
+    assert main(["better", "main"]) == 2
+    assert capsys.readouterr().err == "report: report could not be written: No space left on device\n"
     assert files(repository.folder / "report") == before
 
 
