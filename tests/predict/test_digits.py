@@ -49,6 +49,12 @@ def test_any_picture_gives_images_of_28x28_with_ink_and_boxes_inside_it(
         assert 0 <= top < bottom <= height
 
 
+def test_a_box_ends_where_a_picture_ends_that_is_reduced() -> None:
+    grey = np.full((401, 401), 255, np.uint8)
+    grey[301:, 341:] = 0
+    assert [digit.box[2:] for digit in normalize(grey)] == [(401, 401)]
+
+
 def test_blocks_at_the_edge_are_means_of_the_pixels_that_are_left() -> None:
     assert reduce(np.array([[1, 3, 5], [3, 5, 9], [2, 4, 8]], np.uint8), 2).tolist() == [[3, 7], [3, 8]]
 

@@ -129,7 +129,7 @@ def test_pictures_of_another_data_set_are_resized_as_download_does_it_and_that_i
     squashed = np.asarray(Image.fromarray(picture).resize((6, 4), Image.Resampling.BILINEAR))
     assert right["confidence"] == pytest.approx(load_model(sides).predict(squashed[np.newaxis]).max())
     assert err.splitlines() == [
-        "predict: note: whole pictures are resized as photos/ has them; none is cut out or inverted"
+        "predict: note: whole pictures are resized as own.npz has them; none is cut out or inverted"
     ]
 
 

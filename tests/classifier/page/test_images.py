@@ -72,10 +72,3 @@ def test_a_line_of_digits_has_the_pen_of_one_digit_and_a_dot_stays_small(tmp_pat
     ink = [picture.sum() / (picture.max(axis=1) > 0).sum() ** 2 for picture in (alone, of_line)]
     assert abs(ink[1] / ink[0] - 3) < 0.1
     assert 10 < (dot.max(axis=0) > 0).sum() < 20
-
-
-def test_a_picture_of_the_whole_pad_keeps_the_place_of_a_stroke(tmp_path: Path) -> None:
-    (pad,) = pictures_of("(strokes) => rasterize(strokes, PAD, PAD, PEN)", [[[[100, 50], [100, 80]]]], tmp_path)
-    rows, columns = np.nonzero(pad)
-    assert pad.shape == (280, 280)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (40, 89, 90, 109)
