@@ -27,10 +27,8 @@ def main() -> None:
     held_out = {split: splits.map_split(split) for split in ("validation", "test")}
     try:
         outcomes = predict_splits(open_session(ONNX.read_bytes(), data_set), held_out)
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{ONNX}: {error}; {HOW_TO_RENEW}") from error
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{ONNX}: missing; {HOW_TO_RENEW}") from error
     metrics = {split: measure(outcome) for split, outcome in outcomes.items()}
     save_csv(PREDICTIONS, ["split", "image", "actual", "predicted", "confidence"], rows_of(outcomes))
 

@@ -22,16 +22,6 @@ def build(
 
     Input: float32 (n, height, width, channels), 0..1. Output: float32 (n, classes), each row summing to 1.
 
-    A convolution has kernel x kernel x input channels x filters weights and one bias for each filter; a dense layer has
-    inputs x units weights and one bias for each unit. The notebook's network for MNIST has 138,506 parameters:
-
-        conv_1     3*3*1*32   + 32  =     320    28x28x1  -> 28x28x32, pooled to 14x14
-        conv_2     3*3*32*64  + 64  =  18,496    14x14x32 -> 14x14x64, pooled to 7x7
-        conv_3     3*3*64*64  + 64  =  36,928    7x7x64   -> 7x7x64,   pooled to 3x3
-        dense_1    3*3*64*128 + 128 =  73,856    576 -> 128
-        dense_2    128*64     + 64  =   8,256    128 -> 64
-        digits     64*10      + 10  =     650    64 -> 10
-
     Batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) replaces the biases of a convolution by
     four numbers for each filter, of which two are trained.
     """
@@ -51,6 +41,6 @@ def build(
     network.add(layers.Flatten(name="flatten"))
     for number, units in enumerate(dense_units, start=1):
         network.add(layers.Dense(units, activation="relu", name=f"dense_{number}"))
-    # float32 at any precision
-    network.add(layers.Dense(len(data_set.classes), activation="softmax", dtype="float32", name=data_set.noun))
+    probabilities = layers.Dense(len(data_set.classes), activation="softmax", dtype="float32", name=data_set.noun)
+    network.add(probabilities)  # in float32 at any precision
     return network

@@ -1,9 +1,10 @@
 """Save a Keras model so that equal models give equal bytes."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from classifier.files import write_stored_zip
 
@@ -23,19 +24,13 @@ def save(model: "keras.Model", path: Path) -> None:
     model.save(path)
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in sorted(archive.namelist())}
-    metadata = json.loads(members["metadata.json"])
-    members["metadata.json"] = json.dumps(metadata | {"date_saved": NO_DATE}, sort_keys=True).encode()
-    members["config.json"] = json.dumps(_renumber(json.loads(members["config.json"]), {}), sort_keys=True).encode()
+    metadata = json.loads(members["metadata.json"]) | {"date_saved": NO_DATE}
+    members["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
+    config = json.dumps(json.loads(members["config.json"]), sort_keys=True)
+    numbers: dict[str, int] = {}
+
+    def number_of(address: re.Match[str]) -> str:
+        return str(numbers.setdefault(address[0], len(numbers)))
+
+    members["config.json"] = re.sub(r'(?<="shared_object_id": )\d+', number_of, config).encode()
     write_stored_zip(path, members.items())
-
-
-def _renumber(node: Any, numbers: dict[int, int]) -> Any:
-    """Replace each shared_object_id by its number in the order of sorted keys; equal ids get equal numbers."""
-    if isinstance(node, list):
-        return [_renumber(item, numbers) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: numbers.setdefault(value, len(numbers)) if key == "shared_object_id" else _renumber(value, numbers)
-        for key, value in sorted(node.items())
-    }

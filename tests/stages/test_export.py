@@ -3,7 +3,6 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -145,14 +144,6 @@ def with_nan(path: Path) -> None:
     keras_file.save(network, path)
 
 
-def without_config(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist() if name != "config.json"}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
-
 def with_a_flipped_byte(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
@@ -184,7 +175,6 @@ def of(*names: str, shape: tuple[int, ...] = (28, 28, 1)) -> Callable[[Path], No
         (lambda path: path.write_bytes(b""), "not a model that can be loaded"),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a model that can be loaded"),
         (with_a_flipped_byte, "not a model that can be loaded: Bad CRC-32"),
-        (without_config, "not a model that can be loaded"),
         (of("flatten", "code", "dense"), "not a model that can be loaded: Requested the deserialization of a `Lambda`"),
         (
             of("flatten", "dense", shape=(32, 32, 3)),

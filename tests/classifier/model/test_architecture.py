@@ -8,19 +8,6 @@ from classifier.data.catalogue import MNIST
 from classifier.model import architecture
 
 
-def test_each_layer_has_as_many_parameters_as_in_the_notebook(keras: ModuleType) -> None:
-    network = architecture.build(MNIST, [32, 64, 64], 3, [128, 64])
-    assert {layer.name: layer.count_params() for layer in network.layers if layer.count_params()} == {
-        "conv_1": 3 * 3 * 1 * 32 + 32,
-        "conv_2": 3 * 3 * 32 * 64 + 64,
-        "conv_3": 3 * 3 * 64 * 64 + 64,
-        "dense_1": 3 * 3 * 64 * 128 + 128,
-        "dense_2": 128 * 64 + 64,
-        "digits": 64 * 10 + 10,
-    }
-    assert network.count_params() == 138_506
-
-
 @pytest.mark.parametrize("normalized", [False, True])
 def test_the_layers_have_the_expected_order_and_settings(keras: ModuleType, normalized: bool) -> None:
     conv = {"strides": (1, 1), "padding": "same", "activation": "linear", "use_bias": not normalized}

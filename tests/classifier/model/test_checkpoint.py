@@ -45,10 +45,6 @@ def test_a_checkpoint_gives_back_the_bits_of_weights_optimizer_and_history_to_it
     assert int(network.optimizer.iterations) == 2
 
 
-def test_without_a_checkpoint_training_begins_at_the_first_epoch(project: Path, keras: ModuleType) -> None:
-    assert checkpoint.resume(build(), "this training") == []
-
-
 def test_the_digest_changes_with_the_code_and_the_data(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "CODE", project / "code")
     files = [project / "stage.py", project / "code/model/layers.py", project / "images.npy"]

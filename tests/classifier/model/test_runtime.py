@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -91,19 +90,6 @@ def test_on_a_gpu_float32_is_not_shortened_and_memory_is_taken_as_needed(
 )
 def test_the_level_is_the_highest_whose_instruction_sets_the_processor_has(flags: set[str], expected: str) -> None:
     assert runtime.level(flags) == expected
-
-
-def test_the_record_of_the_environment_has_the_level_and_not_the_instruction_sets(
-    keras: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def described(flags: set[str]) -> dict[str, Any]:
-        monkeypatch.setattr(runtime, "instruction_sets", lambda: flags)
-        return runtime.describe()
-
-    zen_4 = described(ZEN_4)
-    assert zen_4["kernels"] == "avx512_core_bf16"
-    assert described(ZEN_4 | {"avx512_vp2intersect", "avx_vnni"}) == zen_4
-    assert described(ZEN_4 - {"avx512_bf16"}) != zen_4
 
 
 OTHER_SETTINGS = {
