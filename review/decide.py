@@ -16,7 +16,7 @@ from review.revision import read_results
 from review.seeds import why_stale
 from review.statistics import PLAN
 from review.text import conclude, wrap
-from review.training import Recipe, add_places, load_recipe, measure, seconds_a_seed
+from review.training import add_places, load_recipe, measure
 
 
 @command("decide", refused=2, interrupted="the runs that ended are kept, and the same command goes on")
@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         if (seeds < min(known) and look < len(PLAN)) or comparison.one_recipe:
             continue
         start = f"decide: look {look} of {len(PLAN)}: "
-        cost = _cost(recipes, seeds, known, 0 if options.scheduler else options.workers)
-        print(wrap(f"{start}{seeds} seeds each{cost}"), flush=True)
+        trainings = sum(max(0, seeds - count) for count in known)
+        print(f"{start}{seeds} seeds each, {trainings} to train", flush=True)
         records = (measure(recipes[0], range(seeds), **place), measure(recipes[1], range(seeds), **place))
         known = [len(record.runs) for record in records]
         for side, record in zip((base, head), records, strict=True):
@@ -67,27 +67,6 @@ def _found(comparison: Comparison, alpha: float) -> str:
         raise ValueError("expected seeds of both recipes")
     change = f"{found.difference:+.4f} (95 %: {limits(*found.interval())}), {p_value(found.p)}"
     return f"{change}; {comparison.verdict} at p < {alpha:g}"
-
-
-def _cost(recipes: list[Recipe], seeds: int, known: list[int], workers: int) -> str:
-    """Say how many trainings are missing, and how long they take on workers of this machine, if one took place here.
-
-    With 0 workers, on a cluster, the time is not known.
-    """
-    missing = [max(0, seeds - count) for count in known]
-    seconds = [seconds_a_seed(recipe) for recipe in recipes]
-    measured_here = [each for each in seconds if each is not None]
-    if not sum(missing):
-        return ""
-    trainings = f", {_many(sum(missing), 'training')}"
-    if not (measured_here and workers):
-        return trainings
-    total = sum(count * (each or measured_here[0]) for count, each in zip(missing, seconds, strict=True))
-    return f"{trainings}, about {_many(max(1, round(total / workers / 60)), 'minute')}"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count > 1)}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure the noise of a seed: train one recipe with several seeds, and keep which images the model of each misreads.
 
-Each seed is a trial of sweep.engine, which ends as a DVC experiment, so the pipeline's outputs stay as they are. Seeds
+Each seed is a trial (trials/), which ends as a DVC experiment, so the pipeline's outputs stay as they are. Seeds
 that are measured already are not trained again: the same command goes on after an interruption, and `--seeds 10` after
 five seeds trains five more.
 """
@@ -11,10 +11,8 @@ from pathlib import Path
 
 from classifier.command import command
 from classifier.paths import NOISE, PARAMS
-from review.escaping import quote, spread
+from review.escaping import spread
 from review.results import SPLITS
-from review.revision import read_trained
-from review.seeds import Record, differing_environment, listed, same_recipe
 from review.training import add_places, load_recipe, measure
 
 
@@ -36,18 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     measured = measure(recipe, range(options.seeds), options.anew, options.scheduler, options.workers)
     for split in SPLITS:
         if readings := measured.readings(split):
-            print(f"noise: {split} {spread(readings)}{_where(measured)} -> {NOISE}")
+            print(f"noise: {split} {spread(readings)} -> {NOISE}")
     return 0
-
-
-def _where(record: Record) -> str:
-    """Say how the machines of the seeds differ from the one of the committed results, if these are of the recipe."""
-    try:
-        side = read_trained(None)
-    except (OSError, ValueError):
-        return ""
-    keys = differing_environment(record, side) if same_recipe(record, side) else []
-    return f", seeds from another machine than the results ({listed(map(quote, keys))})" if keys else ""
 
 
 if __name__ == "__main__":

@@ -10,19 +10,24 @@ The files of the folder stay as they are. Trials that exist are not run again, s
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import mean
 
 from classifier.command import command
+from classifier.parameters import read_section
+from classifier.paths import PARAMS
 from review.text import as_columns, wrap
-from review.training import add_places, at_least_one, check_parameters
+from review.training import add_places, at_least_one, changed_params
+from stages import download, preprocess, train
 from sweep.proposals import Search, grid
-from sweep.table import Changes, about_trials, judge_trials, mean_accuracy, save_trials, table_of_trials
-from trials.engine import Ended, Engine
+from sweep.table import Changes, about_trials, accuracy_of, judge_trials, save_trials, table_of_trials
+from trials.engine import Engine
 from trials.git import snapshot
 from trials.trial import Trial
 
 REPORT = Path("report/sweep")  # report/ is not in Git
+STAGES = {"download": download, "preprocess": preprocess, "train": train}  # with parameters
 
 
 @command("sweep", refused=2, interrupted="the trials that ended are kept, and the same command goes on")
@@ -34,14 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--search", type=at_least_one, metavar="N", help="try N recipes that Optuna proposes")
     add_places(parser)
     options = parser.parse_args(arguments)
-    if options.seeds and any(each.startswith("train.seed=") for each in options.given):
+    if options.seeds and any(change.startswith("train.seed=") for change in options.given):
         raise ValueError("-S train.seed and --seeds exclude each other")
     if not (options.given or options.seeds):
         raise ValueError("nothing to vary: -S KEY=VALUES or --seeds N")
     search = Search(options.given) if options.search else None
     recipes = [] if search else grid(options.given)
     seeds: list[Changes] = [(f"train.seed={seed}",) for seed in range(options.seeds or 0)] or [()]
-    check_parameters([*(search.bounds if search else sum(recipes, ())), *sum(seeds, ())])
+    check_changes([*(search.bounds if search else sum(recipes, ())), *sum(seeds, ())])
     with Engine(options.scheduler, options.workers) as engine:
         sweep = Sweep(engine, seeds, (options.search or len(recipes)) * len(seeds))
         if search:
@@ -49,8 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
                 search.tell(sweep.run(search.ask(min(left, engine.workers))))
         else:
             sweep.run(recipes)
-    for failed in sweep.failed:
-        print(f"sweep: {' '.join(failed.trial.changes)} failed: {failed.reason}", file=sys.stderr)
+    for line in sweep.failed:
+        print(f"sweep: {line}", file=sys.stderr)
     judged = judge_trials(sweep.ended)
     if judged.tried:
         print(f"\n{as_columns(table_of_trials(judged))}\n\n{wrap(about_trials(judged))}")
@@ -59,38 +64,53 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if sweep.failed else 0
 
 
+def check_changes(changes: Iterable[str]) -> None:
+    """Check each change of a parameter as its stage would. Raises ValueError if the stage would refuse it."""
+    for change in sorted(set(changes)):
+        section = change.partition(".")[0]
+        with changed_params(PARAMS, [change]) as path:
+            try:
+                if section in STAGES:
+                    read_section(section, STAGES[section].Parameters, path)
+            except ValueError as error:
+                raise ValueError(str(error).replace(str(path), str(PARAMS))) from None
+
+
 class Sweep:
-    """The trials of a sweep as they end: the commits of each recipe by seed, and those that failed."""
+    """The trials of a sweep as they end: the commits of each recipe by seed, and a line for each that failed."""
 
     def __init__(self, engine: Engine, seeds: Sequence[Changes], total: int) -> None:
         self.engine, self.seeds, self.total, self.start = engine, seeds, total, snapshot()
         self.ended: dict[Changes, list[str]] = {}
-        self.failed: list[Ended] = []
+        self.failed: list[str] = []
         self.began, self.done = time.monotonic(), 0
+        if engine.scheduler:
+            print(f"sweep: {engine.workers} workers, dashboard at {engine.client.dashboard_link}", flush=True)
 
     def run(self, recipes: Sequence[Changes]) -> list[float | None]:
         """Run each recipe with each seed, and return their mean validation accuracies; None where no trial ended."""
         trials = {Trial(*self.start, (*changes, *seed)): changes for changes in recipes for seed in self.seeds}
-        ended = {each.trial: each.revision for each in map(self.tell, self.engine.run(trials))}
+        commits: dict[Trial, str] = {}
+        for trial, commit, reason in self.engine.run(trials):
+            self.done += 1
+            seconds = time.monotonic() - self.began
+            left = seconds / self.done * (self.total - self.done)
+            name, accuracy = " ".join(trial.changes), accuracy_of(commit) if commit else None
+            outcome = "ended" if accuracy is None else f"validation accuracy {accuracy:.4f}"
+            progress = f"{self.done} of {self.total}, {seconds:.0f} s, about {left:.0f} s left"
+            print(f"sweep: {name}: {reason or outcome} ({progress})", flush=True)
+            if commit:
+                commits[trial] = commit
+            else:
+                self.failed.append(f"{name} failed: {reason}")
         for changes in recipes:
-            found = [ended[trial] for trial in trials if trials[trial] == changes]
-            self.ended[changes] = [revision for revision in found if revision]
-        return [mean_accuracy(self.ended[changes]) for changes in recipes]
+            self.ended[changes] = [commits[trial] for trial in trials if trials[trial] == changes and trial in commits]
+        return [_mean_accuracy(self.ended[changes]) for changes in recipes]
 
-    def tell(self, ended: Ended) -> Ended:
-        """Print a line for a trial that has ended."""
-        if ended.reason:
-            self.failed.append(ended)
-        if not self.done and self.engine.dashboard:
-            print(f"sweep: {self.engine.workers} workers, dashboard at {self.engine.dashboard}")
-        self.done += 1
-        accuracy = mean_accuracy([ended.revision] if ended.revision else [])
-        found = ended.reason or (f"validation accuracy {accuracy:.4f}" if accuracy is not None else "ended")
-        seconds = time.monotonic() - self.began
-        left = seconds / self.done * (self.total - self.done)
-        progress = f"{self.done} of {self.total}, {seconds:.0f} s, about {left:.0f} s left"
-        print(f"sweep: {' '.join(ended.trial.changes)}: {found} ({progress})", flush=True)
-        return ended
+
+def _mean_accuracy(commits: Sequence[str]) -> float | None:
+    accuracies = [accuracy for commit in commits if (accuracy := accuracy_of(commit)) is not None]
+    return mean(accuracies) if accuracies else None
 
 
 if __name__ == "__main__":

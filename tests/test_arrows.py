@@ -15,10 +15,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "classifier/model": {"classifier", "classifier/data"},
     "classifier/page": {"classifier/data", "classifier/model"},
     "predict": set(),  # it is also used without the rest of the project
-    "trials": {"classifier"},
+    "trials": set(),
     "stages": {"classifier", "classifier/data", "classifier/model", "classifier/page"},
     "review": {"classifier", "classifier/data", "classifier/model", "trials"},
-    "sweep": {"classifier", "review", "trials"},
+    "sweep": {"classifier", "review", "stages", "trials"},
     "bench": {"classifier", "classifier/data", "predict", "review"},
 }
 COMMANDS = {REPOSITORY / f"review/{name}.py" for name in ("compare", "decide", "noise", "report", "verify")}

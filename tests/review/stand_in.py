@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import signal
 import subprocess
 import time
@@ -144,9 +145,8 @@ class Project(Clone):
 
 
 def trained(output: str) -> list[int]:
-    """The seeds whose training the command told, in their order."""
-    lines = [line.split() for line in output.splitlines() if line.endswith(": training")]
-    return [int(line[2]) for line in lines]
+    """The seeds that the command trained, in the order in which they ended."""
+    return [int(seed) for seed in re.findall(r"(?m)^noise: seed ([0-9]+): ", output)]
 
 
 def md5(text: str) -> str:

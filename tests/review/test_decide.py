@@ -14,7 +14,7 @@ from review.decide import main
 from review.seeds import Record, parse_record
 from review.statistics import PLAN
 from tests.review.repository import Repository, noise, record
-from tests.review.stand_in import PIPELINE
+from tests.review.stand_in import PIPELINE, trained
 from tests.review.workers import InProcess
 
 FLIPS = [{30}, {31, 32}, {33}, {34, 35}, {36}, {37}, {38, 30}, {31}, {32, 34}, {39}]  # images that one seed misreads
@@ -30,7 +30,6 @@ class Trainings:
 
     def __init__(self) -> None:
         self.seeds: dict[str | None, Sequence[Any]] = {}
-        self.seconds: dict[str | None, float] = {}
         self.asked: list[tuple[str | None, int]] = []
         self.failure: BaseException | None = None
         self.dataset = "mnist"
@@ -47,15 +46,12 @@ class Trainings:
         epochs = 5 if recipe.revision == "main" else 8
         return parse_record(record(*self.seeds[recipe.revision][: len(seeds)], epochs=epochs), "the record")
 
-    def seconds_a_seed(self, recipe: SimpleNamespace) -> float | None:
-        return self.seconds.get(recipe.revision)
-
 
 @pytest.fixture
 def trainings(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Trainings:
     """On main and on the branch head is one run of a recipe each, of seed 0; nothing is measured."""
     found = Trainings()
-    for name in ("load_recipe", "measure", "seconds_a_seed"):
+    for name in ("load_recipe", "measure"):
         monkeypatch.setattr(decide, name, getattr(found, name))
     repository.write(seed=0)
     repository.commit("seed 0")
@@ -166,37 +162,13 @@ def test_two_runs_of_one_recipe_take_no_training(repository: Repository, trainin
     assert trainings.asked == []
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        ({}, "6 trainings"),
-        ({"main": 40.0}, "6 trainings, about 2 minutes"),
-        ({"main": 40.0, "head": 200.0}, "6 trainings, about 6 minutes"),
-        ({"head": 1.0}, "6 trainings, about 1 minute"),
-    ],
-)
-def test_the_cost_is_told_once_a_training_took_place_here(
-    trainings: Trainings, run: Run, seconds: dict[str | None, float], said: str
-) -> None:
-    trainings.seeds = {"main": misread(10), "head": misread(1)}
-    trainings.seconds = seconds
-    assert run("main", "head")[1][0] == f"decide: look 1 of 3: 3 seeds each, {said}"
-
-
-def test_no_time_is_told_for_a_cluster(trainings: Trainings, run: Run) -> None:
-    trainings.seeds = {"main": misread(10), "head": misread(1)}
-    trainings.seconds = {"main": 40.0, "head": 40.0}
-    printed = run("main", "head", "--scheduler", "tcp://cluster:8786")[1]
-    assert printed[0] == "decide: look 1 of 3: 3 seeds each, 6 trainings"
-
-
 def test_each_look_tells_the_trainings_that_are_missing(trainings: Trainings, run: Run) -> None:
     trainings.seeds = {"main": misread(10), "head": misread(11)}
     announced = [line for line in run("main", "head")[1] if "seeds each" in line and line.startswith("decide")]
     assert announced == [
-        "decide: look 1 of 3: 3 seeds each, 6 trainings",
-        "decide: look 2 of 3: 5 seeds each, 4 trainings",
-        "decide: look 3 of 3: 10 seeds each, 10 trainings",
+        "decide: look 1 of 3: 3 seeds each, 6 to train",
+        "decide: look 2 of 3: 5 seeds each, 4 to train",
+        "decide: look 3 of 3: 10 seeds each, 10 to train",
     ]
 
 
@@ -206,7 +178,7 @@ def test_looks_that_were_taken_before_are_not_repeated(repository: Repository, t
     repository.commit("five seeds")
     repository.on("head", lambda: repository.measure(*misread(11)[:4], epochs=8))
     _, lines = run("main", "head")
-    assert lines[0] == "decide: look 2 of 3: 5 seeds each, 1 training"
+    assert lines[0] == "decide: look 2 of 3: 5 seeds each, 1 to train"
     assert trainings.asked == [("main", 5), ("head", 5), ("main", 10), ("head", 10)]
 
 
@@ -218,7 +190,7 @@ def test_recipes_with_more_seeds_than_the_plan_has_are_looked_at_once(
     repository.commit("twelve seeds")
     repository.on("head", lambda: repository.measure(*misread(11), {1}, {2}, epochs=8))
     _, lines = run("main", "head")
-    assert lines[0] == "decide: look 3 of 3: 10 seeds each"
+    assert lines[0] == "decide: look 3 of 3: 10 seeds each, 0 to train"
     assert trainings.asked == [("main", 10), ("head", 10)]
 
 
@@ -226,7 +198,7 @@ def test_an_interruption_says_how_to_go_on(trainings: Trainings, capsys: pytest.
     trainings.failure = KeyboardInterrupt()
     assert main(["main", "head"]) == 130
     printed = capsys.readouterr()
-    assert printed.out == "decide: look 1 of 3: 3 seeds each, 6 trainings\n"
+    assert printed.out == "decide: look 1 of 3: 3 seeds each, 6 to train\n"
     assert printed.err == "decide: interrupted; the runs that ended are kept, and the same command goes on\n"
 
 
@@ -310,10 +282,11 @@ def test_a_branch_and_this_folder_are_trained_with_three_seeds_each_and_once_onl
         if epochs == 5:
             repository.commit("stages")
     assert main(["main"]) == 0
-    lines = capsys.readouterr().out.replace("\n  ", " ").splitlines()
-    trained = [line for line in lines if line.endswith(": training")]
-    assert trained == [f"noise: seed {seed} of 0 to 2{of}: training" for of in (", `main`", "") for seed in range(3)]
-    assert lines[0] == "decide: look 1 of 3: 3 seeds each, 6 trainings"
+    printed = capsys.readouterr().out
+    assert trained(printed) == [0, 1, 2, 0, 1, 2]
+    assert "noise: `main`: training seeds 0, 1, 2\n" in printed
+    lines = printed.replace("\n  ", " ").splitlines()
+    assert lines[0] == "decide: look 1 of 3: 3 seeds each, 6 to train"
     assert lines[-1].startswith("verdict: this folder is better than `main`: 2,250 fewer misread in 10,000 (95 %: ")
     (kept,) = json.loads(repository.read("evaluation/seed_noise.json"))["recipes"]
     assert kept["parameters"] == {"train.epochs": 8}
@@ -322,9 +295,9 @@ def test_a_branch_and_this_folder_are_trained_with_three_seeds_each_and_once_onl
     own = ["evaluation/predictions.csv", "metrics.json", "params.yaml"]  # written above
     assert changed == [*(f" M {path}" for path in own), "?? evaluation/seed_noise.json"]
     assert main(["main"]) == 0  # the same command again
-    again = capsys.readouterr().out.replace("\n  ", " ").splitlines()
-    assert not any(line.endswith(": training") for line in again)
-    assert again[-2:] == lines[-2:]
+    again = capsys.readouterr().out
+    assert trained(again) == []
+    assert again.replace("\n  ", " ").splitlines()[-2:] == lines[-2:]
     repository.put("evaluation/seed_noise.json", noise())
     assert main(["main"]) == 0  # the runs are kept apart from the file
     assert json.loads(repository.read("evaluation/seed_noise.json"))["recipes"] == [kept]

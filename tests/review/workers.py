@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from trials.engine import Ended, Engine, cache_folder
+from trials.engine import Ended, Engine
 from trials.trial import Trial, run
 
 
@@ -15,9 +15,8 @@ class InProcess(Engine):
 
     def __init__(self, scheduler: str | None = None, workers: int = 2) -> None:
         assert scheduler is None
-        self.workers = workers
-        self.origin, self.cache = str(Path.cwd()), str(cache_folder())
-        self.cluster = True
+        self.workers, self.scheduler = workers, None
+        self.origin, self.cache = str(Path.cwd()), str(Path(".dvc/cache").resolve())
         self.folder = tempfile.TemporaryDirectory()
 
     def __exit__(self, *_: object) -> None:
@@ -26,7 +25,7 @@ class InProcess(Engine):
     def run(self, trials: Iterable[Trial]) -> Iterator[Ended]:
         for trial in trials:
             reason = self.carry(trial)
-            yield Ended(trial, self.fetch([trial]).get(trial), reason)
+            yield trial, self.fetch([trial]).get(trial), reason
 
     def carry(self, trial: Trial) -> str | None:
         home, environment, stderr = Path.cwd(), dict(os.environ), os.dup(2)
@@ -34,8 +33,10 @@ class InProcess(Engine):
         try:
             with Path("log").open("w") as log, redirect_stderr(log):
                 os.dup2(log.fileno(), 2)
-                failed = run(trial, self.origin, self.cache)
-            return (Path(self.folder.name) / "log").read_text().splitlines()[-1] if failed else None
+                run(trial, self.origin, self.cache)
+            return None
+        except SystemExit:
+            return (Path(self.folder.name) / "log").read_text().splitlines()[-1]
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

@@ -85,6 +85,8 @@ class Project(Clone):
             "dvc.yaml": PIPELINE,
             "params.yaml": "train:\n  rate: 0.1  # of learning\n  names: a\n  seed: 0\n",
             "stages/__init__.py": "",
+            "stages/download.py": "",
+            "stages/preprocess.py": "",
             "stages/train.py": STAGE,
             "data.txt": "data",
             "requirements.txt": "numpy==2\ndask==2\n",

@@ -122,9 +122,9 @@ from trials.engine import Engine
 from trials.git import snapshot
 from trials.trial import Trial
 with Engine() as engine:
-    for trial in (Trial(*snapshot("old"), ("train.seed=5",)), Trial(*snapshot("old"), (), "again", ("train",))):
-        (ended,) = engine.run([trial])
-        print(ended.revision, ended.reason)
+    for trial in (Trial(*snapshot("old"), ("train.seed=5",)), Trial(*snapshot("old"), (), "again", forced="train")):
+        ((_, revision, reason),) = engine.run([trial])
+        print(revision, reason)
 """
     printed = project.run(f"python -c '{script}'").split()
     assert printed[1::2] == ["None", "None"]

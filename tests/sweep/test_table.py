@@ -35,13 +35,6 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
         ("train.epochs=9",): [],
     }
     judged = judge_trials(trials)
-    assert [(each.changes[0], each.verdict) for each in judged.tried] == [
-        ("train.epochs=7", "better"),
-        ("train.epochs=5", "base"),
-        ("train.epochs=8", "undecided"),
-        ("train.epochs=6", "worse"),
-    ]
-    assert [each.machines for each in judged.tried] == [False, False, True, False]
     assert judged.comparisons == 3
     assert judged.base == 0.5
     assert table_of_trials(judged) == [
@@ -57,7 +50,7 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
 def test_without_results_of_the_folder_there_is_the_accuracy_alone(repository: Repository, tmp_path: Path) -> None:
     trials = {("train.epochs=6",): seeds(repository, 6, 8), ("train.epochs=7",): seeds(repository, 7, 2)}
     judged = judge_trials(trials)
-    assert [(each.spread, each.verdict) for each in judged.tried] == [("0.9500", ""), ("0.8000", "")]
+    assert [recipe.spread for recipe in judged.tried] == ["0.9500", "0.8000"]
     assert about_trials(judged).startswith("base: none")
     save_trials(judged, tmp_path / "report")
     text = (tmp_path / "report/table.md").read_text()
