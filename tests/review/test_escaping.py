@@ -113,11 +113,11 @@ def test_text_of_a_branch_is_only_text_in_a_report_and_in_its_page(
 
 
 def test_links_and_pictures_of_elsewhere_stay_text_in_the_page() -> None:
-    written = "[a](http://a.test) <http://b.test> ![c](http://c.test/c.png) ![d](d.png)"
+    written = "[a](http://a.test) <http://b.test> <b>b</b> ![c](http://c.test/c.png) ![d](d.png)"
     page = Page(as_page("<b>title", written, {"d.png": b"PNG"}))
     assert page.sources == ["data:image/png;base64,UE5H"]
     assert not page.tags & {"a", "b"}
-    assert "[a](http://a.test) <http://b.test>" in page.text
+    assert "[a](http://a.test) <http://b.test> <b>b</b>" in page.text
 
 
 def test_verify_prints_text_of_a_branch_in_the_line_of_its_stage(
