@@ -22,7 +22,6 @@ from classifier.paths import SOURCE
 from tests.clone import REPOSITORY, Clone
 
 PARAMS = REPOSITORY / "tests/params.yaml"  # the project's own file changes with every tuning
-FIRST_OUTPUT = "first_output.txt"
 
 
 @pytest.fixture
@@ -87,7 +86,8 @@ def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shared = shared.parent
     clone = Clone(shared / "clone/project")
     with FileLock(shared / "clone.lock"):
-        if not (shared / FIRST_OUTPUT).exists():
+        first_output = shared / "clone/first_output.txt"
+        if not first_output.exists():
             clone.folder.mkdir(parents=True)
             listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
             for name in subprocess.check_output(listing, cwd=REPOSITORY, text=True).split("\0"):
@@ -98,14 +98,8 @@ def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
             clone.run("git init -q -b main")
             output = clone.run("dvc repro")
             clone.commit("Results on the embedded digits")
-            (shared / FIRST_OUTPUT).write_text(output)
+            first_output.write_text(output)
     return clone.folder
-
-
-@pytest.fixture
-def first_output(clone_of_session: Path) -> str:
-    """What `dvc repro` printed in the clone of the session."""
-    return (clone_of_session.parents[1] / FIRST_OUTPUT).read_text()
 
 
 @pytest.fixture

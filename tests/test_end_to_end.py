@@ -16,9 +16,8 @@ pytestmark = pytest.mark.slow
 STAGES = ["download", "preprocess", "train", "export", "evaluate"]
 
 
-def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_twice(
-    clone: Clone, first_output: str
-) -> None:
+def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_twice(clone: Clone) -> None:
+    first_output = (clone.folder.parent / "first_output.txt").read_text()
     assert clone.ran(first_output) == STAGES
     for stage in ("download", "evaluate"):
         assert f"{stage}: warning: mnist-5k is used instead of mnist" in first_output

@@ -120,8 +120,8 @@ def test_a_killed_training_goes_on_and_ends_with_the_bytes_of_one_left_alone(clo
         training = start(clone, "python -m stages.train")
         assert training.stdout
         printed = ""
-        while "train: epoch " not in printed:
-            printed += training.stdout.readline()
+        while "train: epoch " not in printed and (line := training.stdout.readline()):
+            printed += line
         time.sleep(chance.uniform(0, seconds / 20))
         training.kill()
         printed += training.communicate(timeout=60)[0]

@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,19 +41,17 @@ class Folder:
     def stop(self) -> None:
         """Stop answering, and keep what is stored for the next start."""
 
-    def make_store(self, store: str) -> None:
-        """Make what has to exist before DVC pushes."""
-
-    def address(self, store: str) -> str:
-        return str(self.folder / store)
+    def address(self) -> str:
+        """Return the URL of the remote."""
+        return str(self.folder / "store")
 
     def credentials(self) -> dict[str, str]:
         """Return the options of the remote that are kept out of Git."""
         return {}
 
-    def replace(self, store: str, path: str, content: bytes | None) -> None:
+    def replace(self, path: str, content: bytes | None) -> None:
         """Write other content into an object, or remove it."""
-        object_file = self.folder / store / path
+        object_file = self.folder / "store" / path
         mode = object_file.stat().st_mode  # kept: DVC hashes an object of a folder if it is not read-only
         object_file.unlink()
         if content is not None:
@@ -93,8 +90,8 @@ class SSH(Folder):
         self.process.kill()
         self.process.wait()
 
-    def address(self, store: str) -> str:
-        return f"ssh://{getpass.getuser()}@{HOST}:{self.port}{self.folder / store}"
+    def address(self) -> str:
+        return f"ssh://{getpass.getuser()}@{HOST}:{self.port}{self.folder}/store"
 
     def credentials(self) -> dict[str, str]:
         return {"keyfile": str(self.folder / "member")}
@@ -122,6 +119,7 @@ class S3(Folder):
             iam.put_user_policy(UserName="member", PolicyName="all", PolicyDocument=policy)
             settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from now on signatures are checked
             self.client = self.connect("s3", self.key, self.secret)
+            self.client.create_bucket(Bucket="store")
 
     def connect(self, service: str, key: str, secret: str) -> Any:
         from botocore.session import get_session
@@ -133,27 +131,23 @@ class S3(Folder):
     def stop(self) -> None:
         self.server.stop()
 
-    def make_store(self, store: str) -> None:
-        self.client.create_bucket(Bucket=store)
-
-    def address(self, store: str) -> str:
-        return f"s3://{store}"
+    def address(self) -> str:
+        return "s3://store"
 
     def credentials(self) -> dict[str, str]:
         return {"access_key_id": self.key, "secret_access_key": self.secret}
 
-    def replace(self, store: str, path: str, content: bytes | None) -> None:
-        self.client.delete_object(Bucket=store, Key=path)
+    def replace(self, path: str, content: bytes | None) -> None:
+        self.client.delete_object(Bucket="store", Key=path)
         if content is not None:
-            self.client.put_object(Bucket=store, Key=path, Body=content)
+            self.client.put_object(Bucket="store", Key=path, Body=content)
 
 
 class Team:
-    """A project that shares its data by the lines of docs/sharing.md, in a store that is new for each test."""
+    """A project that shares its data by the lines of docs/sharing.md, and clones of it."""
 
     def __init__(self, server: Folder, folder: Path) -> None:
-        self.server, self.folder, self.store = server, folder, f"store-{uuid.uuid4()}"
-        server.make_store(self.store)
+        self.server, self.folder = server, folder
         self.owner = self.member("owner")
         shutil.copytree(REPOSITORY / ".dvc", self.owner.folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
         (self.owner.folder / "dvc.yaml").write_text(PIPELINE)
@@ -166,7 +160,7 @@ class Team:
     def adapted(self, line: str) -> str:
         """A line of the document, with this server in the place of the document's."""
         credentials = self.server.credentials()
-        line = re.sub(r"(remote add -d shared) \S+", rf"\1 {self.server.address(self.store)}", line)
+        line = re.sub(r"(remote add -d shared) \S+", rf"\1 {self.server.address()}", line)
         line = re.sub(r"(endpointurl) \S+", rf"\1 http://{HOST}:{self.server.port}", line)
         return re.sub(r"(--local shared (\w+)) \S+", lambda option: f"{option[1]} {credentials[option[2]]}", line)
 
@@ -184,8 +178,8 @@ class Team:
 
     def replace_model(self, content: bytes | None) -> None:
         """Write other content into the object of the model in the remote, or remove it."""
-        (md5,) = re.findall(r" md5: (\w+)", self.owner.read("dvc.lock"))
-        self.server.replace(self.store, f"files/md5/{md5[:2]}/{md5[2:]}", content)
+        (md5,) = re.findall(r" md5: (\w+)", self.owner.run("git show HEAD:dvc.lock"))
+        self.server.replace(f"files/md5/{md5[:2]}/{md5[2:]}", content)
 
 
 def in_document(section: str) -> list[str]:
@@ -207,7 +201,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     server.stop()
 
 
-@pytest.fixture
-def team(server: Folder, tmp_path: Path) -> Team:
+@pytest.fixture(scope="session")
+def team(server: Folder, tmp_path_factory: pytest.TempPathFactory) -> Team:
     """A team whose owner has typed the lines of docs/sharing.md."""
-    return Team(server, tmp_path)
+    return Team(server, tmp_path_factory.mktemp("team"))

@@ -30,6 +30,7 @@ def test_the_lines_of_the_document_bring_data_and_an_experiment_into_another_clo
     colleague.run(f"{pull} && {apply}")
     assert "batch_size: 200" in colleague.read("params.yaml")
     assert colleague.read("model.txt").split()[-1] == "200"
+    team.owner.run("git reset -q --hard && dvc checkout -q")  # the other tests start from the commit
 
 
 def test_a_damaged_object_is_accepted_unless_the_remote_verifies_and_is_replaced_by_another_push(team: Team) -> None:
@@ -52,7 +53,7 @@ def test_a_damaged_object_is_accepted_unless_the_remote_verifies_and_is_replaced
 
 @pytest.mark.parametrize("server", [SSH, S3], indirect=True)
 def test_with_wrong_credentials_or_without_the_server_nothing_changes_and_later_all_comes(team: Team) -> None:
-    colleague, right = team.colleague("colleague"), team.owner.read(".dvc/config.local")
+    colleague, right = team.colleague("stranger"), team.owner.read(".dvc/config.local")
     colleague.replace(".dvc/config.local", team.server.secret, "stranger")
     refusal(colleague, "dvc pull")
     refusal(colleague, "dvc push")
