@@ -125,15 +125,6 @@ def test_nothing_is_wider_than_a_phone_and_what_is_no_digit_is_uncertain(page_fi
     assert "- img\n" not in tree
 
 
-def test_the_policy_stops_a_connection_and_a_script_that_is_not_of_the_page(page_file: Path, visit: Visit) -> None:
-    page = visit(page_file)
-    page.tab.evaluate("() => fetch('https://example.org/').catch(() => 0)")
-    page.tab.evaluate("() => document.body.append(make('script', {}, 'ran = 1'))")
-    assert page.settle().tab.evaluate("() => typeof ran") == "undefined"
-    assert "blocked: https://example.org/" in page.complaints
-    page.complaints.clear()  # asked for here
-
-
 COUNTRIES = tuple(f"<b>country & {number}</b>" for number in range(20))
 
 
