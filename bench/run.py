@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(f"\nCommit {commit}, medians of {options.rounds} rounds:\n\n{markdown_table(table(rounds), '---:')}")
+    print(f"\nCommit {commit}; rounds: {options.rounds}; medians:\n\n{markdown_table(table(rounds), '---:')}")
     return 0
 
 
