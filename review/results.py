@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,11 @@ import numpy as np
 
 from classifier.data.data_set import DataSet, parse_data_set
 from classifier.parameters import parse_yaml
-from review.escaping import shorten
+from review.escaping import quote
+from review.statistics import Readings
 
 SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
+CURVES = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
 
 @dataclass(frozen=True)
@@ -36,33 +39,91 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What dvc.lock recorded of a stage: parameters as "params.yaml:train.epochs", and the MD5 of each file by path."""
+class Run:
+    """A recipe trained with one seed: the MD5 of the model; by split its loss, and the images that it misreads."""
 
-    command: Any
-    parameters: dict[str, Any]
-    inputs: dict[str, str]
-    outputs: dict[str, str]
+    seed: int
+    model: str
+    loss: dict[str, float]
+    misread: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Trained:
-    """The training behind a model, the model's MD5 in dvc.lock, its metrics, and its predictions by split.
+class Record:
+    """The measurement of one recipe over seeds; a record in an older form has no runs."""
 
-    `training` has the MD5 of each file that the stage train read, according to dvc.lock; `steps` has those of export
-    and evaluate, without the models, and the commands of all three. They are empty and `model` is None if dvc.lock has
-    no stage train. `train_images` is how many images trained the model.
+    dataset: str
+    parameters: dict[str, Any]
+    environment: dict[str, Any]
+    training: dict[str, str]
+    images: dict[str, int]
+    looks: tuple[int, ...]
+    runs: tuple[Run, ...]
+
+    def run(self, seed: Any) -> Run | None:
+        """Return the run with this seed, if there is one."""
+        return next((run for run in self.runs if run.seed == seed), None)
+
+    def readings(self, split: str) -> Readings | None:
+        """Return which images of a split the seeds misread, or None where the split was not measured."""
+        if split not in self.images:
+            return None
+        return Readings.of([run.misread[split] for run in self.runs], self.images[split])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage in dvc.lock: parameters as "params.yaml:train.epochs", and the MD5 of each file; see lock.read_stages."""
+
+    command: Any
+    parameters: dict[str, Any]
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a revision or this folder holds of its run; `revision` is the user's name for it, None for this folder.
+
+    `training` has the MD5 of each file that the stage train read, according to dvc.lock. `steps` has the commands of
+    train, export and evaluate, and what they read but the models. Without dvc.lock they are empty and `model`, the MD5
+    of the model, is None. `noise` are all records of the file. `history` maps names such as "validation_loss" to a
+    value for each epoch. `data_set` is None for the project's first versions, which do not describe it.
     """
 
+    revision: str | None
+    commit: str | None
     dataset: str
     train_images: int
     parameters: dict[str, Any]
     environment: dict[str, Any]
     training: dict[str, str]
-    steps: dict[str, str]
+    steps: dict[str, Any]
     model: str | None
     metrics: dict[str, float]
     predictions: dict[str, Predictions]
+    noise: list[Record]
+    history: dict[str, list[float]]
+    data_set: DataSet | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, or numbers if they are not known."""
+        count = 1 + max(int(max(split.actual.max(), split.predicted.max())) for split in self.predictions.values())
+        if self.data_set and len(self.data_set.classes) >= count:
+            return self.data_set.classes
+        return tuple(map(str, range(count)))
+
+    @property
+    def name(self) -> str:
+        return name_of(self.revision)
+
+
+def name_of(revision: str | None) -> str:
+    """Return a revision for a sentence."""
+    if revision is None:
+        return "this folder"
+    return quote(revision[:10] if re.fullmatch("[0-9a-f]{40}", revision) else revision)
 
 
 def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,39 +132,42 @@ def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_predictions(text: str) -> dict[str, Predictions]:
-    """Return the predictions of each split that there is."""
+    """Return the predictions of each split that there is, validation first."""
     rows = list(csv.DictReader(io.StringIO(text), strict=True))
-    tables = {
-        split: np.array([[int(row[column]) for column in ("image", "actual", "predicted")] for row in rows_of_split])
-        for split in SPLITS
-        if (rows_of_split := [row for row in rows if row["split"] == split])
-    }
-    if not tables or sum(map(len, tables.values())) < len(rows):
-        raise ValueError("expected rows of the splits validation and test")
-    for split, table in tables.items():
-        if table.min() < 0 or len(np.unique(table[:, 0])) < len(table):
-            raise ValueError(f"expected numbers of at least 0 and each {split} image once")
-    tables = {split: table[table[:, 0].argsort()] for split, table in tables.items()}
-    return {split: Predictions(*table.T) for split, table in tables.items()}
+    splits = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
+    if not rows or sum(map(len, splits.values())) < len(rows):
+        raise ValueError("expected a row for each image of the splits validation and test")
+    return {split: _predictions(of_split) for split, of_split in splits.items() if of_split}
+
+
+def _predictions(rows: list[dict[str, str]]) -> Predictions:
+    table = np.array([[int(row["image"]), int(row["actual"]), int(row["predicted"])] for row in rows])
+    image, actual, predicted = table[table[:, 0].argsort()].T
+    if table.min() < 0 or not np.diff(image).all():
+        raise ValueError("expected each image once, and numbers of at least 0")
+    return Predictions(image, actual, predicted)
+
+
+def parse_history(text: str) -> dict[str, list[float]]:
+    """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
+    rows = list(csv.DictReader(io.StringIO(text), strict=True))
+    names = [name for name in CURVES if any(row[name] for row in rows if name in row)]
+    if rows and not {"accuracy", "loss"} <= set(names):
+        raise ValueError("expected the accuracy and the loss of each epoch")
+    return {name: [float(row[name]) for row in rows] for name in names}
 
 
 def parse_parameters(text: str) -> dict[str, Any]:
     """Return each parameter by its dotted key, with the value that DVC sees."""
-    document = parse_yaml(text)
-    if not isinstance(document, dict | None):
-        raise ValueError("expected sections of keys")
-    return dict(leaves(document or {}))
+    return dict(leaves(parse_yaml(text) or {}))
 
 
 def parse_metrics(text: str) -> dict[str, float]:
     """Return each metric by its dotted key."""
-    document = json.loads(text)
-    if not isinstance(document, dict):
-        raise ValueError("expected metrics by split")
-    metrics = dict(leaves(document))
+    metrics = dict(leaves(json.loads(text)))
     for key, value in metrics.items():
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ValueError(f"{key} must be a number, got {shorten(repr(value), 60)}")
+            raise ValueError(f"{key} must be a number, got {value!r}")
     return metrics
 
 
@@ -115,39 +179,20 @@ def parse_provenance(text: str) -> tuple[str, int, dict[str, Any]]:
     raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
 
 
-def parse_lock(text: str) -> dict[str, Entry]:
+def parse_lock(text: str) -> dict[str, Stage]:
     """Return what dvc.lock recorded of each stage."""
-    stages = parse_yaml(text)["stages"] or {}
-    return {
-        name: Entry(
-            entry["cmd"],
-            {f"{file}:{key}": value for file, part in entry.get("params", {}).items() for key, value in leaves(part)},
-            {file["path"]: file["md5"] for file in entry.get("deps", [])},
-            {file["path"]: file["md5"] for file in entry.get("outs", [])},
-        )
-        for name, entry in stages.items()
-    }
+    stages = {}
+    for name, stage in (parse_yaml(text)["stages"] or {}).items():
+        files = stage.get("params", {}).items()
+        parameters = {f"{file}:{key}": value for file, values in files for key, value in leaves(values)}
+        inputs, outputs = ({file["path"]: file["md5"] for file in stage.get(kind, [])} for kind in ("deps", "outs"))
+        stages[name] = Stage(stage["cmd"], parameters, inputs, outputs)
+    return stages
 
 
-def parse_history(text: str) -> dict[str, list[float]]:
-    """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
-    rows = list(csv.DictReader(io.StringIO(text), strict=True))
-    history = {}
-    for name in ("accuracy", "loss", "validation_accuracy", "validation_loss"):
-        validation = name.startswith("validation")  # blank where there are no validation images
-        if not (validation and all(not row.get(name) for row in rows)):
-            history[name] = [float(row[name]) for row in rows]
-    if not rows or not all(math.isfinite(value) for values in history.values() for value in values):
-        raise ValueError("expected numbers in a row for each epoch")
-    return history
-
-
-def parse_description(text: str) -> list[DataSet]:
-    """Return the description of the data set; none if there are only names, as in the project's first versions."""
-    document = json.loads(text)
-    if isinstance(document, dict) and document.keys() == {"dataset", "requested"}:
-        return []
-    return [parse_data_set(text.encode())]
+def parse_description(text: str) -> DataSet | None:
+    """Return the description of the data set; None if there are only names, as in the project's first versions."""
+    return None if json.loads(text).keys() <= {"dataset", "requested"} else parse_data_set(text.encode())
 
 
 def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

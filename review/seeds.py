@@ -3,66 +3,30 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from classifier.files import whole_file
-from review.escaping import cell, quote, shorten
-from review.results import SPLITS, Trained, recipe_of
-from review.statistics import Readings
+from review.escaping import cell, quote
+from review.results import Record, Results, Run, recipe_of
 
 MOST_NAMED = 5  # parameters, files or keys in one sentence
 
 
-@dataclass(frozen=True)
-class Run:
-    """A recipe trained with one seed: the MD5 of the model; by split its loss, and the images that it misreads."""
-
-    seed: int
-    model: str
-    loss: dict[str, float]
-    misread: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Record:
-    """The measurement of one recipe; a record in an older form has no runs."""
-
-    dataset: str
-    parameters: dict[str, Any]
-    environment: dict[str, Any]
-    training: dict[str, str]
-    images: dict[str, int]
-    looks: tuple[int, ...]
-    runs: tuple[Run, ...]
-
-    def run(self, seed: Any) -> Run | None:
-        """Return the run with this seed, if there is one."""
-        return next((run for run in self.runs if run.seed == seed), None)
-
-    def readings(self, split: str) -> Readings | None:
-        """Return which images of a split the seeds misread, or None where the split was not measured."""
-        if split not in self.images:
-            return None
-        return Readings.of([run.misread[split] for run in self.runs], self.images[split])
-
-
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Return the keys whose values differ, if only in type, or that one of the two lacks."""
-    # By repr: 5 == 5.0, and NaN != NaN.
-    keys = sorted(one.keys() | other.keys())
-    return [key for key in keys if not (key in one and key in other and repr(one[key]) == repr(other[key]))]
+    both = one.keys() & other.keys()
+    return sorted(key for key in one.keys() | other.keys() if key not in both or repr(one[key]) != repr(other[key]))
 
 
-def same_recipe(record: Record, side: Trained) -> bool:
+def same_recipe(record: Record, side: Results) -> bool:
     """Whether a record has the data set and the recipe of a revision."""
     return record.dataset == side.dataset and not differing_keys(record.parameters, recipe_of(side.parameters))
 
 
-def why_stale(record: Record, side: Trained) -> str | None:
+def why_stale(record: Record, side: Results) -> str | None:
     """Say why a record does not hold for a revision, or return None where it does.
 
     It holds if it has the same recipe and, for the revision's own seed, the same model as dvc.lock: then no change of
@@ -87,7 +51,7 @@ def why_stale(record: Record, side: Trained) -> str | None:
     return None
 
 
-def contradiction(record: Record, side: Trained) -> str | None:
+def contradiction(record: Record, side: Results) -> str | None:
     """Say why a record of a revision's recipe contradicts the revision, or return None if it does not.
 
     One recipe reads the same images. In one environment a seed gives the same model from the same files, and a model
@@ -100,8 +64,8 @@ def contradiction(record: Record, side: Trained) -> str | None:
     if run is None or side.model is None or differing_environment(record, side):
         return None
     if run.model != side.model:
-        alike = not differing_keys(record.training, side.training)
-        return f"its seed {run.seed} gave another model from the same files" if alike else None
+        same_files = not differing_keys(record.training, side.training)
+        return f"its seed {run.seed} gave another model from the same files" if same_files else None
     for split, loss in run.loss.items():
         if side.metrics.get(f"{split}.loss", loss) != loss:  # without the numbers: test images may be hidden
             return f"it says another {split} loss of the same model than metrics.json"
@@ -110,7 +74,7 @@ def contradiction(record: Record, side: Trained) -> str | None:
     return None
 
 
-def differing_environment(record: Record, side: Trained) -> list[str]:
+def differing_environment(record: Record, side: Results) -> list[str]:
     """Return the keys in which the environments of a record and of a revision differ."""
     return differing_keys(record.environment, side.environment)
 
@@ -122,92 +86,50 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join([*names[:MOST_NAMED], *more])
 
 
-def _value(record: Record, key: str) -> str:
-    return cell({"base": record.parameters[key]} if key in record.parameters else {}, "base")
-
-
-MOST_IMAGES = 10**9  # of a split; evaluation/predictions.csv numbers no more
-MOST_LOSS = 10**15  # nats, as in evaluation/history.csv; the sum over seeds and its square are numbers as well
-
-
 def parse_records(text: str) -> list[Record]:
-    """Read the file.
+    """Read evaluation/seed_noise.json. Raises ValueError if it has another form than `review.noise` gives it."""
+    return [parse_record(recipe, "") for recipe in parse_recipes(text)]
 
-    Raises:
-        ValueError: it has another form than `review.noise` gives it.
-    """
+
+def parse_recipes(text: str) -> list[dict[str, Any]]:
+    """Return the recipes of the file as JSON gives them. Raises ValueError as `parse_records` does."""
     match json.loads(text):
         case {"recipes": list(recipes)}:
-            return [parse_record(each, f"recipe {number}") for number, each in enumerate(recipes, start=1)]
+            for number, recipe in enumerate(recipes, start=1):
+                parse_record(recipe, f"recipe {number}")
+            return recipes
     raise ValueError("expected the key recipes, a list")
 
 
-def parse_record(each: Any, where: str) -> Record:
-    """Check one recipe of the file; `where` is its name in a message.
-
-    Raises:
-        ValueError: it has another form.
-    """
-    match each:
-        case {"dataset": str(dataset), "parameters": dict(parameters), **rest}:
-            for name in (dataset, *parameters):
-                _check(name.isprintable() and bool(name), where, "printable names", name)
-        case _:
-            raise ValueError(f"{where}: expected the keys dataset, a name, and parameters")
-    match rest:
+def parse_record(recipe: Any, where: str) -> Record:
+    """Check one recipe of the file; `where` is its name in a message. Raises ValueError if it has another form."""
+    match recipe:
         case {
+            "dataset": str(dataset),
+            "parameters": dict(parameters),
             "environment": dict(environment),
             "training": dict(training),
             "images": dict(images),
             "looks": list(looks),
             "seeds": list(seeds),
         }:
-            pass
-        case {"splits": dict()} | {"environment": dict(), "training": dict(), "seeds": list()} if "images" not in rest:
-            return Record(dataset, parameters, {}, {}, {}, (), ())
-        case _:
-            raise ValueError(f"{where}: expected the keys environment, training, images, looks and seeds")
-    for name in (*environment, *training):
-        _check(name.isprintable() and bool(name), where, "printable names", name)
-    for md5 in training.values():
-        _check(_is_md5(md5), where, "an MD5 of each file in training", md5)
-    _check(bool(training), where, "an MD5 of each file in training", training)
-    _check(bool(images) and images.keys() <= set(SPLITS), where, "the splits validation and test in images", images)
-    for count in images.values():
-        _check(type(count) is int and 0 < count <= MOST_IMAGES, where, "numbers of images", count)
-    runs = tuple(_run(run, images, where) for run in seeds)
-    numbers = [run.seed for run in runs]
-    _check(bool(numbers) and len(set(numbers)) == len(numbers), where, "at least 1 seed, each once", numbers)
-    rising = all(type(look) is int and look > 0 for look in looks) and looks == sorted(set(looks))
-    rising = rising and looks[-1:] == [len(runs)]
-    _check(rising, where, f"looks, rising numbers of seeds up to {len(runs)}", looks)
-    return Record(dataset, parameters, environment, training, images, tuple(looks), runs)
+            try:
+                runs = tuple(_run(run, images) for run in seeds)
+                _check_runs(images, looks, runs)
+            except (KeyError, ValueError, TypeError) as error:
+                raise ValueError(f"{where}: {type(error).__name__}: {error}") from None
+            return Record(dataset, parameters, environment, training, images, tuple(looks), runs)
+        case {"dataset": str(dataset), "parameters": dict(parameters)} if "images" not in recipe:
+            return Record(dataset, parameters, {}, {}, {}, (), ())  # an older form
+    raise ValueError(f"{where}: expected the keys dataset, parameters, environment, training, images, looks and seeds")
 
 
 def find_recipe(recipes: list[dict[str, Any]], dataset: str, parameters: Mapping[str, Any]) -> int | None:
     """Return the place of a recipe in the list of the file, or None."""
-    for place, each in enumerate(recipes):
-        if each["dataset"] == dataset and not differing_keys(each["parameters"], parameters):
+    for place, recipe in enumerate(recipes):
+        if recipe["dataset"] == dataset and not differing_keys(recipe["parameters"], parameters):
             return place
     return None
-
-
-def parse_recipes(text: str) -> list[dict[str, Any]]:
-    """Check the file, and return its recipes as JSON gives them. Raises ValueError as `parse_records` does."""
-    parse_records(text)
-    return list(json.loads(text)["recipes"])
-
-
-def read_file(path: Path) -> list[dict[str, Any]]:
-    """Return the recipes of the file as JSON gives them; none of a missing file.
-
-    Raises:
-        ValueError: the file has another form.
-    """
-    try:
-        return parse_recipes(path.read_text(encoding="utf-8")) if path.exists() else []
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}; `git checkout {path}` brings back the committed one") from None
 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:
@@ -217,51 +139,38 @@ def write_record(record: Mapping[str, Any], path: Path) -> None:
         ValueError: the file has another form, or the record. OSError: it could not be written.
     """
     parse_record(record, "the record")
-    kept: list[Any] = read_file(path)
-    place = find_recipe(kept, record["dataset"], record["parameters"])
+    try:
+        recipes = parse_recipes(path.read_text(encoding="utf-8")) if path.exists() else []
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; `git checkout {path}` brings back the committed one") from None
+    place = find_recipe(recipes, record["dataset"], record["parameters"])
     if place is None:
-        kept.append(record)
+        recipes.append(dict(record))
     else:
-        kept[place] = record
-    text = json.dumps({"recipes": kept}, indent=2, allow_nan=False)
+        recipes[place] = dict(record)
+    text = json.dumps({"recipes": recipes}, indent=2, allow_nan=False)
     # A list of numbers on one line, so that a seed is a few lines of a diff.
     text = re.sub(r"\[\n\s+([-+\d.eE,\s]+?)\n\s+\]", lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
     with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-def _run(each: Any, images: Mapping[str, int], where: str) -> Run:
-    match each:
-        case {"seed": seed, "model": model, **rest}:
-            _check(type(seed) is int and 0 <= seed < 2**32, where, "a seed from 0 to 4294967295", seed)
-            _check(_is_md5(model), where, "the MD5 of a model", model)
-            _check(rest.keys() & set(SPLITS) == images.keys(), where, "the same splits of each seed", sorted(rest))
-            loss = {split: _loss(rest[split], where) for split in images}
-            misread = {split: _misread(rest[split], count, where) for split, count in images.items()}
-            return Run(seed, model, loss, misread)
-    raise ValueError(f"{where}: expected the keys seed and model of each seed")
+def _value(record: Record, key: str) -> str:
+    return cell({"base": record.parameters[key]} if key in record.parameters else {}, "base")
 
 
-def _loss(split: Any, where: str) -> float:
-    value: Any = split.get("loss") if isinstance(split, dict) else None
-    # Compared rather than converted: an int may be larger than any float. NaN is not within limits either.
-    fits = type(value) in (int, float) and 0 <= value < MOST_LOSS
-    _check(fits, where, "a loss of at least 0 of each seed and split", value)
-    return float(value)
+def _run(run: Mapping[str, Any], images: Mapping[str, int]) -> Run:
+    loss = {split: float(run[split]["loss"]) for split in images}
+    return Run(run["seed"], run["model"], loss, {split: np.array(run[split]["misread"], int) for split in images})
 
 
-def _misread(split: Any, images: int, where: str) -> np.ndarray:
-    numbers: Any = split.get("misread")
-    fits = isinstance(numbers, list) and all(type(number) is int and 0 <= number < images for number in numbers)
-    expected = f"misread images from 0 to {images - 1:,}, ascending"
-    _check(fits and numbers == sorted(set(numbers)), where, expected, numbers)
-    return np.array(numbers, int)
-
-
-def _is_md5(text: Any) -> bool:
-    return isinstance(text, str) and re.fullmatch("[0-9a-f]{32}", text) is not None
-
-
-def _check(holds: bool, where: str, expected: str, found: Any) -> None:
-    if not holds:
-        raise ValueError(f"{where}: expected {expected}, got {shorten(repr(found))}")
+def _check_runs(images: Mapping[str, int], looks: list[int], runs: tuple[Run, ...]) -> None:
+    seeds = [run.seed for run in runs]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError("expected at least 1 seed, each once")
+    if looks != sorted(set(looks)) or looks[-1:] != [len(runs)]:
+        raise ValueError(f"expected looks, rising numbers of seeds up to {len(runs)}")
+    for split, count in images.items():
+        for run in runs:
+            if not run.loss[split] >= 0 or not np.all(np.diff(run.misread[split], prepend=-1, append=count) > 0):
+                raise ValueError(f"expected a loss and misread {split} images from 0 to {count - 1:,}, ascending")

@@ -1,4 +1,4 @@
-"""Two models on the same images: how many images does only one of them read right?"""
+"""Two models on the same images, two recipes over their seeds and the same images, and the verdict on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,17 @@ from typing import Literal
 
 import numpy as np
 from scipy.stats import binomtest, t
+
+ALPHA = 0.05  # the p-value below which a difference counts as shown; convention since Fisher (1925)
+
+# Of a comparison in which one side has a single seed, and its noise is taken to be the other side's. At this level the
+# verdict is wrong in at most 5 % of reviews even if its noise is four times as large (docs/benchmarks.md).
+PROVISIONAL_ALPHA = 1e-6
+
+# Number of seeds of each recipe, and the p-value below which the difference counts as shown at that look.
+PLAN: tuple[tuple[int, float], ...] = ((3, 0.005), (5, 0.01), (10, 0.035))
+
+Verdict = Literal["better", "worse", "no worse", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -58,18 +69,8 @@ def pair(actual: np.ndarray, base: np.ndarray, head: np.ndarray) -> Paired:
         of = actual == label
         classes[int(label)] = OfClass(int(of.sum()), int((only_base & of).sum()), int((only_head & of).sum()))
     low, high = difference_interval(b, c, images)
-    return Paired(
-        images=images,
-        base=accuracy(int(base_right.sum()), images),
-        head=accuracy(int(head_right.sum()), images),
-        difference=(c - b) / images,
-        low=low,
-        high=high,
-        only_base=b,
-        only_head=c,
-        p=mcnemar(b, c),
-        classes=classes,
-    )
+    of_base, of_head = (accuracy(int(right.sum()), images) for right in (base_right, head_right))
+    return Paired(images, of_base, of_head, (c - b) / images, low, high, b, c, mcnemar(b, c), classes)
 
 
 def accuracy(right: int, images: int) -> Accuracy:
@@ -81,8 +82,7 @@ def accuracy(right: int, images: int) -> Accuracy:
 def mcnemar(only_base: int, only_head: int) -> float:
     """Return the two-sided p-value of McNemar's exact test (McNemar 1947).
 
-    Images that both models read right, or both wrong, do not tell which is better. Between two equally good models,
-    each other image is read right by either with probability 1/2.
+    Of two equally good models, either is right with probability 1/2 on an image that only one of them reads right.
     """
     discordant = only_base + only_head
     return float(binomtest(only_head, discordant, 0.5).pvalue) if discordant else 1.0
@@ -91,9 +91,9 @@ def mcnemar(only_base: int, only_head: int) -> float:
 def difference_interval(only_base: int, only_head: int, images: int) -> tuple[float, float]:
     """Return the limits of the difference in accuracy, head - base, at 95 % confidence, as exact as McNemar's test.
 
-    Given b + c images that one model alone reads right, the share of them that head reads right has the limits of
-    Clopper and Pearson (1934); the difference is (2 * share - 1) * (b + c) / images. It excludes 0 where the test has
-    p < 0.05. Without such images, the limits are those of the share of images on which the two could differ.
+    Of the images that only one model reads right, the share that head reads right has the limits of Clopper and Pearson
+    (1934); the difference is (2 * share - 1) * discordant / images. It excludes 0 where the test has p < 0.05. Without
+    such images, the limits are those of the share of images on which the two could differ.
     """
     discordant = only_base + only_head
     if not discordant:
@@ -102,9 +102,6 @@ def difference_interval(only_base: int, only_head: int, images: int) -> tuple[fl
     share = binomtest(only_head, discordant).proportion_ci(confidence_level=0.95)
     low, high = ((2 * float(limit) - 1) * discordant / images for limit in (share.low, share.high))
     return low, high
-
-
-ALPHA = 0.05  # the p-value below which a difference counts as shown; convention since Fisher (1925)
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ class Readings:
     def of(cls, misread: Sequence[np.ndarray], images: int) -> "Readings":
         """Count the misread images of each seed: int arrays of different numbers from 0 to images - 1."""
         counts = np.bincount(np.concatenate([np.empty(0, int), *misread]), minlength=images)
-        return cls(np.array([len(each) for each in misread]), counts)
+        return cls(np.array(list(map(len, misread))), counts)
 
     @property
     def seeds(self) -> int:
@@ -202,29 +199,20 @@ class Estimate:
 
 
 def estimate(base: Readings, head: Readings) -> Estimate:
-    """Estimate the difference of two recipes; at least one of them has two seeds or more.
-
-    Raises:
-        ValueError: the two were read on other numbers of images, or both have a single seed.
-    """
-    if base.images != head.images:
-        raise ValueError(f"expected as many images of both, got {base.images:,} and {head.images:,}")
+    """Estimate the difference of two recipes on the same images; at least one of them has two seeds or more."""
     measured = [side for side in (base, head) if side.seeds > 1]
-    if not measured:
-        raise ValueError("expected at least 2 seeds of one recipe")
     n = base.images
     shares = base.counts / base.seeds - head.counts / head.seeds  # of misread images, so head's gain is positive
     between_images = float(shares.var(ddof=1)) / n if n > 1 else 0.0
-    noise = [side if side.seeds > 1 else measured[0] for side in (base, head)]
-    counts = (base.seeds, head.seeds)
-    variance = between_images + sum(each.tau2 / k for each, k in zip(noise, counts, strict=True))
+    noise = [(side if side.seeds > 1 else measured[0], side.seeds) for side in (base, head)]
+    variance = between_images + sum(noisy.tau2 / k for noisy, k in noise)
     # Where no image differs, the sample says nothing of the images that could: no error is below that of one image.
     variance = max(variance, 1 / n**2)
     if len(measured) == 2:
-        spread = sum((each.variance / each.seeds) ** 2 / (each.seeds - 1) for each in measured)
+        spread = sum((side.variance / side.seeds) ** 2 / (side.seeds - 1) for side in measured)
     else:  # one estimate of the noise serves both sides
-        spread = (measured[0].variance * (1 / counts[0] + 1 / counts[1])) ** 2 / (measured[0].seeds - 1)
-    flips = sum(each.residual / k for each, k in zip(noise, counts, strict=True)) / n
+        spread = (measured[0].variance * (1 / base.seeds + 1 / head.seeds)) ** 2 / (measured[0].seeds - 1)
+    flips = sum(noisy.residual / k for noisy, k in noise) / n
     return Estimate(
         difference=head.accuracy - base.accuracy,
         error=sqrt(variance),
@@ -232,19 +220,12 @@ def estimate(base: Readings, head: Readings) -> Estimate:
         freedom=max(variance**2 / spread, min(side.seeds for side in measured) - 1) if spread else inf,
         provisional=len(measured) < 2,
         floor=sqrt(max(1 / n**2, between_images - flips)),
-        per_seed=sum(each.tau2 + each.residual / n for each in noise),
+        per_seed=sum(noisy.tau2 + noisy.residual / n for noisy, _ in noise),
     )
 
 
 def _quantile(alpha: float, freedom: float) -> float:
     return float(t.ppf(1 - alpha / 2, freedom))
-
-
-# Of a comparison in which one side has a single seed, and its noise is taken to be the other side's. At this level the
-# verdict is wrong in at most 5 % of reviews even if its noise is four times as large (docs/benchmarks.md).
-PROVISIONAL_ALPHA = 1e-6
-
-Verdict = Literal["better", "worse", "no worse", "undecided"]
 
 
 def judge(estimate: Estimate, margin: float | None = None, comparisons: int = 1, alpha: float = ALPHA) -> Verdict:
@@ -262,7 +243,3 @@ def judge(estimate: Estimate, margin: float | None = None, comparisons: int = 1,
     if margin is not None and estimate.interval(alpha)[0] > -margin:
         return "no worse"
     return "worse" if estimate.difference < 0 and estimate.p < alpha else "undecided"
-
-
-# Number of seeds of each recipe, and the p-value below which the difference counts as shown at that look.
-PLAN: tuple[tuple[int, float], ...] = ((3, 0.005), (5, 0.01), (10, 0.035))

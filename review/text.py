@@ -13,9 +13,8 @@ from scipy.stats import ttest_ind
 from classifier.files import markdown_table
 from review.comparison import Comparison, Split, changed_parameters, metrics
 from review.escaping import cell, in_10_000, limits, markdown, p_value, quote, shorten, spread, unquote
-from review.results import SPLITS
-from review.revision import Results
-from review.seeds import Record, differing_environment, listed, same_recipe, why_stale
+from review.results import SPLITS, Record, Results
+from review.seeds import differing_environment, listed, same_recipe, why_stale
 from review.statistics import ALPHA, PROVISIONAL_ALPHA, Estimate, OfClass
 
 Table = list[list[str]]  # the first row is the header
@@ -89,8 +88,7 @@ def _source(side: Results, record: Record | None) -> str:
     if record:
         keys = differing_environment(record, side)
         return f"; seeds from another machine ({listed(map(quote, keys))})" if keys else ""
-    other = "`dvc.lock` of head has other commands or another evaluation"
-    stale = [why_stale(kept, side) or other for kept in side.noise if same_recipe(kept, side)]
+    stale = [why_stale(kept, side) for kept in side.noise if same_recipe(kept, side)]
     return f"; its measurement is stale: {stale[0]}" if stale else ""
 
 

@@ -22,9 +22,9 @@ from classifier.parameters import parse_yaml
 from classifier.paths import NOISE, PARAMS, PIPELINE, RAW, SOURCE
 from review.escaping import quote
 from review.lock import inputs_of_train, read_stages, stage_findings
-from review.results import Trained, leaves, recipe_of
-from review.revision import find_commit, name_of, read_file, read_trained
-from review.seeds import Record, differing_keys, find_recipe, parse_recipes, parse_record, why_stale, write_record
+from review.results import Record, Results, leaves, name_of, recipe_of
+from review.revision import find_commit, read_file, read_results
+from review.seeds import differing_keys, find_recipe, parse_recipes, parse_record, why_stale, write_record
 from trials.engine import WORKERS, Engine
 from trials.git import git, snapshot
 from trials.trial import Trial
@@ -180,7 +180,7 @@ def _train(engine: Engine, recipe: Recipe, seeds: list[int], names: set[str]) ->
         if commit is None:
             raise OSError(reason)
         names.add(trial.name)
-        results = read_trained(commit)
+        results = read_results(commit)
         if results.dataset != recipe.dataset:
             raise ValueError(f"seed {trials[trial]} was trained on {results.dataset}, expected {recipe.dataset}")
         split, predictions = next(iter(results.predictions.items()))  # test images are for the end
@@ -193,7 +193,7 @@ def _known_runs(recipe: Recipe, seeds: list[int]) -> list[Run]:
     """Return the runs of experiments that are here, the committed one, and those in evaluation/seed_noise.json."""
     names = _experiments()
     latest = [recipe.trial(seed, number - 1).name for seed in seeds if (number := _attempts(recipe, seed, names))]
-    runs = [_run_of(read_trained(names[name])) for name in latest]
+    runs = [_run_of(read_results(names[name])) for name in latest]
     committed, kept = _committed_results(recipe), _kept_record(recipe)
     if committed:
         runs.append(_run_of(committed))
@@ -209,11 +209,11 @@ def _known_runs(recipe: Recipe, seeds: list[int]) -> list[Run]:
     return runs
 
 
-def _committed_results(recipe: Recipe) -> Trained | None:
+def _committed_results(recipe: Recipe) -> Results | None:
     """Return the results of the revision or this folder, if dvc.lock matches them and they are a run of the recipe."""
     try:
         matches = not any(stage_findings(recipe.revision).values())
-        results = read_trained(recipe.revision)
+        results = read_results(recipe.revision)
     except OSError:
         return None
     same = results.dataset == recipe.dataset and not differing_keys(recipe_of(results.parameters), recipe.parameters)
@@ -232,7 +232,7 @@ def _kept_record(recipe: Recipe) -> Run:
     return {} if place is None or "images" not in recipes[place] else recipes[place]
 
 
-def _run_of(results: Trained) -> Run:
+def _run_of(results: Results) -> Run:
     measured = {
         split: {"loss": results.metrics[f"{split}.loss"], "misread": predictions.misread().tolist()}
         for split, predictions in results.predictions.items()

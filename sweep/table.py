@@ -15,8 +15,8 @@ from classifier.pictures import plain_style, save
 from review.comparison import Comparison, compare_results
 from review.escaping import markdown, quote
 from review.lock import stage_findings
-from review.results import parse_metrics
-from review.revision import Results, read_file, read_results
+from review.results import Results, parse_metrics
+from review.revision import read_file, read_results
 from review.seeds import differing_keys
 from review.statistics import ALPHA, Readings, estimate, judge
 from review.text import Table

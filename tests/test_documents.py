@@ -12,8 +12,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from review.escaping import spread
-from review.results import parse_parameters, recipe_of
-from review.revision import Results, read_results
+from review.results import Results, parse_parameters, recipe_of
+from review.revision import read_results
 from review.seeds import differing_keys, same_recipe
 from tests.conftest import REPOSITORY
 

@@ -11,7 +11,8 @@ import pytest
 from review import decide
 from review import training as runs
 from review.decide import main
-from review.seeds import Record, parse_record
+from review.results import Record
+from review.seeds import parse_record
 from review.statistics import PLAN
 from tests.review.repository import Repository, noise, record
 from tests.review.stand_in import PIPELINE, trained

@@ -141,13 +141,6 @@ def test_a_single_seed_is_given_the_noise_of_the_other_side() -> None:
     assert found.error**2 == pytest.approx(shares.var(ddof=1) / 60 + several.tau2 * (1 / 5 + 1))
 
 
-def test_two_single_seeds_and_other_numbers_of_images_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected at least 2 seeds of one recipe"):
-        estimate(readings([[1]], 9), readings([[2]], 9))
-    with pytest.raises(ValueError, match="expected as many images of both, got 9 and 1,000"):
-        estimate(readings([[1]], 9), readings([[2], [3]], 1000))
-
-
 EVERY = list(range(20))
 
 

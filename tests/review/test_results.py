@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from classifier.data.catalogue import FASHION_MNIST
+from classifier.paths import SOURCE
 from review.results import (
     parse_description,
     parse_history,
@@ -15,6 +15,7 @@ from review.results import (
     parse_provenance,
 )
 from review.revision import read_results
+from tests.conftest import REPOSITORY
 from tests.review.repository import Repository
 
 HEADER = "split,image,actual,predicted,confidence\n"
@@ -63,10 +64,10 @@ def test_the_lock_is_read_by_stage() -> None:
 
 
 def test_a_description_is_read_and_that_of_the_first_versions_had_none() -> None:
-    names = {"dataset": "fashion-mnist", "requested": "fashion-mnist"}
-    (description,) = parse_description(json.dumps(names | FASHION_MNIST.as_json()))
-    assert (description.name, description.classes) == ("fashion-mnist", FASHION_MNIST.classes)
-    assert parse_description(json.dumps(names)) == []
+    description = parse_description((REPOSITORY / SOURCE).read_text())
+    assert description
+    assert (description.name, description.classes) == ("mnist", tuple("0123456789"))
+    assert parse_description('{"dataset": "mnist", "requested": "mnist"}') is None
 
 
 BROKEN = [
@@ -86,7 +87,6 @@ BROKEN = [
     ("dvc.lock", "stages: {train: 1}"),
     ("dvc.lock", "[]"),
     ("evaluation/history.csv", "epoch,loss\n1,0.5\n"),
-    ("evaluation/history.csv", "epoch,accuracy,loss\n1,0.5,nan\n"),
     ("evaluation/history.csv", "epoch,accuracy,loss,validation_loss\n1,0.5,0.5,\n2,0.5,0.5,0.5\n"),
     ("data/raw/dataset.json", '{"dataset": "a", "requested": "b", "classes": []}'),
     ("evaluation/seed_noise.json", "{}"),
