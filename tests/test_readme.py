@@ -33,8 +33,8 @@ def commands() -> dict[str, list[str]]:
 def reader(clone: Clone) -> Clone:
     """A clone as a reader of README has it; its .venv is the environment of these tests."""
     (clone.folder / ".venv").symlink_to(sys.prefix)
-    identity = "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"
-    clone.environment |= dict.fromkeys(identity, "reader@example.org")
+    who = [f"GIT_{role}_{key}" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")]
+    clone.environment |= dict.fromkeys(who, "reader@example.org")
     return clone
 
 
@@ -66,7 +66,6 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
     output = {command: reader.run(command) for command in typed[:back]}
     printed = next(line for line in output["dvc repro"].splitlines() if line.startswith("download: "))
     assert printed in (REPOSITORY / "README.md").read_text().splitlines()
-    assert "epochs: 20" in reader.run("git log -1 --format= -p params.yaml")
     # Another processor computes other weights; a network that has learnt nothing misreads 9 of 10.
     assert json.loads(reader.read("metrics.json"))["test"]["accuracy"] > 0.9
     assert json.loads(reader.read("data/raw/dataset.json"))["image_shape"] == [8, 8, 1]
