@@ -9,12 +9,12 @@ import argparse
 import sys
 
 from classifier.command import command
-from classifier.paths import NOISE, PARAMS, RAW
+from classifier.paths import NOISE, RAW
 from review.comparison import Comparison, compare_results, holding_records
 from review.escaping import limits, p_value, unquote
 from review.revision import read_results
 from review.seeds import why_stale
-from review.statistics import PLAN
+from review.statistics import PLAN, estimate
 from review.text import conclude, wrap
 from review.training import add_places, load_recipe, measure
 
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     place = {"scheduler": options.scheduler, "workers": options.workers}
     base, head = read_results(options.base), read_results(options.head)
     comparison = compare_results(base, head)  # refuses what cannot be compared, before anything is trained
-    recipes = [load_recipe(PARAMS, revision=revision) for revision in (options.base, options.head)]
+    recipes = [load_recipe(revision=revision) for revision in (options.base, options.head)]
     for recipe in recipes:
         if recipe.dataset != base.dataset:
             held = f"{RAW.parent} holds {recipe.dataset}"
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
             if side.training and (why := why_stale(record, side)):
                 raise ValueError(f"the runs do not match the results of {side.name}: {unquote(why)}")
         comparison = compare_results(base, head, records=records, alpha=alpha)
-        print(wrap(f"{start}{_found(comparison, alpha)}"), flush=True)
+        print(wrap(f"{start}{_describe(comparison, alpha)}"), flush=True)
         if comparison.verdict != "undecided":
             break
     print(wrap(conclude(comparison)))
@@ -61,12 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if comparison.verdict == "worse" else 0
 
 
-def _found(comparison: Comparison, alpha: float) -> str:
-    found = comparison.splits[comparison.decided_by].estimate
-    if found is None:
-        raise ValueError("expected seeds of both recipes")
-    change = f"{found.difference:+.4f} (95 %: {limits(*found.interval())}), {p_value(found.p)}"
-    return f"{change}; {comparison.verdict} at p < {alpha:g}"
+def _describe(comparison: Comparison, alpha: float) -> str:
+    split = comparison.splits[comparison.decided_by]
+    change = estimate(split.base, split.head)
+    difference = f"{change.difference:+.4f} (95 %: {limits(*change.interval())}), {p_value(change.p)}"
+    return f"{difference}; {comparison.verdict} at p < {alpha:g}"
 
 
 if __name__ == "__main__":

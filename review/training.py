@@ -60,12 +60,7 @@ class Recipe:
 
 
 def load_recipe(path: Path = PARAMS, changes: Iterable[str] = (), revision: str | None = None) -> Recipe:
-    """Read a params.yaml of this folder and apply changes, or read that of a revision with its code and its data.
-
-    Raises:
-        OSError: there is no such file, or no data set in data/raw.
-        ValueError: the file is not a params.yaml, data/raw holds another data set, or there is no such revision.
-    """
+    """Read a params.yaml of this folder and apply changes, or read that of a revision with its code and its data."""
     held = find_commit(revision)
     if not held and not SOURCE.exists():
         raise FileNotFoundError(f"{SOURCE} is missing: `dvc repro download` fetches the data set first")
@@ -101,7 +96,7 @@ def _params_of_folder(path: Path, changes: Iterable[str], source: dict[str, str]
 
 @contextmanager
 def changed_params(path: Path, changes: Iterable[str]) -> Iterator[Path]:
-    """Yield a copy of a params.yaml with changes as `dvc exp run -S` takes them; refuse one that cannot be made."""
+    """Yield a copy of a params.yaml with changes as `dvc exp run -S` takes them. Raises ValueError for another one."""
     with tempfile.TemporaryDirectory() as folder:
         copied = Path(copy(path, Path(folder) / PARAMS))
         for change in changes:
@@ -133,11 +128,7 @@ def measure(
     """Train the recipe with the seeds that are not measured yet, or with all anew, and return the record of all.
 
     Of this folder's recipe the record is written to evaluation/seed_noise.json; a revision's is not. `scheduler` and
-    `workers` are as in `Engine`.
-
-    Raises:
-        OSError: a stage refused or failed (the message is its last line), or another process measures in this folder.
-        ValueError: the environments of two trainings differ, or a file has another form.
+    `workers` are as in `Engine`. An OSError has the last line of a stage that failed.
     """
     with alone(MEASURING, "noise", "this folder"):
         runs = _measured_runs(recipe, sorted(seeds), anew, scheduler, workers)
@@ -195,17 +186,14 @@ def _known_runs(recipe: Recipe, seeds: list[int]) -> list[Run]:
     latest = [recipe.trial(seed, number - 1).name for seed in seeds if (number := _attempts(recipe, seed, names))]
     runs = [_run_of(read_results(names[name])) for name in latest]
     committed, kept = _committed_results(recipe), _kept_record(recipe)
+    training: Any = runs[0]["training"] if runs else inputs_of_train(find_commit(recipe.revision))
+    holds = kept and kept["training"] == training
     if committed:
         runs.append(_run_of(committed))
-        holds = bool(kept) and why_stale(parse_record(kept, str(NOISE)), committed) is None
-    else:
-        inputs = runs[0]["training"] if runs else inputs_of_train(find_commit(recipe.revision))
-        holds = bool(kept) and kept["training"] == inputs
+        # The record holds after a change of code, too, that leaves the model's bytes as they were.
+        training, holds = committed.training, kept and not why_stale(parse_record(kept, str(NOISE)), committed)
     if holds:
-        # After a change of code that leaves the model's bytes as they were, the record has the MD5s of other code.
-        training = committed.training if committed else kept["training"]
-        shared = {key: kept[key] for key in ALIKE} | {"training": training}
-        runs += [run | shared for run in kept["seeds"]]
+        runs += [{**run, **{key: kept[key] for key in ALIKE}, "training": training} for run in kept["seeds"]]
     return runs
 
 

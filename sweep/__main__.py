@@ -9,9 +9,7 @@ The files of the folder stay as they are. Trials that exist are not run again, s
 
 import argparse
 import sys
-import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import mean
 
 from classifier.command import command
@@ -21,12 +19,11 @@ from review.text import as_columns, wrap
 from review.training import add_places, at_least_one, changed_params
 from stages import download, preprocess, train
 from sweep.proposals import Search, grid
-from sweep.table import Changes, about_trials, accuracy_of, judge_trials, save_trials, table_of_trials
+from sweep.table import Changes, about_trials, accuracies_of, judge_trials, table_of_trials
 from trials.engine import Engine
 from trials.git import snapshot
 from trials.trial import Trial
 
-REPORT = Path("report/sweep")  # report/ is not in Git
 STAGES = {"download": download, "preprocess": preprocess, "train": train}  # with parameters
 
 
@@ -59,8 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
     judged = judge_trials(sweep.ended)
     if judged.tried:
         print(f"\n{as_columns(table_of_trials(judged))}\n\n{wrap(about_trials(judged))}")
-        save_trials(judged, REPORT)
-        print(f"sweep: table.md and validation.png -> {REPORT}")
     return 1 if sweep.failed else 0
 
 
@@ -83,7 +78,7 @@ class Sweep:
         self.engine, self.seeds, self.total, self.start = engine, seeds, total, snapshot()
         self.ended: dict[Changes, list[str]] = {}
         self.failed: list[str] = []
-        self.began, self.done = time.monotonic(), 0
+        self.done = 0
         if engine.scheduler:
             print(f"sweep: {engine.workers} workers, dashboard at {engine.client.dashboard_link}", flush=True)
 
@@ -93,24 +88,17 @@ class Sweep:
         commits: dict[Trial, str] = {}
         for trial, commit, reason in self.engine.run(trials):
             self.done += 1
-            seconds = time.monotonic() - self.began
-            left = seconds / self.done * (self.total - self.done)
-            name, accuracy = " ".join(trial.changes), accuracy_of(commit) if commit else None
-            outcome = "ended" if accuracy is None else f"validation accuracy {accuracy:.4f}"
-            progress = f"{self.done} of {self.total}, {seconds:.0f} s, about {left:.0f} s left"
-            print(f"sweep: {name}: {reason or outcome} ({progress})", flush=True)
+            name, accuracies = " ".join(trial.changes), accuracies_of([commit] if commit else [])
+            outcome = f"validation accuracy {accuracies[0]:.4f}" if accuracies else "ended"
+            print(f"sweep: {name}: {reason or outcome} ({self.done} of {self.total})", flush=True)
             if commit:
                 commits[trial] = commit
             else:
                 self.failed.append(f"{name} failed: {reason}")
         for changes in recipes:
             self.ended[changes] = [commits[trial] for trial in trials if trials[trial] == changes and trial in commits]
-        return [_mean_accuracy(self.ended[changes]) for changes in recipes]
-
-
-def _mean_accuracy(commits: Sequence[str]) -> float | None:
-    accuracies = [accuracy for commit in commits if (accuracy := accuracy_of(commit)) is not None]
-    return mean(accuracies) if accuracies else None
+        judged = [accuracies_of(self.ended[changes]) for changes in recipes]
+        return [mean(accuracies) if accuracies else None for accuracies in judged]
 
 
 if __name__ == "__main__":

@@ -28,8 +28,7 @@ Ended = tuple[Trial, str | None, str | None]  # the commit of its experiment her
 class Engine(AbstractContextManager["Engine"]):
     """Workers of Dask for the block of a `with`: local ones, or those of the scheduler at an address.
 
-    Raises:
-        OSError: the scheduler cannot be reached. ValueError: its workers cannot run trials; the message says why.
+    Raises OSError if the scheduler cannot be reached, and ValueError if its workers cannot run trials.
     """
 
     def __init__(self, scheduler: str | None = None, workers: int = WORKERS) -> None:
@@ -57,8 +56,7 @@ class Engine(AbstractContextManager["Engine"]):
     def run(self, trials: Iterable[Trial]) -> Iterator[Ended]:
         """Yield each trial when it has ended; those whose experiment exists are not run again.
 
-        Raises:
-            ValueError: the workers of a cluster could not get the commit or its data. OSError: the scheduler has gone.
+        Raises ValueError if workers could not get the commit or its data, and OSError if the scheduler has gone.
         """
         from distributed import as_completed
 

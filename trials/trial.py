@@ -70,11 +70,9 @@ def main() -> None:
 
 
 def run(trial: Trial, origin: str, cache: str) -> None:
-    """Run a trial in a clone in this folder, unless its experiment exists.
+    """Run a trial in a clone in this folder, unless its experiment exists at the Git repository `origin`.
 
-    Args:
-        origin: the Git repository that has the commit, and gets the experiment.
-        cache: DVC's cache; if empty, the data are pulled from the DVC remote and the outputs pushed to it.
+    The outputs go to DVC's `cache`, or, if that is empty, to the DVC remote, from which the data come then.
 
     Raises:
         OSError: a server failed. SystemExit: a stage failed, or no push succeeded; the status is FAILED.

@@ -1,5 +1,6 @@
 """The project of the tests of sweeps."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,16 +9,15 @@ from tests.review.conftest import repository, repository_of_module  # noqa: F401
 from tests.sweep.project import Project
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A project with one stage, whose results are committed."""
-    project = Project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def project_of_module(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("sweep") / "project")
     project.make()
     return project
 
 
 @pytest.fixture
-def shared(project: Project) -> Project:
-    """The project with a Git and a DVC remote, to which it was pushed."""
-    project.share()
-    return project
+def project(project_of_module: Project, tmp_path: Path) -> Project:
+    """A copy of the project of the module."""
+    shutil.copytree(project_of_module.folder, tmp_path / "project")
+    return Project(tmp_path / "project")
