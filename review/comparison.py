@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from review.results import SPLITS, Record, Results, recipe_of
+from review.results import Record, Results, recipe_of
 from review.seeds import differing_keys, why_stale
 from review.statistics import ALPHA, Estimate, Paired, Readings, Verdict, estimate, judge, pair
 
@@ -47,8 +47,11 @@ class Comparison:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, or numbers if neither side describes its data set."""
-        described = max((self.base, self.head), key=lambda side: (len(side.classes), side.data_set is not None))
-        return described.classes
+        sides = (self.base, self.head)
+        splits = [split for side in sides for split in side.predictions.values()]
+        count = 1 + max(int(max(split.actual.max(), split.predicted.max())) for split in splits)
+        named = (side.data_set.classes for side in sides if side.data_set and len(side.data_set.classes) >= count)
+        return next(named, tuple(map(str, range(count))))
 
     @property
     def decided_by(self) -> str:
@@ -142,9 +145,12 @@ def _are_one_recipe(base: Results, head: Results) -> bool:
         return False
     if base.training and base.training == head.training and base.steps == head.steps:
         return True
-    pairs = [(base.predictions.get(split), head.predictions.get(split)) for split in SPLITS]
-    alike = [np.array_equal(one.predicted, other.predicted) if one and other else one is other for one, other in pairs]
-    return base.model is not None and base.model == head.model and all(alike)
+    if base.model is None or base.model != head.model or base.predictions.keys() != head.predictions.keys():
+        return False
+    return all(
+        np.array_equal(base.predictions[split].predicted, head.predictions[split].predicted)
+        for split in base.predictions
+    )
 
 
 def _count_recipes(base: Results, head: Results) -> int:

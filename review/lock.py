@@ -13,7 +13,7 @@ from classifier.parameters import parse_yaml
 from classifier.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE
 from review.results import Stage, leaves, parse_lock
 from review.revision import find_commit, read_file, read_results
-from review.seeds import contradiction, differing_keys, parse_records, same_recipe
+from review.seeds import contradiction, differing_keys, same_recipe
 
 MD5 = partial(hashlib.md5, usedforsecurity=False)  # as DVC takes it
 
@@ -23,8 +23,7 @@ Written = Mapping[str, tuple[str, str]]  # by path: the stage that wrote a file,
 def stage_findings(revision: str | None) -> dict[str, list[str]]:
     """Return each stage of dvc.yaml and dvc.lock, in the order of dvc.yaml, with the reasons why the two do not match.
 
-    Raises:
-        OSError: there is no dvc.lock or dvc.yaml. ValueError: one has another form, or there is no such revision.
+    Raises OSError or ValueError if one of the two is missing or has another form, or if there is no such revision.
     """
     commit = find_commit(revision)
     recorded, declared = read_lock(commit), read_stages(commit)
@@ -44,16 +43,14 @@ def noise_findings(revision: str | None) -> list[str]:
     A record of another recipe, other code or another machine is not false: a branch that changes these may keep it.
     """
     try:
-        records = parse_records(read_file(find_commit(revision), NOISE).decode("utf-8"))
+        read_file(find_commit(revision), NOISE)
     except FileNotFoundError:
         return []
-    except ValueError as error:
-        return [f"{NOISE}: {error}"]
     try:
         results = read_results(revision)
     except (OSError, ValueError) as error:
-        return [f"{NOISE} cannot be compared with the results: {error}"]
-    reasons = (contradiction(record, results) for record in records if same_recipe(record, results))
+        return [str(error)]
+    reasons = (contradiction(record, results) for record in results.noise if same_recipe(record, results))
     return [f"{NOISE}: {reason}" for reason in reasons if reason]
 
 
@@ -69,11 +66,7 @@ def inputs_of_train(commit: str | None) -> dict[str, str | None] | None:
 
 
 def read_lock(commit: str | None) -> dict[str, Stage]:
-    """Read the stages of dvc.lock.
-
-    Raises:
-        OSError: there is no dvc.lock. ValueError: it has another form than DVC gives it.
-    """
+    """Read the stages of dvc.lock."""
     try:
         return parse_lock(read_file(commit, LOCK).decode("utf-8"))
     except FileNotFoundError:
@@ -89,9 +82,7 @@ def read_stages(commit: str | None) -> dict[str, Stage]:
     """Read the stages of dvc.yaml, in its order, with the parameters that are now in params.yaml.
 
     An input has no MD5, and in place of that of an output stands whether Git holds it rather than DVC's cache.
-
-    Raises:
-        OSError: there is no dvc.yaml. ValueError: it has another form, or templates, which only DVC expands.
+    Templates are refused: only DVC expands them.
     """
     document = _read_yaml(commit, PIPELINE)
     try:

@@ -107,14 +107,6 @@ class Results:
     data_set: DataSet | None
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes, or numbers if they are not known."""
-        count = 1 + max(int(max(split.actual.max(), split.predicted.max())) for split in self.predictions.values())
-        if self.data_set and len(self.data_set.classes) >= count:
-            return self.data_set.classes
-        return tuple(map(str, range(count)))
-
-    @property
     def name(self) -> str:
         return name_of(self.revision)
 

@@ -88,7 +88,7 @@ def listed(names: Iterable[str]) -> str:
 
 def parse_records(text: str) -> list[Record]:
     """Read evaluation/seed_noise.json. Raises ValueError if it has another form than `review.noise` gives it."""
-    return [parse_record(recipe, "") for recipe in parse_recipes(text)]
+    return [parse_record(recipe, "recipe") for recipe in parse_recipes(text)]
 
 
 def parse_recipes(text: str) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class OfClass:
-    """The images of one class: all, those that only base reads right, and those that only head does."""
+    """The images of one class: all, and those that only base or only head reads right."""
 
     images: int
     only_base: int

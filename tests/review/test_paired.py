@@ -23,11 +23,6 @@ def test_the_interval_of_an_accuracy_is_that_of_wilson(right: int, images: int, 
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.00005)
 
 
-def test_an_accuracy_of_one_has_an_interval_that_ends_there() -> None:
-    assert accuracy(20, 20).high == 1
-    assert accuracy(20, 20).low == pytest.approx(1 - 0.1611, abs=0.00005)
-
-
 def test_the_p_value_is_that_of_the_vignette_of_exact2x2() -> None:
     # Fay, "Exact McNemar's test and matching confidence intervals", vignette of the R package exact2x2: b = 2, c = 9
     assert mcnemar(2, 9) == pytest.approx(0.06543, abs=0.000005)

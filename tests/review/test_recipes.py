@@ -5,7 +5,7 @@ from math import isfinite, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
 
@@ -58,17 +58,6 @@ def test_one_recipe_has_the_error_and_the_degrees_of_freedom_that_mrmcaov_prints
     assert found.error == pytest.approx(error, abs=5e-9)
     assert found.freedom == pytest.approx(freedom, abs=5e-7)
     assert [limits[0], min(1, limits[1])] == pytest.approx([low, high], abs=5e-8)
-
-
-def test_readers_nested_in_tests_have_the_error_that_the_published_components_give() -> None:
-    # The same page: MS(R) of each test, Cov1, Cov2 and Cov3. If readers are nested in tests, each of one test meets all
-    # of the other, so that a fifth of the pairs that Cov3 averages are those of Cov1. Hillis (2014), Statistics in
-    # Medicine 33:330-360, page 344: the variance is 2 / r * (MS(R(T)) + r * (Cov2 - Cov3)).
-    mean_square = (0.009135802 + 0.005086420) / 2
-    covariance = 0.0010145903 - (0.0009943883 + 4 * 0.0006604938) / 5
-    found = estimate(readings(CINE, CASES), readings(SPIN_ECHO, CASES))
-    assert found.difference == pytest.approx(0.09777778, abs=5e-9)
-    assert found.error == pytest.approx(sqrt(2 / 5 * (mean_square + 5 * covariance)), rel=1e-6)
 
 
 def test_the_residual_is_that_of_the_table_after_the_means_of_rows_and_columns() -> None:
@@ -211,25 +200,3 @@ def test_swapped_sides_negate_the_difference_and_change_nothing_else(base: np.nd
     assert turned.difference == pytest.approx(-found.difference)
     for field in ("error", "freedom", "p", "floor", "per_seed"):
         assert getattr(turned, field) == pytest.approx(getattr(found, field))
-
-
-@settings(deadline=None, derandomize=True)
-@given(tables, st.integers(1, 6), st.integers(0, 2**32 - 1))
-def test_the_order_of_images_and_seeds_does_not_matter(base: np.ndarray, seeds: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    head = table(random, seeds, base.shape[1])
-    images = random.permutation(base.shape[1])
-    shuffled = base[random.permutation(len(base))][:, images]
-    found, other = estimate(of(base), of(head)), estimate(of(shuffled), of(head[:, images]))
-    assert (other.difference, other.error, other.p) == pytest.approx((found.difference, found.error, found.p))
-
-
-@settings(deadline=None, derandomize=True)
-@given(tables, st.integers(2, 6), st.integers(0, 2**32 - 1), st.integers(2, 4))
-def test_more_images_of_the_same_kind_lower_the_error(base: np.ndarray, seeds: int, seed: int, times: int) -> None:
-    head = table(np.random.default_rng(seed), seeds, base.shape[1])
-    found = estimate(of(base), of(head))
-    assume(found.floor > 1 / base.shape[1])  # else the images add nothing to the error of these seeds
-    more = estimate(of(np.tile(base, times)), of(np.tile(head, times)))
-    assert more.difference == pytest.approx(found.difference)
-    assert more.error <= found.error * (1 + 1e-9)
