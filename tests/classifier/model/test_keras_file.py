@@ -1,3 +1,5 @@
+import json
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +32,9 @@ def test_the_same_training_gives_the_same_bytes_but_not_in_the_file_of_keras(tmp
         keras_file.save(network, tmp_path / f"ours_{number}.keras")
     assert (tmp_path / "ours_0.keras").read_bytes() == (tmp_path / "ours_1.keras").read_bytes()
     assert (tmp_path / "from_keras_0.keras").read_bytes() != (tmp_path / "from_keras_1.keras").read_bytes()
+    with zipfile.ZipFile(tmp_path / "ours_0.keras") as archive:  # not even the second of saving
+        assert json.loads(archive.read("metadata.json"))["date_saved"] == "1980-01-01@00:00:00"
+        assert {member.date_time[0] for member in archive.infolist()} == {1980}
 
 
 def test_the_file_predicts_and_resumes_training_like_the_file_of_keras(tmp_path: Path, keras: ModuleType) -> None:
