@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from review import training as runs
+from review import training
 from tests.conftest import REPOSITORY
 from tests.review.repository import Repository
-from tests.review.stand_in import Project
-from tests.review.workers import InProcess
+from tests.review.stand_in import InProcess, Project
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +37,14 @@ def repository(repository_of_module: Repository, tmp_path: Path, monkeypatch: py
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Project:
-    """A project whose training takes no time, and waits at its gate."""
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose stages take no time, as the current directory; its trials need no Dask."""
     project = Project(tmp_path / "project")
     project.make()
-    return project
-
-
-@pytest.fixture
-def here(stand_in: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Project:
-    """The project, as the current directory, whose gate is open; trials need no Dask, but for the tests of sweeps."""
-    stand_in.gate.touch()
-    monkeypatch.chdir(stand_in.folder)
+    monkeypatch.chdir(project.folder)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    monkeypatch.setenv("GATE", str(stand_in.gate))
-    if not request.node.get_closest_marker("sweeps"):
-        monkeypatch.setattr(runs, "Engine", InProcess)
-    return stand_in
+    monkeypatch.setattr(training, "Engine", InProcess)
+    return project
 
 
 @pytest.fixture

@@ -1,17 +1,20 @@
-"""A project whose stages take no TensorFlow: its recipes are measured in a second, and may wait at a gate."""
+"""A project whose stages take no time, and trials of it without Dask."""
 
 import hashlib
 import json
+import os
 import re
-import signal
-import subprocess
-import time
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import chdir, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
 from tests.review.repository import OLD, noise
+from trials.engine import Ended, Engine
+from trials.trial import Trial, run
 
 IMAGES = 10  # of each split
 
@@ -21,18 +24,12 @@ from pathlib import Path
 Path("data/processed").mkdir(parents=True, exist_ok=True)
 Path("data/processed/train_images.npy").write_bytes(Path("data/raw/mnist.npz").read_bytes())
 """
-# A model is its seed. Before the seed WAIT, or before each, training waits until there is the file that GATE names.
-# The seeds ELSEWHERE train as another machine would.
+# A model is its seed. The seeds ELSEWHERE train as another machine would.
 TRAIN = """\
-import json, os, re, time
+import json, os, re
 from pathlib import Path
-from classifier.command import end_with_starter
 
-end_with_starter("train")
 seed = re.search("seed: +([0-9]+)", Path("params.yaml").read_text())[1]
-while seed == os.environ.get("WAIT", seed) and not Path(os.environ["GATE"]).exists():
-    Path(os.environ["GATE"] + ".waits").write_text(str(os.getpid()))
-    time.sleep(0.02)
 environment = {"kernels": "avx512_core" if seed in os.environ.get("ELSEWHERE", "").split() else "avx2"}
 Path("models").mkdir(exist_ok=True)
 Path("models/model.keras").write_text(seed)
@@ -74,26 +71,16 @@ stages:
       - evaluation/predictions.csv: {cache: false, persist: true}
       - metrics.json: {cache: false, persist: true}
 """
-DRIVER = "import sys\nfrom review.noise import main\nsys.exit(main(sys.argv[1:]))\n"
 
 
 class Project(Clone):
-    """A repository with such stages, in which the command runs as a process of its own."""
-
-    command = "python ../driver.py --seeds 3"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.gate = folder.parent / "gate"
-        self.environment |= {"PYTHONPATH": str(REPOSITORY), "GATE": str(self.gate)}
-        (folder.parent / "driver.py").write_text(DRIVER)  # outside, where `stages` is that of the project itself
+    """A repository with such stages."""
 
     def make(self) -> None:
         for path, text in {
             ".dvc/config": (REPOSITORY / ".dvc/config").read_text(),
             ".gitignore": "/.dvc/.gitignore\n/.dvc/cache\n/.dvc/tmp\n__pycache__\n",
             "stages/__init__.py": "",
-            "classifier/command.py": (REPOSITORY / "classifier/command.py").read_text(),
             "stages/preprocess.py": PREPROCESS,
             "stages/train.py": TRAIN,
             "stages/evaluate.py": EVALUATE,
@@ -107,29 +94,6 @@ class Project(Clone):
             (self.folder / path).write_text(text)
         self.run("git init -q -b main")
         self.commit("A project")
-
-    def start(self, **environment: str) -> subprocess.Popen[str]:
-        """Start the command, and return once training waits."""
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {self.command}"],
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # a process group of its own, as a shell gives to a command
-            # SIGINT is ignored by all that was started in the background, and so perhaps by these tests.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        while not self.waiting() and process.poll() is None:
-            time.sleep(0.02)
-        return process
-
-    def waiting(self) -> int | None:
-        """The process of the stage that waits, if one does."""
-        told = Path(f"{self.gate}.waits")
-        text = told.read_text() if told.exists() else ""
-        return int(text) if text else None
 
     def records(self) -> Any:
         return json.loads(self.read("evaluation/seed_noise.json"))["recipes"]
@@ -164,3 +128,34 @@ def seeds_of(*seeds: int) -> list[dict[str, Any]]:
         }
         for seed in seeds
     ]
+
+
+class InProcess(Engine):
+    """Trials one after another in the process of the tests, which has imported DVC already."""
+
+    def __init__(self, scheduler: str | None = None, workers: int = 2) -> None:
+        assert scheduler is None
+        self.workers, self.scheduler = workers, None
+        self.origin, self.cache = str(Path.cwd()), str(Path(".dvc/cache").resolve())
+        self.folder = tempfile.TemporaryDirectory()
+
+    def __exit__(self, *_: object) -> None:
+        self.folder.cleanup()
+
+    def run(self, trials: Iterable[Trial]) -> Iterator[Ended]:
+        for trial in trials:
+            reason = self.carry(trial)
+            yield trial, self.fetch([trial]).get(trial), reason
+
+    def carry(self, trial: Trial) -> str | None:
+        log, stderr = Path(self.folder.name) / "log", os.dup(2)
+        with chdir(self.folder.name), log.open("w") as file, redirect_stderr(file):
+            os.dup2(file.fileno(), 2)
+            try:
+                run(trial, self.origin, self.cache)
+            except SystemExit:
+                return log.read_text().splitlines()[-1]
+            finally:
+                os.dup2(stderr, 2)
+                os.close(stderr)
+        return None

@@ -1,11 +1,8 @@
 """review.noise and the recipes that it measures, on stages that take no time: what is trained, kept and refused."""
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from review.noise import main
@@ -18,7 +15,7 @@ Noise = Callable[..., str]
 
 @pytest.fixture
 def run_noise(here: Project, capsys: pytest.CaptureFixture[str]) -> Noise:
-    """Run the command in this process, with the gate open; it must exit with 0, and what it prints is returned."""
+    """Run the command in this process; it must exit with 0, and what it prints is returned."""
 
     def run(*arguments: str) -> str:
         status = main(list(arguments))
@@ -263,27 +260,3 @@ def test_wrong_usage_is_refused(capsys: pytest.CaptureFixture[str], arguments: s
     with pytest.raises(SystemExit):
         main(arguments.split())
     assert message in capsys.readouterr().err
-
-
-@pytest.mark.sweeps
-def test_a_measurement_ends_with_its_stages_and_the_next_one_goes_on(stand_in: Project) -> None:
-    stand_in.command += " --workers 1"  # so seed 0 has ended when seed 1 waits
-    first = stand_in.start(WAIT="1")
-    second = stand_in.attempt(stand_in.command)
-    running = f"noise: process {first.pid} (noise) is still running in this folder; wait until it ends, or end it\n"
-    assert (second.returncode, second.stderr) == (1, running)
-    os.killpg(first.pid, signal.SIGINT)  # Ctrl-C reaches the command and its stage
-    printed = first.communicate(timeout=20)[0]
-    assert first.returncode == 130
-    assert printed.endswith("noise: interrupted; the runs that ended are kept, and the same command goes on\n")
-    assert (stand_in.runs(), stand_in.records()) == (["0"], [OLD])
-    Path(f"{stand_in.gate}.waits").unlink()
-    killed = stand_in.start(WAIT="1")
-    stage = psutil.Process(stand_in.waiting())
-    killed.kill()
-    killed.communicate(timeout=20)
-    psutil.wait_procs([stage], timeout=10)
-    assert not stage.is_running()
-    stand_in.gate.touch()
-    assert trained(stand_in.run(stand_in.command)) == [1, 2]
-    assert stand_in.records()[1]["seeds"] == seeds_of(0, 1, 2)

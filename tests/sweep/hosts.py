@@ -98,9 +98,10 @@ class Host:
             with suppress(OSError, psutil.Error):
                 line = " ".join(process.cmdline())
                 here = Path(f"/proc/{process.pid}/ns/pid").stat().st_ino == space and process.pid != self.machine.pid
-                if here and line != KEEPER and all(word in line for word in words):
+                lives = here and process.status() != psutil.STATUS_ZOMBIE
+                if lives and line != KEEPER and all(word in line for word in words):
                     running.append(process)
-        return [process for process in running if process.status() != psutil.STATUS_ZOMBIE]
+        return running
 
     def kill(self, *words: str) -> None:
         """Send SIGKILL to the processes with these words; all of the host's if there are none."""

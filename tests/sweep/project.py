@@ -89,12 +89,12 @@ class Project(Clone):
         listed = self.run("git for-each-ref --format='%(objectname) %(subject)' 'refs/exps/*/*/sweep-*'")
         return {subject: commit for commit, _, subject in (line.partition(" ") for line in listed.splitlines())}
 
-    def start(self, arguments: str) -> subprocess.Popen[str]:
-        """Start a sweep, and return once a trial waits."""
+    def start(self, command: str) -> subprocess.Popen[str]:
+        """Start a command, and return once a trial waits."""
         (self.home / "hold").touch()
         begun = len(self.trained())
         process = subprocess.Popen(
-            ["bash", "-c", f"exec python -m sweep {arguments}"],
+            ["bash", "-c", f"exec {command}"],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -81,7 +81,7 @@ def test_a_failed_trial_is_listed_with_the_line_of_its_stage_and_the_others_end(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_sweep_that_ends_early_leaves_no_process_and_goes_on(project: Project, number: int) -> None:
     project.run("python -m sweep -S train.learning_rate=0.25")
-    process = project.start(SIX)
+    process = project.start(f"python -m sweep {SIX}")
     process.send_signal(number)
     printed, _ = process.communicate(timeout=60)
     assert "Traceback" not in printed
@@ -93,6 +93,24 @@ def test_a_sweep_that_ends_early_leaves_no_process_and_goes_on(project: Project,
     (project.home / "hold").unlink()
     project.run(f"python -m sweep {SIX}")
     assert len(project.experiments()) == 7
+
+
+def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that_ended(project: Project) -> None:
+    command = "python -m review.noise --workers 1 --seeds"  # the committed results are those of seed 0
+    project.run(f"{command} 2")
+    before = project.read("evaluation/seed_noise.json")
+    process = project.start(f"{command} 3")
+    second = project.attempt(f"{command} 3")
+    running = f"noise: process {process.pid} (noise) is still running in this folder; wait until it ends, or end it\n"
+    assert (second.returncode, second.stderr) == (1, running)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert printed.endswith("noise: interrupted; the runs that ended are kept, and the same command goes on\n")
+    assert project.is_quiet()
+    assert project.read("evaluation/seed_noise.json") == before
+    (project.home / "hold").unlink()
+    assert "training seeds 2\n" in project.run(f"{command} 3")
 
 
 def test_two_sweeps_at_once_in_one_folder_do_not_disturb_each_other(project: Project) -> None:
@@ -107,7 +125,7 @@ def test_two_sweeps_at_once_in_one_folder_do_not_disturb_each_other(project: Pro
 def test_a_search_proposes_the_same_after_an_interruption(project: Project) -> None:
     pytest.importorskip("optuna")
     search = "-S 'train.learning_rate=log(0.01, 1)' -S train.batch_size=50,100 --search 6"
-    process = project.start(search)
+    process = project.start(f"python -m sweep {search}")
     (project.home / "hold").unlink()
     while len(project.trained()) < 3:
         time.sleep(0.05)
