@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from review.revision import find_commit, read_file, read_results
-from tests.review.repository import Repository
+from tests.review.repository import TRAINING, Repository, lock, model
 
 
 def test_a_commit_is_found_by_branch_tag_hash_and_name_of_an_experiment(repository: Repository) -> None:
@@ -48,6 +48,16 @@ def test_results_are_those_of_the_revision_and_not_of_the_folder(repository: Rep
         assert len(results.predictions["validation"].misread()) == errors
         assert (results.dataset, results.train_images) == ("mnist", 200)
         assert (results.noise, results.history, results.data_set, results.model) == ([], {}, None, None)
+
+
+def test_the_steps_are_commands_and_files_but_the_models_which_the_seed_changes_too(repository: Repository) -> None:
+    repository.put(
+        "dvc.lock", lock(model(3), evaluation={"models/model.onnx": "d" * 32, "stages/evaluate.py": "c" * 32})
+    )
+    results = read_results(None)
+    assert (results.model, results.training) == (model(3), TRAINING)
+    assert results.steps["evaluate"] == ("echo 2", [("stages/evaluate.py", "c" * 32)])
+    assert results.steps.keys() == {"train", "evaluate"}
 
 
 def test_a_missing_file_is_named_with_the_way_out(repository: Repository) -> None:
