@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 
 @contextmanager
@@ -53,14 +53,7 @@ def write_stored_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     """Write `members`, pairs of name and content, in this order, uncompressed, with constant metadata."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members:
-            with open_member(archive, name, len(content)) as file:
-                file.write(content)
-
-
-def open_member(archive: zipfile.ZipFile, name: str, most: int) -> IO[bytes]:
-    """Open a new member of up to `most` bytes, uncompressed, with constant metadata."""
-    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    info.create_system = 3  # Unix; Python's default depends on the platform
-    info.external_attr = 0o644 << 16
-    info.file_size = most  # members of more than 2 GiB need another form of header
-    return archive.open(info, "w")
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3  # Unix; Python's default depends on the platform
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content)

@@ -13,10 +13,6 @@ from classifier.paths import PARAMS
 Section = TypeVar("Section", bound=msgspec.Struct)
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # NumPy's range
 
-# Types and limits of a JSON schema, in the words of a message.
-TYPES = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "a text"}
-LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-
 
 def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Section:
     """Return a section of the file as an instance of `kind`, whose annotations are the rules of its keys.
@@ -27,40 +23,14 @@ def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Sect
     """
     try:
         document = parse_yaml(path.read_bytes())
+        return msgspec.convert(document.get(section) if isinstance(document, dict) else None, kind)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; run the pipeline in the folder that contains it") from None
+    except msgspec.ValidationError as error:
+        fault = str(error).replace("$", section)
+        raise ValueError(f"{path}: section {section}: {fault}; params.schema.json has the rule of each key") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    values = document.get(section) if isinstance(document, dict) else None
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected the section {section} with its keys, got {values!r:.60}")
-    rules = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for key in values:
-        if key not in rules:
-            raise ValueError(f"{path}: {section}.{key} is not a known key; known keys: {', '.join(rules)}")
-    for key, rule in rules.items():
-        expected = f"{path}: {section}.{key} must be {_in_words(msgspec.json.schema(rule))}"
-        if key not in values:
-            raise ValueError(f"{expected}, but the key is missing")
-        try:
-            msgspec.convert(values[key], rule)
-        except msgspec.ValidationError:
-            raise ValueError(f"{expected}, got {values[key]!r:.60}") from None
-    return msgspec.convert(values, kind)
-
-
-def _in_words(schema: dict[str, Any]) -> str:
-    match schema:
-        case {"anyOf": [rule, _]}:
-            return f"null or {_in_words(rule)}"
-        case {"enum": [*names]}:
-            return " or ".join(names)
-        case {"prefixItems": [entry, *others]}:
-            return f"a list of {1 + len(others)} entries, each {_in_words(entry)}"
-        case {"items": entry, "minItems": least, "maxItems": most}:
-            return f"a list of {least} to {most} entries, each {_in_words(entry)}"
-    limits = [f"{words} {schema[limit]:,}" for limit, words in LIMITS.items() if limit in schema]
-    return ", ".join([TYPES[schema["type"]], *limits])
 
 
 def parse_yaml(content: bytes | str) -> Any:

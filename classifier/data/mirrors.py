@@ -2,79 +2,74 @@
 
 import io
 import logging
-import shutil
 import sys
-import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 import pooch
 import requests
 
-from classifier.data.arrays import IDX_FILES, Arrays, read_arrays
+from classifier.data.arrays import IDX_FILES, Arrays, check_arrays, read_arrays
+from classifier.data.data_set import DataSet
 
 MOST = 2**27  # bytes of a download, packed or unpacked; MNIST has 55 MB
-ANSWER_SECONDS = 10.0  # to look up a host and get an answer to HEAD; for four mirrors less than a minute
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 RETRIES = 2  # pooch waits one second before the first, two before the second
 
 
-def fetch_arrays(location: str, folder: Path) -> Arrays:
-    """Return the arrays at a URL or path; the caller compares them with the catalogue.
-
-    A URL whose path ends in `.npz` is an archive; any other is a folder of IDX files. A message names the host of a URL
-    alone, because the rest may have a password or a token. `folder` is for downloads; it is created and removed here.
+def fetch_arrays(location: str, data_set: DataSet) -> Arrays:
+    """Return the arrays of a data set from a path or URL, each verified by its SHA-256.
 
     Raises:
-        ConnectionError: neither server nor proxy answers. ValueError: the files are not the expected ones.
-        OSError: the files could not be read, or not in time.
+        ConnectionError: neither server nor proxy answers. ValueError, OSError: the mirror does not serve these arrays.
     """
-    if "://" not in location:
-        return read_arrays(Path(location).expanduser(), MOST)
-    host = host_of(location)
+    if "://" in location:
+        arrays = _download(location)
+    elif Path(location).expanduser().exists():
+        arrays = read_arrays(Path(location).expanduser(), MOST)
+    else:
+        raise ValueError(f"{location} does not exist; expected an npz archive or a folder of IDX files, or a URL")
+    check_arrays(arrays, data_set, host_of(location))
+    return arrays
+
+
+def host_of(location: str) -> str:
+    """Return the host of a URL, because the rest may have a password or a token; or a path as it is."""
+    return urlsplit(location).hostname or "the mirror's URL" if "://" in location else location
+
+
+def _download(location: str) -> Arrays:
+    """Return the arrays in an archive, if the path of the URL ends in `.npz`, or in IDX files."""
+    host, url = host_of(location), urlsplit(location)
     if not _answers(location):
         raise ConnectionError(f"{host} does not answer")
     try:
-        url = urlsplit(location)
-        if url.path.endswith(".npz"):
-            return read_arrays(_download(location, folder, "archive.npz"), MOST)
-        for name in IDX_FILES.values():
-            _download(url._replace(path=f"{url.path.rstrip('/')}/{name}").geturl(), folder, name)
-        return read_arrays(folder, MOST)
+        with TemporaryDirectory() as folder:
+            if url.path.endswith(".npz"):
+                return read_arrays(_download_file(location, folder, "mnist.npz"), MOST)
+            for name in IDX_FILES.values():
+                _download_file(url._replace(path=f"{url.path.rstrip('/')}/{name}").geturl(), folder, name)
+            return read_arrays(Path(folder), MOST)
     except requests.HTTPError as error:
         raise OSError(f"{host}: the answer has the HTTP status {error.response.status_code}") from None
     except requests.RequestException as error:
         raise OSError(f"{host}: the download failed with {type(error).__name__}") from None
     except (ValueError, OSError) as error:
         raise ValueError(f"{host}: {error}") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def host_of(location: str) -> str:
-    """Return the host of a URL, or a path as it is."""
-    return urlsplit(location).hostname or "the mirror's URL" if "://" in location else location
 
 
 def _answers(url: str) -> bool:
-    """Return whether there is any answer in ANSWER_SECONDS; requests limits each address, and no look-up of a name."""
-    answers: list[object] = []
-
-    def ask() -> None:
-        try:
-            answers.append(requests.head(url, timeout=CONNECT_SECONDS))
-        except requests.RequestException as error:
-            if isinstance(error, requests.exceptions.SSLError) or not isinstance(error, requests.ConnectionError):
-                answers.append(error)  # the download fails with the same
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(ANSWER_SECONDS)
-    return bool(answers)
+    """Return whether anything answers, so that without a network no file is tried again and again."""
+    try:
+        requests.head(url, timeout=CONNECT_SECONDS)
+    except requests.RequestException as error:  # an untrusted certificate is an answer
+        return isinstance(error, requests.exceptions.SSLError) or not isinstance(error, requests.ConnectionError)
+    return True
 
 
-def _download(url: str, folder: Path, name: str) -> Path:
+def _download_file(url: str, folder: str, name: str) -> Path:
     for logger in (pooch.get_logger(), logging.getLogger("urllib3")):  # their messages have URLs
         logger.setLevel("ERROR")
     timeout, headers = (CONNECT_SECONDS, READ_SECONDS), {"Accept-Encoding": "identity"}

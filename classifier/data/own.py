@@ -1,6 +1,5 @@
 """A user's own data set: an npz archive, a folder of IDX files, or class folders of images, read and checked."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +37,16 @@ def read_own(
         train, test = (kind_of(rows.shape[1:]) for rows in images.values())
         if train != test:
             raise ValueError(f"x_test must have images of the size and kind of x_train, {train}, found {test}")
-        labels = {f"y_{part}": _prepare_labels(arrays, f"y_{part}", images[f"x_{part}"]) for part in ("train", "test")}
-        classes = _name_classes(arrays.get("classes"), labels)
+        for name, rows in {"y_train": images["x_train"], "y_test": images["x_test"]}.items():
+            if arrays[name].dtype.kind not in "iu" or arrays[name].size != len(rows):
+                expected = f"integers, one for each of {len(rows):,} images"
+                raise ValueError(f"{name} must be {expected}, found {arrays[name].dtype} {arrays[name].shape}")
+        classes = _name_classes(arrays)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
     dtype = np.uint8 if len(classes) <= 256 else np.uint16
-    return {**images, **{name: rows.astype(dtype) for name, rows in labels.items()}}, classes
+    labels = {name: arrays[name].reshape(-1).astype(dtype) for name in ("y_train", "y_test")}
+    return images | labels, classes
 
 
 def _prepare_images(images: np.ndarray, name: str, size: tuple[int, int] | None) -> np.ndarray:
@@ -60,35 +63,22 @@ def _prepare_images(images: np.ndarray, name: str, size: tuple[int, int] | None)
     return images
 
 
-def _prepare_labels(arrays: Arrays, name: str, images: np.ndarray) -> np.ndarray:
-    """Return labels as (n,); (n, 1) is taken too, as Keras has those of CIFAR-10."""
-    labels = arrays[name]
-    if labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
-        form = f"integers, one for each of {len(images):,} images"
-        raise ValueError(f"{name} must be {form}, found {labels.dtype} {labels.shape}")
-    return labels.reshape(-1)
-
-
-def _name_classes(names: np.ndarray | None, labels: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+def _name_classes(arrays: Arrays) -> tuple[str, ...]:
     """Return the names of the classes, or their numbers if they have no names."""
-    count = max(int(rows.max()) for rows in labels.values()) + 1 if names is None else names.size
+    train, test = (set(arrays[name].ravel().tolist()) for name in ("y_train", "y_test"))
+    count = arrays["classes"].size if "classes" in arrays else max(train | test) + 1
     if count not in CLASSES:
         raise ValueError(f"expected {CLASSES[0]} to {CLASSES[-1]:,} classes, found {count:,}")
-    classes = tuple(map(str, range(count) if names is None else names.ravel().astype(str).tolist()))
-    for name in classes:
-        if not name.strip() or not name.isprintable() or len(name) > LONGEST or classes.count(name) > 1:
+    names = arrays.get("classes", np.arange(count)).ravel().astype(str).tolist()
+    for name in names:
+        if not name.strip() or not name.isprintable() or len(name) > LONGEST or names.count(name) > 1:
             expected = f"names of classes that differ, of 1 to {LONGEST} printable characters"
             raise ValueError(f"expected {expected}, found {name[:LONGEST]!a}")
-    for name, rows in labels.items():
-        if rows.min() < 0 or rows.max() >= count:
-            raise ValueError(f"{name} must be 0 to {count - 1}, found {rows.min()} to {rows.max()}")
-    absent = [classes[label] for label in np.setdiff1d(np.arange(count), labels["y_train"])]
-    if absent:
-        raise ValueError(
-            f"each class must have a train image, but there is none of {', '.join(absent[:8])}; "
-            "labels must be 0 to the number of classes less 1, with no gap"
-        )
-    return classes
+    wrong = sorted(train.symmetric_difference(range(count)) | test.difference(range(count)))
+    if wrong:
+        named = ", ".join(names[label] if label in range(count) else str(label) for label in wrong[:8])
+        raise ValueError(f"labels must be 0 to {count - 1}, and each class must have a train image; not so for {named}")
+    return tuple(names)
 
 
 def count_shared_images(arrays: Arrays) -> int:

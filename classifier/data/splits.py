@@ -36,8 +36,7 @@ def map_split(split: str) -> tuple[np.memmap, np.memmap]:
     if not len(images) and split != "validation":
         raise ValueError(f"{images_path(split)}: expected at least one image, found none; {HOW_TO_RENEW}")
     if len(images) != len(labels):
-        counts = f"{len(images):,} {split} images but {len(labels):,} labels"
-        raise ValueError(f"{images_path(split)}: {counts} in {labels_path(split)}; {HOW_TO_RENEW}")
+        raise ValueError(f"{labels_path(split)}: {len(labels):,} labels of {len(images):,} images; {HOW_TO_RENEW}")
     return images, labels
 
 

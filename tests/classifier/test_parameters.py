@@ -85,27 +85,26 @@ def test_a_value_that_a_program_writes_is_read_as_dvc_reads_it(value: Any) -> No
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("batch_sise: 100", "train.batch_sise is not a known key; known keys: filters, kernel_size, dense_units"),
-        ("epochs:", "train.epochs must be a whole number, at least 1, at most 10,000, got None"),
-        ("epochs: five", "train.epochs must be a whole number, at least 1, at most 10,000, got 'five'"),
-        ("epochs: 0", "at least 1, at most 10,000, got 0"),
-        ("epochs: 2.0", "at most 10,000, got 2.0"),
-        ("epochs: true", "at most 10,000, got True"),
-        (f"epochs: 1{20 * '0'}", "at most 10,000, got 100000000000000000000"),
-        ("kernel_size: 129", "train.kernel_size must be a whole number, at least 1, at most 128, got 129"),
-        ("learning_rate: .nan", "train.learning_rate must be a number, above 0, at most 1e+300, got nan"),
-        ("learning_rate: .inf", "train.learning_rate must be a number, above 0, at most 1e+300, got inf"),
-        (f"learning_rate: 1{400 * '0'}", "train.learning_rate must be a number, above 0, at most 1e+300, got 1000"),
-        ("learning_rate: '1e-5'", "train.learning_rate must be a number, above 0, at most 1e+300, got '1e-5'"),
-        ("filters: []", "train.filters must be a list of 1 to 7 entries, each a whole number, at least 1, got []"),
-        ("filters: 32", "train.filters must be a list of 1 to 7 entries, each a whole number, at least 1, got 32"),
-        ("dense_units: [128, 0]", "train.dense_units must be a list of 1 to 8 entries"),
-        ("batch_normalization: on", "train.batch_normalization must be true or false, got 'on'"),
-        ("rotation: 180", "train.rotation must be a number, at least 0, below 180, got 180"),
-        ("zoom: -0.1", "train.zoom must be a number, at least 0, below 1, got -0.1"),
-        ("schedule: linear", "train.schedule must be constant or cosine, got 'linear'"),
-        ("precision: float16", "train.precision must be auto or float32 or mixed_bfloat16, got 'float16'"),
-        ("seed: 4294967296", "train.seed must be a whole number, at least 0, at most 4,294,967,295, got 4294967296"),
+        ("batch_sise: 100", "Object contains unknown field `batch_sise`"),
+        ("epochs:", "Expected `int`, got `null` - at `train.epochs`"),
+        ("epochs: five", "Expected `int`, got `str` - at `train.epochs`"),
+        ("epochs: 0", "Expected `int` >= 1 - at `train.epochs`"),
+        ("epochs: 2.0", "Expected `int`, got `float` - at `train.epochs`"),
+        ("epochs: true", "Expected `int`, got `bool` - at `train.epochs`"),
+        (f"epochs: 1{20 * '0'}", "Expected `int` <= 10000 - at `train.epochs`"),
+        ("kernel_size: 129", "Expected `int` <= 128 - at `train.kernel_size`"),
+        ("learning_rate: .nan", "Expected `float` > 0.0 - at `train.learning_rate`"),
+        ("learning_rate: .inf", "Expected `float` <= 1e+300 - at `train.learning_rate`"),
+        (f"learning_rate: 1{400 * '0'}", "Number out of range - at `train.learning_rate`"),
+        ("learning_rate: '1e-5'", "Expected `float`, got `str` - at `train.learning_rate`"),
+        ("filters: []", "Expected `array` of length >= 1 - at `train.filters`"),
+        ("filters: 32", "Expected `array`, got `int` - at `train.filters`"),
+        ("dense_units: [128, 0]", "Expected `int` >= 1 - at `train.dense_units[1]`"),
+        ("batch_normalization: on", "Expected `bool`, got `str` - at `train.batch_normalization`"),
+        ("rotation: 180", "Expected `float` < 180.0 - at `train.rotation`"),
+        ("zoom: -0.1", "Expected `float` >= 0.0 - at `train.zoom`"),
+        ("schedule: linear", "Invalid enum value 'linear' - at `train.schedule`"),
+        ("seed: 4294967296", "Expected `int` <= 4294967295 - at `train.seed`"),
     ],
 )
 def test_a_wrong_training_parameter_is_refused_in_one_line(
@@ -115,19 +114,19 @@ def test_a_wrong_training_parameter_is_refused_in_one_line(
     text = re.sub(rf"(?m)^  {name}:.*\n", "", text.partition("train:\n")[2])
     (project / "params.yaml").write_text(f"train:\n{text}  {changed}\n")
     line = refusal("train", train.main)
-    assert line.startswith("train: params.yaml: train.")
-    assert message in line
+    assert line.startswith(f"train: params.yaml: section train: {message}")
+    assert line.endswith("; params.schema.json has the rule of each key")
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"dataset": "mnits"}, "dataset must be mnist, mnist-5k, fashion-mnist or the path of your own data"),
-        ({"dataset": ["mnist"]}, "dataset must be a text, got ['mnist']"),
-        ({"fallback": "mnist"}, "fallback must be null or mnist-5k, got 'mnist'"),
-        ({"resize": [7, 32]}, "resize must be null or a list of 2 entries, each a whole number, at least 8"),
-        ({"resize": [32]}, "resize must be null or a list of 2 entries"),
-        ({"test_share": 1}, "test_share must be a number, above 0, below 1, got 1"),
+        ({"dataset": "mnits"}, "download.dataset must be mnist, mnist-5k, fashion-mnist or the path of your own data"),
+        ({"dataset": ["mnist"]}, "section download: Expected `str`, got `array` - at `download.dataset`"),
+        ({"fallback": "mnist"}, "section download: Invalid enum value 'mnist' - at `download.fallback`"),
+        ({"resize": [7, 32]}, "section download: Expected `int` >= 8 - at `download.resize[0]`"),
+        ({"resize": [32]}, "section download: Expected `array` of length 2"),
+        ({"test_share": 1}, "section download: Expected `float` < 1.0 - at `download.test_share`"),
     ],
 )
 def test_a_wrong_parameter_of_the_data_set_is_refused_in_one_line(
@@ -135,15 +134,15 @@ def test_a_wrong_parameter_of_the_data_set_is_refused_in_one_line(
 ) -> None:
     section = parse_yaml(PARAMS.read_bytes())["download"]
     (project / "params.yaml").write_text(json.dumps({"download": section | changed}))
-    assert refusal("download", schema.download.main).startswith(f"download: params.yaml: download.{message}")
+    assert refusal("download", schema.download.main).startswith(f"download: params.yaml: {message}")
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("", "params.yaml: expected the section train with its keys, got None"),
-        ("train: 5", "params.yaml: expected the section train with its keys, got 5"),
-        ("train: {epochs: 1}", "params.yaml: train.filters must be a list of 1 to 7 entries"),
+        ("", "params.yaml: section train: Expected `object`, got `null`"),
+        ("train: 5", "params.yaml: section train: Expected `object`, got `int`"),
+        ("train: {epochs: 1}", "params.yaml: section train: Object missing required field `filters`"),
         ("train: {epochs: 1", "params.yaml: not valid YAML: while parsing a flow mapping"),
         ("train: {epochs: 1}\ntrain: {epochs: 2}", "params.yaml: not valid YAML: found duplicate key 'train'"),
         ("train: 2020-13-01", "params.yaml: not valid YAML: month must be in 1..12"),

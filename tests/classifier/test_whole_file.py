@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -6,18 +7,20 @@ import pytest
 from classifier.files import whole_file
 
 
-def test_if_the_block_fails_only_the_old_file_remains(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("half"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))])
+def test_if_the_block_fails_only_the_old_file_remains(tmp_path: Path, error: Exception) -> None:
     target = tmp_path / "output"
     target.write_text("old")
+    message = "half" if isinstance(error, RuntimeError) else f"{target} could not be written: No space left on device"
 
     def fail_halfway() -> None:
         with whole_file(target) as path:
             path.write_text("half")
-            raise RuntimeError
+            raise error
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(type(error), match=f"^{message}$"):
         fail_halfway()
-    assert [each.name for each in tmp_path.iterdir()] == ["output"]
+    assert [path.name for path in tmp_path.iterdir()] == ["output"]
     assert target.read_text() == "old"
 
 
@@ -39,7 +42,7 @@ def test_the_temporary_file_of_a_killed_run_is_overwritten(tmp_path: Path) -> No
     (tmp_path / ".partial-output").write_text("written by a run that was killed")
     with whole_file(tmp_path / "output") as path:
         path.write_text("new")
-    assert [each.name for each in tmp_path.iterdir()] == ["output"]
+    assert [path.name for path in tmp_path.iterdir()] == ["output"]
     assert (tmp_path / "output").read_text() == "new"
 
 

@@ -1,8 +1,7 @@
 """The download stage with mirrors of every kind, over real HTTP on this machine, and with own data."""
 
-import errno
+import io
 import json
-import os
 import socket
 import threading
 import time
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import requests
 
 from classifier import command
 from classifier.data import mirrors
@@ -33,32 +31,45 @@ Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
 
 
-class Server:
+class Server(ThreadingHTTPServer):
     """Serves a reply for each path; `requests` lists the paths of GET requests."""
 
+    daemon_threads = True
+
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
         self.replies: dict[str, Reply] = {}
         self.requests: list[str] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.requests.append(self.path)
-                server.replies.get(self.path, status(404))(self)
-
-            def do_HEAD(self) -> None:
-                status(200)(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # when a client closes the connection
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.http.server_port}{path}"
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def serve_npz(self, arrays: Arrays, path: str = "/mnist.npz") -> None:
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+        self.replies[path] = body(content.getvalue())
+
+    def serve_idx(self, folder: Path, arrays: Arrays, query: str = "") -> None:
+        for path in write_idx(folder, arrays).iterdir():
+            self.replies[f"/idx/{path.name}{query}"] = body(path.read_bytes())
+
+    def handle_error(self, *_: object) -> None:  # a client closes the connection
+        pass
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        self.server.replies.get(self.path, status(404))(self)
+
+    def do_HEAD(self) -> None:
+        status(200)(self)
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def status(code: int) -> Reply:
@@ -75,21 +86,11 @@ def body(content: bytes, length: int | None = None) -> Reply:
     return reply
 
 
-def redirect_to_itself(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(302)
-    handler.send_header("Location", handler.path)
-    handler.end_headers()
-
-
 def endless_body(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()
     for _ in range(1000):
         handler.wfile.write(bytes(2**16))
-
-
-def not_http(handler: BaseHTTPRequestHandler) -> None:
-    handler.wfile.write(b"220 smtp.example.org ready\r\n")
 
 
 def stall(handler: BaseHTTPRequestHandler) -> None:
@@ -104,8 +105,8 @@ def server(monkeypatch: Patch) -> Iterator[Server]:
     monkeypatch.setattr(mirrors, "MOST", 100_000)
     server = Server()
     yield server
-    server.http.shutdown()
-    server.http.server_close()
+    server.shutdown()
+    server.server_close()
 
 
 def parameters(dataset: str, **changed: Any) -> str:
@@ -133,45 +134,38 @@ def url_without_server() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}/mnist.npz"
 
 
-def npz(folder: Path, arrays: Arrays) -> bytes:
-    np.savez_compressed(folder / "source.npz", **arrays)  # type: ignore[arg-type]
-    return (folder / "source.npz").read_bytes()
-
-
-def serve_idx(server: Server, folder: Path, arrays: Arrays, query: str = "") -> None:
-    for path in write_idx(folder, arrays).iterdir():
-        server.replies[f"/idx/{path.name}{query}"] = body(path.read_bytes())
-
-
-def test_every_kind_of_mirror_gives_the_same_bytes(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch
+def test_every_kind_of_mirror_gives_the_same_bytes_and_no_secret_is_printed_or_stored(
+    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch, capfd: Capture
 ) -> None:
-    server.replies["/mnist.npz"] = body(npz(project, arrays))
-    serve_idx(server, project / "idx", arrays)
-    written = set()
-    for source in ["source.npz", "idx", server.url("/mnist.npz"), server.url("/idx/"), server.url("/idx")]:
+    save_npz(project / "source.npz", arrays)
+    server.serve_npz(arrays)
+    server.serve_npz(arrays, "/mnist.npz?token=s3cr3t")
+    server.serve_idx(project / "idx", arrays)
+    server.serve_idx(project / "idx", arrays, "?token=s3cr3t")
+    urls = [server.url(path) for path in ("/mnist.npz", "/idx/", "/idx")]
+    secret = [f"{url}?token=s3cr3t".replace("://", "://user:s3cr3t@") for url in urls]
+    for source in ["source.npz", "idx", *urls, *secret]:
         monkeypatch.setenv("DATASET_MIRROR", source)
         RAW.unlink(missing_ok=True)
         download.main()
-        written.add(RAW.read_bytes())
+        assert RAW.read_bytes() == (project / "source.npz").read_bytes()
         assert {path.name for path in RAW.parent.iterdir()} == {"mnist.npz", "dataset.json"}
-    save_npz(project / "expected.npz", arrays)
-    assert written == {(project / "expected.npz").read_bytes()}
+        assert "s3cr3t" not in SOURCE.read_text()
     data_set = read_data_set()
     assert (data_set.name, data_set.warning(), data_set.image_shape) == ("mnist", None, (28, 28, 1))
     assert (data_set.classes, data_set.arrays) == (DIGITS, identify(arrays))
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    assert "s3cr3t" not in printed.out
+    assert printed.out.count("from 127.0.0.1 -> ") == 6
 
 
 WRONG = {
     "404": (status(404), "the answer has the HTTP status 404"),
-    "500": (status(500), "the answer has the HTTP status 500"),
     "no answer in time": (stall, "the download failed with ReadTimeout"),
     "cut": (body(b"PK", length=1000), "the download failed with ChunkedEncodingError"),
     "a page": (body(b"<html>Sign in</html>"), "not an npz archive that can be read: File is not a zip file"),
-    "too much": (body(bytes(200_000)), "the server sent more"),
-    "too much, of no known length": (endless_body, "the server sent more"),
-    "a circle": (redirect_to_itself, "the download failed with TooManyRedirects"),
-    "no HTTP": (not_http, "the download failed with ConnectionError"),
+    "too much": (endless_body, "the server sent more"),
 }
 
 
@@ -200,24 +194,10 @@ def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_f
     assert [path.name for path in RAW.parent.iterdir()] == ["mnist.npz"]
 
 
-def test_a_password_and_a_token_are_used_but_not_shown_or_stored(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch, capfd: Capture
-) -> None:
-    server.replies["/mnist.npz?token=s3cr3t"] = body(npz(project, arrays))
-    serve_idx(server, project / "idx", arrays, "?token=s3cr3t")
-    for path in ("/mnist.npz?token=s3cr3t", "/idx?token=s3cr3t"):
-        monkeypatch.setenv("DATASET_MIRROR", server.url(path).replace("://", "://user:s3cr3t@"))
-        download.main()
-        printed = capfd.readouterr()
-        assert printed.err == ""
-        assert "from 127.0.0.1 -> " in printed.out
-        assert all(b"s3cr3t" not in kept.read_bytes() for kept in RAW.parent.iterdir())
-
-
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        ("nowhere.npz", "No such file or directory: 'nowhere.npz'"),
+        ("~/nowhere.npz", "download: ~/nowhere.npz does not exist; expected an npz archive or a folder of IDX"),
         ("ftp://user:s3cr3t@example.org/mnist.npz?s3cr3t", "example.org: the download failed with InvalidSchema"),
         ("http://user:s3cr3t@", "the mirror's URL: the download failed with InvalidURL"),
         ("params.yaml", "params.yaml: not an npz archive"),
@@ -242,20 +222,18 @@ def test_other_images_in_the_shape_of_a_data_set_are_not_taken_for_it(
     save_npz(project / "black.npz", black)
     (project / "params.yaml").write_text(parameters(name))
     monkeypatch.setenv("DATASET_MIRROR", "black.npz")
-    digest = DATA_SETS[name].arrays["x_train"].sha256
     line = refusal("download", download.main)
-    assert line.startswith(f"download: black.npz: x_train is not that of {name}: expected (60000, 28, 28)")
-    assert digest in line
+    assert line.startswith(f"download: black.npz: x_train is not that of {name}, ")
+    assert DATA_SETS[name].arrays["x_train"].sha256 in line
     assert not RAW.exists()
 
 
 def test_after_mirrors_that_do_not_answer_or_serve_wrong_data_the_next_one_is_used(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch, capsys: Capture
+    tiny: Use, server: Server, project: Path, arrays: Arrays, capsys: Capture
 ) -> None:
-    server.replies["/mnist.npz"] = body(npz(project, arrays | {"x_test": 255 - arrays["x_test"]}))
-    serve_idx(server, project / "idx", arrays)
-    tiny(server.url("/mnist.npz"), server.url("/idx/"))
-    monkeypatch.setenv("DATASET_MIRROR", url_without_server())
+    server.serve_npz(arrays | {"x_test": 255 - arrays["x_test"]})
+    server.serve_idx(project / "idx", arrays)
+    tiny(url_without_server(), server.url("/mnist.npz"), server.url("/idx/"))
     download.main()
     printed = capsys.readouterr()
     assert "127.0.0.1 does not answer; trying the next mirror of mnist" in printed.err
@@ -264,16 +242,11 @@ def test_after_mirrors_that_do_not_answer_or_serve_wrong_data_the_next_one_is_us
     assert server.requests[1:] == [f"/idx/{name}" for name in IDX_FILES.values()]
 
 
-def test_a_request_that_fails_is_sent_again(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch
-) -> None:
+def test_a_request_that_fails_is_sent_again(tiny: Use, server: Server, arrays: Arrays, monkeypatch: Patch) -> None:
     monkeypatch.setattr(mirrors, "RETRIES", 1)
-    content = npz(project, arrays)
-
-    def fail_once(handler: BaseHTTPRequestHandler) -> None:
-        (body(content) if server.requests.count("/mnist.npz") > 1 else status(503))(handler)
-
-    server.replies["/mnist.npz"] = fail_once
+    server.serve_npz(arrays)
+    replies = iter([status(503), server.replies["/mnist.npz"]])
+    server.replies["/mnist.npz"] = lambda handler: next(replies)(handler)
     tiny(server.url("/mnist.npz"))
     download.main()
     assert server.requests == ["/mnist.npz", "/mnist.npz"]
@@ -285,7 +258,7 @@ def test_without_a_network_the_embedded_digits_are_used_with_a_warning(tiny: Use
     assert (read_data_set().name, read_data_set().requested) == ("mnist-5k", "mnist")
     warning = capsys.readouterr().err
     assert "download: warning: mnist-5k is used instead of mnist, which no mirror served" in warning
-    assert "run `dvc repro --force download` once online, or set DATASET_MIRROR" in warning
+    assert "run `dvc repro --force download` online, or set DATASET_MIRROR" in warning
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
@@ -300,22 +273,10 @@ def test_without_a_network_and_a_data_set_that_may_stand_in_the_stage_stops(
     assert not RAW.exists()
 
 
-def test_a_look_up_of_a_name_without_an_end_takes_less_than_a_minute_for_all_mirrors(
-    tiny: Use, monkeypatch: Patch
-) -> None:
-    assert (1 + max(len(data_set.mirrors) for data_set in DATA_SETS.values())) * mirrors.ANSWER_SECONDS < 60
-    forever = threading.Event()
-    monkeypatch.setattr(requests, "head", lambda *_, **__: forever.wait(30))
-    monkeypatch.setattr(mirrors, "ANSWER_SECONDS", 0.2)
-    with pytest.raises(ConnectionError, match=r"^nowhere\.invalid does not answer"):
-        mirrors.fetch_arrays("http://nowhere.invalid/mnist.npz", Path("unused"))
-    forever.set()
-
-
-def test_an_untrusted_certificate_is_an_answer(monkeypatch: Patch, server: Server, tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_an_answer(server: Server) -> None:
     url = server.url("/mnist.npz").replace("http:", "https:")
     with pytest.raises(OSError, match=r"^127\.0\.0\.1: the download failed with SSLError"):
-        mirrors.fetch_arrays(url, tmp_path / "downloads")
+        mirrors.fetch_arrays(url, MNIST_5K)
 
 
 def test_a_verified_file_of_an_earlier_run_is_used_without_a_network(
@@ -329,22 +290,20 @@ def test_a_verified_file_of_an_earlier_run_is_used_without_a_network(
 
 def own(project: Path, images: int = 12, shade: int = 0, classes: int = 3) -> None:
     """Write an npz of images of 9x10 in colour, which is the data set of params.yaml."""
-    random = np.random.default_rng(1)
-    arrays = {
-        "x_train": random.integers(0, 256, (images, 9, 10, 3), np.uint8),
-        "y_train": np.arange(images) % classes,
-        "x_test": np.random.default_rng(2).integers(shade, 256, (6, 9, 10, 3), np.uint8),
-        "y_test": np.arange(6) % classes,
-    }
-    np.savez(project / "own.npz", **arrays)
+    pixels = np.random.default_rng(1).integers(shade, 256, (images + 6, 9, 10, 3), np.uint8)
+    labels = np.arange(images + 6) % classes
+    arrays = {"x_train": pixels[6:], "y_train": labels[6:], "x_test": pixels[:6], "y_test": labels[:6]}
+    arrays["x_test"][0] = arrays["x_train"][0]
+    np.savez(project / "own.npz", **arrays)  # type: ignore[arg-type]
     (project / "params.yaml").write_text(parameters("own.npz"))
 
 
 def test_own_data_are_described_and_need_no_network(project: Path, capsys: Capture) -> None:
     own(project)
     download.main()
-    printed = "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 1 file -> data/raw/mnist.npz"
-    assert printed in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 1 file, MD5 " in printed.out
+    assert printed.err == "download: warning: own.npz: 1 of 6 test images are in train too, with the same pixels\n"
     data_set = read_data_set()
     assert (data_set.name, data_set.classes, data_set.image_shape) == ("own.npz", ("0", "1", "2"), (9, 10, 3))
     assert str(data_set.files).startswith("1 file, MD5 ")
@@ -361,27 +320,9 @@ def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(p
     assert "download.most_gib in params.yaml is the limit" in line
 
 
-def test_a_full_disk_is_reported_and_the_old_file_stays(project: Path, monkeypatch: Patch, refusal: Refusal) -> None:
-    own(project)
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(download, "save_npz", full)
-    assert "data/raw/mnist.npz could not be written: No space left on device" in refusal("download", download.main)
-    assert not list(RAW.parent.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"images": 15}, "own.npz has changed since data/raw/dataset.json described it, in x_train, y_train: restore"),
-        ({"shade": 1}, "in x_test: restore"),
-        ({"classes": 4}, "in classes, y_train, y_test: restore"),
-    ],
-)
-def test_changed_own_data_are_named_and_refused_until_the_description_is_removed(
-    project: Path, refusal: Refusal, changed: dict[str, int], message: str
+@pytest.mark.parametrize("changed", [{"images": 15}, {"shade": 1}, {"classes": 4}])
+def test_changed_own_data_are_refused_until_the_description_is_removed(
+    project: Path, refusal: Refusal, changed: dict[str, int]
 ) -> None:
     own(project)
     download.main()
@@ -390,7 +331,7 @@ def test_changed_own_data_are_named_and_refused_until_the_description_is_removed
     own(project, **changed)
     assert own_data_changed()
     line = refusal("download", download.main)
-    assert message in line
+    assert line.startswith("download: own.npz has changed since data/raw/dataset.json described it: restore the files")
     assert line.endswith("accept the change with `rm data/raw/dataset.json` and `dvc repro`")
     assert (RAW.read_bytes(), SOURCE.read_bytes()) == before
     SOURCE.unlink()
@@ -398,7 +339,7 @@ def test_changed_own_data_are_named_and_refused_until_the_description_is_removed
     assert RAW.read_bytes() != before[0]
 
 
-def test_another_parameter_or_another_source_is_not_a_change_of_own_data(project: Path, capsys: Capture) -> None:
+def test_another_parameter_or_another_source_is_not_a_change_of_own_data(project: Path) -> None:
     own(project)
     download.main()
     (project / "params.yaml").write_text(parameters("own.npz", resize=[8, 8]))

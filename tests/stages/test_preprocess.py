@@ -1,4 +1,3 @@
-import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.data import arrays as module
 from classifier.data import splits
 from classifier.data.arrays import Arrays, identify, save_npz
 from classifier.data.catalogue import DIGITS
@@ -44,68 +42,45 @@ def outputs() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in PROCESSED.iterdir()}
 
 
-@pytest.mark.parametrize("block", [1, 10_000, 2**20])
+@pytest.mark.parametrize("block", [1, 30, 10_000])
 def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(
     save_raw: Save, project: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    for changed in (module, preprocess):
-        monkeypatch.setattr(changed, "BLOCK", block)
+    monkeypatch.setattr(preprocess, "BLOCK", block)
     images, labels = noise(100), np.arange(100, dtype=np.uint8) % 10
     save_raw({"x_train": images, "y_train": labels, "x_test": images[:7], "y_test": labels[:7]})
-    write_parameters(project, validation_images=20, seed=1)
-    preprocess.main()
-    held_out = hold_out(labels, 20, seed=1)
-    rows = {"train": ~held_out, "validation": held_out, "test": np.arange(100) < 7}
-    for split, chosen in rows.items():
-        expected = images[chosen][..., None] / np.float32(255), np.eye(10, dtype=np.float32)[labels[chosen]]
-        for path, array in zip((splits.images_path(split), splits.labels_path(split)), expected, strict=True):
-            np.save(project / "expected.npy", array)
-            assert path.read_bytes() == (project / "expected.npy").read_bytes()
+    for count in (20, 0):  # images held out; without any, the split is empty
+        write_parameters(project, validation_images=count, seed=1)
+        preprocess.main()
+        held_out = hold_out(labels, count, seed=1)
+        rows = {"train": ~held_out, "validation": held_out, "test": np.arange(100) < 7}
+        for split, chosen in rows.items():
+            expected = images[chosen][..., None] / np.float32(255), np.eye(10, dtype=np.float32)[labels[chosen]]
+            for path, array in zip((splits.images_path(split), splits.labels_path(split)), expected, strict=True):
+                np.save(project / "expected.npy", array)
+                assert path.read_bytes() == (project / "expected.npy").read_bytes()
     assert len(outputs()) == 6
-
-
-def test_the_same_raw_file_gives_the_same_bytes_and_no_validation_images_an_empty_split(
-    save_raw: Save, arrays: Arrays
-) -> None:
-    save_raw(arrays)
-    preprocess.main()
-    first = outputs()
-    preprocess.main()
-    assert outputs() == first
-    assert [len(splits.map_split(split)[0]) for split in ("train", "validation", "test")] == [16, 0, 8]
 
 
 def test_colour_images_and_labels_above_255_keep_their_shape_and_class(
     save_raw: Save, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    random = np.random.default_rng(0)
-    arrays = {
-        "x_train": random.integers(0, 256, (16, 9, 10, 3), np.uint8),
-        "y_train": np.arange(285, 301, dtype=np.uint16),
-        "x_test": random.integers(0, 256, (8, 9, 10, 3), np.uint8),
-        "y_test": np.arange(8, dtype=np.uint16),
-    }
-    save_raw(arrays, tuple(map(str, range(301))))
+    images, labels = np.random.default_rng(0).integers(0, 256, (16, 9, 10, 3), np.uint8), np.arange(285, 301, 1, "u2")
+    save_raw({"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}, tuple(map(str, range(301))))
     preprocess.main()
-    images, labels = splits.map_split("train")
-    assert (images.shape, labels.shape) == ((16, 9, 10, 3), (16, 301))
-    np.testing.assert_array_equal(images, arrays["x_train"].astype(np.float32) / np.float32(255))
-    np.testing.assert_array_equal(labels.argmax(axis=1), arrays["y_train"])
+    scaled, one_hot = splits.map_split("train")
+    assert (scaled.shape, one_hot.shape) == ((16, 9, 10, 3), (16, 301))
+    np.testing.assert_array_equal(scaled, images.astype(np.float32) / np.float32(255))
+    np.testing.assert_array_equal(one_hot.argmax(axis=1), labels)
     assert "-> data/processed (float32, 9x10x3)" in capsys.readouterr().out
-
-
-def flipped(content: bytes) -> bytes:
-    return content[:5000] + bytes([content[5000] ^ 1]) + content[5001:]
 
 
 Damage = Callable[[Arrays], object]
 DAMAGE: dict[str, tuple[Damage, str]] = {
-    "a flipped pixel": (lambda _: RAW.write_bytes(flipped(RAW.read_bytes())), "x_train is not that of own: expected"),
-    "half a file": (lambda _: RAW.write_bytes(RAW.read_bytes()[:9000]), "not an archive that download wrote"),
-    "another archive": (lambda arrays: np.savez(RAW, a=arrays["x_train"]), "not an archive that download wrote"),
-    "fewer images": (
-        lambda arrays: save_npz(RAW, arrays | {"x_test": arrays["x_test"][:7]}),
-        r"x_test is not that of own: expected \(8, 28, 28\)",
+    "half a file": (lambda _: RAW.write_bytes(RAW.read_bytes()[:9000]), "not an npz archive that can be read"),
+    "another pixel": (
+        lambda arrays: save_npz(RAW, arrays | {"x_train": arrays["x_train"] ^ 1}),
+        "x_train is not that of own, ",
     ),
     "signed pixels": (lambda arrays: save_npz(RAW, arrays | {"x_test": arrays["x_test"].view("i1")}), "found int8"),
     "fewer classes": (
@@ -124,7 +99,7 @@ def test_other_raw_arrays_than_those_described_are_refused_and_the_old_outputs_s
     before = outputs()
     damage(arrays)
     line = refusal("preprocess", preprocess.main)
-    assert re.search(message, line)
+    assert message in line
     assert line.startswith("preprocess: data/raw/mnist.npz: ")
     assert line.endswith("run `dvc repro --force download` to create it again")
     assert outputs() == before
@@ -136,28 +111,20 @@ def test_a_missing_raw_file_is_refused_in_one_line(save_raw: Save, arrays: Array
     assert "No such file or directory: 'data/raw/mnist.npz'" in refusal("preprocess", preprocess.main)
 
 
-def test_each_training_image_is_in_exactly_one_split_and_the_seed_decides_which(
+def test_the_seed_decides_which_images_are_held_out(
     save_raw: Save, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = noise()
     save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
-    label_of = {image.tobytes(): label for image, label in zip(preprocess.scale_pixels(images), LABELS, strict=True)}
-    chosen = []
+    chosen = set()
     for seed in (0, 1):
         write_parameters(project, validation_images=100, seed=seed)
         preprocess.main()
-        kept = {image.tobytes(): labels.argmax() for name in ("train", "validation") for image, labels in rows(name)}
-        assert kept == label_of
-        assert [len(splits.map_split(split)[0]) for split in ("train", "validation")] == [900, 100]
-        chosen.append(splits.images_path("validation").read_bytes())
-    assert chosen[0] != chosen[1]
+        chosen.add(splits.images_path("validation").read_bytes())
+    assert len(chosen) == 2
     printed = capsys.readouterr()
     assert "900 train, 100 validation, 5 test images" in printed.out
     assert printed.err == ""
-
-
-def rows(split: str) -> zip:  # type: ignore[type-arg]
-    return zip(*splits.map_split(split), strict=True)
 
 
 def test_at_most_a_quarter_is_held_out_with_a_warning(
@@ -176,16 +143,15 @@ def test_fewer_validation_images_than_classes_are_refused(
 ) -> None:
     save_raw(arrays)
     write_parameters(project, validation_images=3)
-    assert "preprocess.validation_images cannot be 3 for these images" in refusal("preprocess", preprocess.main)
+    assert "preprocess.validation_images cannot be 3: it must be at least" in refusal("preprocess", preprocess.main)
 
 
-def test_the_images_are_not_all_in_memory_at_one_time(save_raw: Save, project: Path) -> None:
+def test_the_images_are_never_all_in_memory_as_float32(save_raw: Save) -> None:
     images, labels = np.zeros((40_000, 28, 28), np.uint8), np.arange(40_000, dtype=np.uint8) % 2
     save_raw({"x_train": images, "y_train": labels, "x_test": images[:10], "y_test": labels[:10]})
-    write_parameters(project, validation_images=5000)
     tracemalloc.start()
     try:
         preprocess.main()
-        assert tracemalloc.get_traced_memory()[1] < images.nbytes / 5  # 31 MB, 125 MB as float32
+        assert tracemalloc.get_traced_memory()[1] < 2 * images.nbytes  # float32 would have four times the bytes
     finally:
         tracemalloc.stop()

@@ -2,13 +2,14 @@
 
 import gzip
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from classifier.data.arrays import IDX_FILES, Arrays, blocks_of, map_npz, read_arrays, save_npz
+from classifier.data.arrays import IDX_FILES, Arrays, read_arrays, save_npz
 from classifier.data.data_set import NAMES
 
 MOST = 100_000
@@ -65,54 +66,34 @@ def test_every_kind_of_source_gives_the_same_arrays_and_bytes(
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "expected.npz").read_bytes()
 
 
-def test_of_a_file_and_its_gz_the_gz_is_read_and_other_files_are_skipped(tmp_path: Path, arrays: Arrays) -> None:
-    write_idx(tmp_path, arrays)
-    for name in IDX_FILES.values():
-        (tmp_path / name.removesuffix(".gz")).write_bytes(b"")
-    (tmp_path / "LICENSE").write_text("MIT")
-    assert_same(read_arrays(tmp_path, MOST), arrays)
-
-
-def test_the_archive_is_written_uncompressed_in_a_fixed_order_and_mapped_into_memory(
-    tmp_path: Path, arrays: Arrays
-) -> None:
+def test_the_archive_is_written_uncompressed_in_a_fixed_order(tmp_path: Path, arrays: Arrays) -> None:
     save_npz(tmp_path / "a.npz", arrays)
-    with np.load(tmp_path / "a.npz") as archive:
-        assert archive.files == list(NAMES)
-    mapped = map_npz(tmp_path / "a.npz")
-    assert_same(dict(mapped), arrays)
-    assert all(isinstance(array, np.memmap) and not array.flags.writeable for array in mapped.values())
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert archive.namelist() == [f"{name}.npy" for name in NAMES]
+        assert {(info.compress_type, info.date_time[0]) for info in archive.infolist()} == {(zipfile.ZIP_STORED, 1980)}
 
 
-@pytest.mark.parametrize("size", [1, 1000, 2**20])
-def test_blocks_have_all_rows_in_order(tmp_path: Path, arrays: Arrays, size: int) -> None:
-    save_npz(tmp_path / "a.npz", arrays)
-    for array in (arrays["x_train"], map_npz(tmp_path / "a.npz")["x_train"]):
-        blocks = list(blocks_of(array, size))
-        np.testing.assert_array_equal(np.concatenate(blocks), arrays["x_train"])
-        assert max(block.nbytes for block in blocks) <= max(size, 784)
+def flipped(content: bytes) -> bytes:
+    return content[:5000] + bytes([content[5000] ^ 1]) + content[5001:]
 
 
-def damaged(content: bytes, place: int) -> bytes:
-    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-
-
-REFUSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "empty": (lambda _: b"", "not an npz archive"),
-    "a page": (lambda _: b"<html>Sign in</html>", "not an npz archive"),
-    "cut": (lambda content: content[: len(content) // 2], "not an npz archive"),
-    "a flipped bit": (lambda content: damaged(content, 5000), "not an npz archive that can be read: .*CRC-32"),
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "a page": lambda _: b"<html>Sign in</html>",
+    "cut": lambda content: content[: len(content) // 2],
+    "a flipped bit": flipped,
 }
 
 
-@pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("change", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_archive_is_refused_by_its_name(
-    tmp_path: Path, arrays: Arrays, change: Callable[[bytes], bytes], message: str
+    tmp_path: Path, arrays: Arrays, change: Callable[[bytes], bytes]
 ) -> None:
-    save_npz(tmp_path / "a.npz", arrays)
-    (tmp_path / "a.npz").write_bytes(change((tmp_path / "a.npz").read_bytes()))
-    with pytest.raises(ValueError, match=f"^{tmp_path}/a.npz: .*{message}"):
-        read_arrays(tmp_path / "a.npz", MOST)
+    path = tmp_path / "a.npz"
+    save_npz(path, arrays)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ValueError, match=f"^{path}: not an npz archive that can be read: "):
+        read_arrays(path, MOST)
 
 
 @pytest.mark.parametrize(
@@ -153,16 +134,20 @@ def test_arrays_larger_than_the_limit_are_refused_before_they_are_unpacked(
 def test_a_broken_idx_file_is_refused_by_its_name(tmp_path: Path, arrays: Arrays, content: bytes) -> None:
     path = write_idx(tmp_path, arrays) / IDX_FILES["x_train"]
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"^{path}: (expected an IDX file|not a whole gzip file)"):
+    with pytest.raises(ValueError, match=f"^{path}: not an IDX file that can be read: "):
         read_arrays(tmp_path, MOST)
 
 
-def test_a_missing_and_a_doubtful_idx_file_are_named(tmp_path: Path, arrays: Arrays) -> None:
-    (write_idx(tmp_path, arrays) / IDX_FILES["y_test"]).rename(tmp_path / "kept")
-    with pytest.raises(ValueError, match=f"^{tmp_path}: expected four IDX files, found none of y_test"):
+def test_a_folder_has_one_idx_file_of_each_array_and_may_have_others(tmp_path: Path, arrays: Arrays) -> None:
+    (tmp_path / "LICENSE").write_text("MIT")
+    with pytest.raises(ValueError, match=f"^{tmp_path}: expected the IDX files train-images-idx3-ubyte"):
         read_arrays(tmp_path, MOST)
-    write_idx(tmp_path, arrays, "emnist-{}-{}-idx{}-ubyte")
-    with pytest.raises(ValueError, match=r"expected one file of .*, found emnist-"):
+    assert_same(read_arrays(write_idx(tmp_path, arrays), MOST), arrays)
+    expected = f"^{tmp_path}: expected one IDX file of each of x_train, .*"
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"")
+    with pytest.raises(ValueError, match=f"{expected}, found .*t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz,"):
         read_arrays(tmp_path, MOST)
-    with pytest.raises(ValueError, match="expected the IDX files train-images-idx3-ubyte"):
-        read_arrays(tmp_path.parent, MOST)
+    for path in tmp_path.glob("t10k-labels*"):
+        path.unlink()
+    with pytest.raises(ValueError, match=f"{expected}, found t10k-images-idx3-ubyte.gz, train-im"):
+        read_arrays(tmp_path, MOST)

@@ -74,7 +74,7 @@ def test_each_class_gives_its_share_to_test_and_keeps_an_image_in_both(
 def test_the_seed_draws_the_split_of_each_class_alone(tmp_path: Path) -> None:
     before = read(write(tmp_path, two_classes(20)), seed=1)[0]
     drawn = list_images(tmp_path, 1, 0.2)["test"]
-    assert [path.name for path in drawn["cat"]] != [path.name for path in drawn["dog"]]
+    assert [path.name for path in drawn[:4]] != [path.name for path in drawn[4:]]
     assert as_bytes(before) == as_bytes(read(tmp_path, seed=1)[0]) != as_bytes(read(tmp_path, seed=2)[0])
     after = read(write(tmp_path, {"cat/more.png": encoded(pixels(1000))}), seed=1)[0]
     for split in ("train", "test"):
@@ -92,25 +92,23 @@ def test_hidden_files_are_skipped_and_links_followed(tmp_path: Path) -> None:
     assert as_bytes(arrays) == as_bytes(read(images)[0])
 
 
+# The path after that of the folder, or what is said of the folder itself.
 REFUSED = {
-    "nothing": ({}, ": expected class folders, found none"),
-    "images without classes": ({"0.png": b""}, r"/0\.png: expected class folders alone in .*, found a file; move it"),
+    "nothing": ({}, ": expected only CLASS/IMAGE.png"),
+    "images without classes": ({"0.png": b""}, "/0.png: expected only CLASS/IMAGE.png"),
+    "a file beside classes": (two_classes() | {"labels.csv": b""}, "/labels.csv: expected only CLASS/IMAGE.png"),
+    "another file": (two_classes() | {"cat/notes.txt": b""}, "/cat/notes.txt: expected only CLASS/IMAGE.png"),
+    "a folder of images": (two_classes() | {"cat/more/0.png": b""}, "/cat/more: expected only CLASS/IMAGE.png"),
+    "an empty class": (two_classes() | {"cow/.hidden": b""}, "/cow: expected only CLASS/IMAGE.png"),
+    "train alone": (split_set("train/cat", "train/dog"), "/train/cat: expected .* train/CLASS/... and test/CLASS"),
+    "a third split": (split_set(*FOUR, "val/cat"), "/test/cat: expected .* train/CLASS/... and test/CLASS"),
+    "a file beside train": (split_set(*FOUR) | {"notes.md": b""}, "/notes.md: .* move the rest"),
+    "no test images": (split_set(*FOUR[:2]) | {"test/.hidden": b""}, "/test: expected only CLASS/IMAGE.png"),
+    "a class of test alone": (split_set(*FOUR, "test/cow"), ": .* each class must have a train image; not so for cow"),
     "one class": ({f"cat/{row}.png": WHOLE for row in range(9)}, ": expected 2 to 1,000 classes, found 1"),
-    "a file beside classes": (two_classes() | {"labels.csv": b""}, r"/labels\.csv: expected class folders alone"),
-    "another file": (two_classes() | {"cat/notes.txt": b""}, r"/cat/notes\.txt: expected images alone .*move it"),
-    "a folder of images": (two_classes() | {"cat/more/0.png": b""}, "/cat/more: expected images alone"),
-    "few images": (two_classes(4), "/cat: expected at least 5 images of a class to split; add some, or make"),
-    "an empty class": (two_classes() | {"cow/.hidden": b""}, "/cow: the class has no images; add some or remove"),
+    "few images": (two_classes(4), "/cat: expected at least 5 images; add some, or split them yourself"),
     "a blank name": (split_set("train/ ", "train/b", "test/b"), ": expected names of classes .* found ' '"),
     "a long name": (split_set(f"train/{'n' * 101}", "train/b", "test/b"), ": expected names of classes that differ"),
-    "train alone": (split_set("train/cat", "train/dog"), "/train/cat: .* or the folders train and test above; move it"),
-    "a third split": (split_set(*FOUR, "val/cat"), ": expected the folders train and test alone, found test, train, v"),
-    "a file beside train": (
-        split_set(*FOUR) | {"README.md": b""},
-        ": expected .* train and test alone, .*README",
-    ),
-    "a class of test alone": (split_set(*FOUR, "test/cow"), "/test/cow: a class that .*/train lacks; add or remove it"),
-    "no test images": (split_set(*FOUR[:2]) | {"test/.hidden": b""}, "/test: expected class folders, found none"),
 }
 
 
@@ -153,45 +151,35 @@ def test_images_of_any_size_are_resized_as_the_same_arrays_are(tmp_path: Path) -
 
 ODD = {
     "empty": (b"", "cannot identify image file"),
-    "text": (b"<!DOCTYPE html>", "cannot identify image file"),
     "gif": (encoded(GREY, "GIF"), "cannot identify image file"),
     "cut": (WHOLE[: len(WHOLE) // 2], "not an image that can be used"),
     "without its end": (WHOLE[:-12], "not an image that can be used"),
     "flipped": (WHOLE[:60] + bytes([WHOLE[60] ^ 1]) + WHOLE[61:], "broken PNG file"),
     "cut JPEG": (encoded(pixels(1, 64, 64), "JPEG")[:-800], "image file is truncated"),
-    "16-bit grey": (encoded(GREY.astype(np.uint16) * 257), "found 16 bits; save it as 8-bit grey or RGB"),
-    "16-bit colour": (png(8, 10, 16, 2, bytes(49) * 10), "found 16 bits"),
-    "colour and alpha": (encoded(Image.fromarray(COLOUR).convert("RGBA")), "found an alpha channel"),
-    "grey and alpha": (encoded(Image.fromarray(GREY).convert("LA")), "found an alpha channel"),
-    "a transparent grey": (encoded(GREY, transparency=0), "found an alpha channel"),
-    "palette": (encoded(Image.fromarray(COLOUR).quantize(16)), "found a palette"),
-    "CMYK": (encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG"), "found the mode CMYK"),
-    "beyond Pillow's limit": (png(20_000, 20_000, 8, 0, b""), "exceeds limit"),
-    "beyond half of it": (png(10_000, 10_000, 8, 0, b""), "exceeds limit"),
+    "16-bit grey": (encoded(GREY.astype(np.uint16) * 257), "found I;16B; save it so"),
+    "16-bit colour": (png(8, 10, 16, 2, bytes(49) * 10), "found RGB;16B"),
+    "colour and alpha": (encoded(Image.fromarray(COLOUR).convert("RGBA")), "found RGBA"),
+    "grey and alpha": (encoded(Image.fromarray(GREY).convert("LA")), "found LA"),
+    "a transparent grey": (encoded(GREY, transparency=0), "found L, transparency"),
+    "palette": (encoded(Image.fromarray(COLOUR).quantize(16)), "found P"),
+    "CMYK": (encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG"), "found .*CMYK"),
+    "beyond Pillow's limit": (png(10_000, 10_000, 8, 0, b""), "exceeds limit"),
+    "smaller than can be classified": (encoded(np.zeros((7, 8), np.uint8)), r"found 7x8; download\.resize"),
+    "larger than can be classified": (encoded(np.zeros((128, 129), np.uint8)), r"found 128x129; download\.resize"),
+    "another size": (
+        encoded(pixels(9, 8, 10)),
+        "one size and kind, found 8x10 grey here and 10x8 grey in .*cat/0",
+    ),
+    "another kind": (encoded(COLOUR), "found 10x8 colour here and 10x8 grey in .*cat/0.png"),
 }
 
 
-@pytest.mark.parametrize("size", [None, (8, 8)])
 @pytest.mark.parametrize(("content", "message"), ODD.values(), ids=ODD)
-def test_an_image_that_is_not_whole_8_bit_grey_or_colour_is_refused(
-    tmp_path: Path, content: bytes, message: str, size: tuple[int, int] | None
+def test_an_image_that_is_not_whole_8_bit_and_like_the_first_is_refused(
+    tmp_path: Path, content: bytes, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=rf"^{tmp_path}/cat/odd\.png: .*{message}"):
-        read(write(tmp_path, two_classes() | {"cat/odd.png": content}), size=size)
-
-
-OTHER = {
-    "smaller than can be classified": (np.zeros((7, 8), np.uint8), r"found 7x8; download\.resize"),
-    "larger than can be classified": (np.zeros((128, 129), np.uint8), r"found 128x129; download\.resize"),
-    "another size": (pixels(9, 8, 10), "one size and kind, found 8x10 grey here and 10x8 grey in .*/cat/0.png"),
-    "another kind": (COLOUR, "found 10x8 colour here and 10x8 grey in .*cat/0.png"),
-}
-
-
-@pytest.mark.parametrize(("image", "message"), OTHER.values(), ids=OTHER)
-def test_an_image_of_another_size_or_kind_is_refused(tmp_path: Path, image: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=rf"^{tmp_path}/dog/odd\.png: .*{message}"):
-        read(write(tmp_path, two_classes() | {"dog/odd.png": encoded(image)}))
+        read(write(tmp_path, two_classes() | {"dog/odd.png": content}))
 
 
 def test_the_smallest_and_the_largest_image_are_taken_and_too_many_refused(tmp_path: Path) -> None:
@@ -203,9 +191,8 @@ def test_the_smallest_and_the_largest_image_are_taken_and_too_many_refused(tmp_p
         read(tmp_path / "128", most=163_839)
 
 
-@pytest.mark.parametrize("name", ["cat/gone.png", "cat/loop.png"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path, two_classes()) / name
-    path.symlink_to("nowhere" if "gone" in name else path.name)
-    with pytest.raises((ValueError, OSError), match=f"{path}"):
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, two_classes()) / "cat/gone.png"
+    path.symlink_to("nowhere")
+    with pytest.raises(ValueError, match=f"^{path}: .*No such file"):
         read(tmp_path)
