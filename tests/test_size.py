@@ -29,15 +29,19 @@ TESTS = files_in("tests", endings=(".py", ".js"))
 DOCUMENTS = files_in("README.md", "CONTRIBUTING.md", "docs", "bench", endings=(".md",))
 
 
-@pytest.mark.xfail(reason="the rooms are on their way", strict=False)
-def test_there_are_at_most_7000_lines_of_code_9000_of_tests_and_10000_words() -> None:
+@pytest.mark.xfail(
+    reason="over: code of data, model and review's values; tests of all but bench and documents", strict=False
+)
+def test_there_are_at_most_7000_lines_of_code_and_9000_of_tests() -> None:
     assert sum(map(lines, CODE)) <= 7_000
     assert sum(map(lines, TESTS)) <= 9_000
+
+
+def test_the_documents_have_at_most_10000_words_and_readme_1200() -> None:
     assert sum(len(path.read_text().split()) for path in DOCUMENTS) <= 10_000
     assert len((REPOSITORY / "README.md").read_text().split()) <= 1_200
 
 
-@pytest.mark.xfail(reason="the rooms are on their way", strict=False)
 def test_no_file_has_more_than_250_lines_no_function_45_and_no_folder_16_files() -> None:
     assert [folder for folder, count in Counter(path.parent for path in CODE).items() if count > 16] == []
     assert [path for path in CODE if lines(path) > 250] == []
