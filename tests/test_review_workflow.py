@@ -17,10 +17,9 @@ from tests.review.repository import Repository
 
 JOBS: dict[str, Any] = YAML(typ="safe").load((REPOSITORY / ".github/workflows/review.yml").read_text())["jobs"]
 
-PIPELINE = "stages:\n  train:\n    cmd: echo 1\n    params:\n    - train\n"
-LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: echo 1\n    params:\n      params.yaml:\n"
-LOCK += "        train:\n          epochs: 5\n          filters: [32, 64]\n"
-
+PIPELINE = "stages: {train: {cmd: echo 1, params: [train]}}\n"
+VALUES = "{params.yaml: {train: {epochs: 5, filters: [32, 64]}}}"
+LOCK = f"schema: '2.0'\nstages: {{train: {{cmd: echo 1, params: {VALUES}}}}}\n"
 LIAR = "from pathlib import Path\nPath('{mark}').touch()\nprint('verify: dvc.lock matches')\nmain = lambda *_: 0\n"
 
 
@@ -64,21 +63,11 @@ def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
     clone.run("git hash-object requirements.txt > .venv/installed")
-    clone.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # PYTHON=python
     clone.environment |= {"BASE_SHA": base, "HEAD_SHA": head}
     files = {"GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary")}
     scripts = [step["run"] for step in steps if "run" in step and not step["run"].startswith("make setup")]
     printed = "".join(clone.run(f"set -e\n{script}", **files) for script in scripts)
     return (folder / "output").read_text(), (folder / "summary").read_text(), printed
-
-
-@pytest.mark.slow
-def test_a_pull_request_with_matching_results_gets_a_report_and_passes(origin: Repository, tmp_path: Path) -> None:
-    origin.write(validation=set(), test=set(range(10)))
-    head = pull_request(origin)
-    output, summary, _ = report(origin, head, tmp_path)
-    assert output == "lock=true\n"
-    assert summary.startswith(f"**verdict: undecided: `{head[:10]}` and `")
 
 
 @pytest.mark.slow
@@ -92,6 +81,7 @@ def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_
     origin.put("Makefile", f"$(shell touch {mark})\nsetup report:\n\ttouch {mark}\n")
     output, summary, printed = report(origin, pull_request(origin), tmp_path)
     assert output == "lock=false\n"
+    assert summary.startswith("**verdict: undecided: ")
     assert "verify: train: changed parameter train.epochs: 5 -> 9\n" in printed
     assert "- `train`: `changed parameter train.epochs: 5 -> 9`" in summary
     assert not mark.exists()
@@ -126,29 +116,22 @@ def comment(folder: Path, text: str, *pictures: bytes) -> str:
 
 
 def test_a_comment_has_the_report_with_its_pictures_and_a_later_commit_replaces_both(tmp_path: Path) -> None:
+    origin = Clone(tmp_path / "owner/name")
+    long = comment(
+        tmp_path, "- `@user [a](b)`\n" * 10_000
+    )  # GitHub accepts 65,536 characters: cut at the end of a line
+    assert 59_000 < len(long) <= 65_536
+    assert "\n- `@user [a](b)`\n\n\nCommit " in long
+    assert origin.run("git for-each-ref") == ""
     for picture in (b"PNG 1", b"PNG 2"):
         text = comment(tmp_path, "**verdict**\n\n![Curves](curves.png)\n", picture)
-        assert text.startswith("**verdict**\n")
-        assert "\nCommit 0123abcd; " in text
-        assert "/owner/name/actions/runs/42)" in text
+        assert re.search(r"\nCommit 0123abcd; .*/owner/name/actions/runs/42\)", text)
         (address,) = re.findall(r"!\[Curves\]\((.*?)\)", text)
         commit, _, name = address.removeprefix(f"{tmp_path.as_uri()}/owner/name/raw/").partition("/")
-        origin = Clone(tmp_path / "owner/name")
         assert origin.run("git for-each-ref") == f"{commit} commit\trefs/review/7\n"
         assert origin.run(f"git rev-list --count {commit} && git show {commit}:{name}") == f"1\n{picture.decode()}"
     asked = "pr comment 7 --repo owner/name --edit-last --create-if-none --body-file comment.md "
     assert (tmp_path / "asked").read_text() == asked
-
-
-def test_a_report_without_pictures_is_posted_and_pushes_nothing(tmp_path: Path) -> None:
-    assert comment(tmp_path, "report: no split in common\n").startswith("report: no split in common\n")
-    assert Clone(tmp_path / "owner/name").run("git for-each-ref") == ""
-
-
-def test_a_report_longer_than_github_accepts_is_cut_at_the_end_of_a_line(tmp_path: Path) -> None:
-    text = comment(tmp_path, "- `@user [a](b)`\n" * 10_000)
-    assert 59_000 < len(text) <= 65_536
-    assert "\n- `@user [a](b)`\n\n\nCommit " in text
 
 
 def test_if_the_pictures_cannot_be_pushed_no_comment_is_posted(tmp_path: Path) -> None:

@@ -29,44 +29,28 @@ run("name", main) if name == "run" else sys.exit(command("name", refused=2)(main
 """
 
 
-def program(kind: str, lines: object, after: str = "", python: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a stage or a command that prints lines, through the shell."""
+def program(kind: str, lines: object, after: str = "", python: str = "") -> tuple[int, str, str]:
+    """Run a stage or a command that prints lines, through the shell; return its exit status, stdout and stderr."""
     Path("program.py").write_text(PROGRAM, encoding="utf-8")
     line = f"{shlex.quote(sys.executable)} {python} program.py {kind} {lines} {after}"
-    return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", line],
-        env={"PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    environment = {"PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "ascii"}
+    shell = ["bash", "-o", "pipefail", "-c", line]
+    done = subprocess.run(shell, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(("kind", "status"), [("run", 1), ("command", 2)])
-def test_an_error_is_one_line_and_a_traceback_only_in_development_mode(kind: str, status: int) -> None:
-    done = program(kind, "bad")
-    assert (done.returncode, done.stderr) == (status, "name: what, where\\x1b[31m\\u202e\n")
-    assert "Traceback" in program(kind, "bad", python="-X dev").stderr
-
-
-@pytest.mark.parametrize(("kind", "status"), [("run", 1), ("command", 2)])
-@pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_reader_that_goes_away_ends_it_quietly_and_a_full_disk_is_one_line(
-    kind: str, status: int, lines: int
-) -> None:
-    done = program(kind, lines, "| true")
-    assert (done.returncode, done.stderr) == (141, "")
-    if Path("/dev/full").exists():  # on Linux
-        done = program(kind, lines, "> /dev/full")
-        assert (done.returncode, done.stderr.count("\n")) == (status, 1)
-        assert done.stderr.startswith("name: ")
-        assert done.stderr.endswith("[Errno 28] No space left on device\n")
-
-
-@pytest.mark.parametrize("kind", ["run", "command"])
-def test_characters_that_stdout_cannot_encode_are_replaced(kind: str) -> None:
-    assert program(kind, 1).stdout == "0.55 ? 0.07\n\n"
+def test_it_ends_with_at_most_one_line_whatever_happens_to_its_input_or_its_stdout(kind: str, status: int) -> None:
+    assert program(kind, "bad") == (status, "", "name: what, where\\x1b[31m\\u202e\n")
+    assert "Traceback" in program(kind, "bad", python="-X dev")[2]
+    assert program(kind, 1) == (0, "0.55 ? 0.07\n\n", "")  # stdout cannot encode ±
+    for lines in (1, 100_000):
+        assert program(kind, lines, "| true") == (141, "", "")  # the reader goes away
+        if Path("/dev/full").exists():  # on Linux
+            full, _, error = program(kind, lines, "> /dev/full")
+            assert (full, error.count("\n")) == (status, 1)
+            assert error.startswith("name: ")
+            assert "No space left" in error
 
 
 @pytest.mark.parametrize("kind", [DvcException, SCMError, GitError, yaml.YAMLError, OSError])
@@ -88,19 +72,17 @@ def test_a_defect_keeps_its_traceback_and_an_interrupt_is_one_line(capsys: pytes
     with pytest.raises(SystemExit) as stopped:
         command.run("train", lambda: fail(KeyboardInterrupt()))
     assert stopped.value.code == 130
-    assert capsys.readouterr().err == "train: interrupted; each output is either the old file or the complete new one\n"
+    assert capsys.readouterr().err.startswith("train: interrupted; each output is ")
 
 
 @pytest.mark.parametrize("name", ["NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES"])
-def test_a_variable_that_changes_the_kernels_of_numpy_or_the_c_library_is_refused_in_one_line(
+def test_a_variable_that_changes_the_kernels_of_numpy_or_the_c_library_is_refused(
     monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str], name: str
 ) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")  # which changes no result
+    command.run("train", lambda: None)
     value = "glibc.malloc.check=1:glibc.cpu.hwcaps=-AVX2"
     monkeypatch.setenv(name, value)
     line = refusal("train", lambda: pytest.fail("the stage started"))
-    assert line == f"train: the environment variable {name} is '{value}', which changes results; unset it"
-
-
-def test_settings_of_the_c_library_that_do_not_change_results_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")
-    command.run("train", lambda: None)
+    assert line.startswith(f"train: the environment variable {name} is '{value}'")
+    assert line.endswith("unset it")

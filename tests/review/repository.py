@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from functools import partial
+from operator import methodcaller
 from types import MappingProxyType
 from typing import Any
 
@@ -26,10 +28,11 @@ class Repository(Clone):
         seed: int | None = None,
         environment: Mapping[str, Any] = NONE,
         train: Mapping[str, Any] = NONE,
+        lock: str | None = None,
     ) -> None:
         """Write results in which the named images of each split are misread; None leaves out the split or the seed.
 
-        `train` are further parameters of training.
+        `train` are further parameters of training, and `lock` is the text of a new dvc.lock.
         """
         rows = ["split,image,actual,predicted,confidence"]
         metrics: dict[str, dict[str, float]] = {}
@@ -46,6 +49,8 @@ class Repository(Clone):
         further = {**({} if seed is None else {"seed": seed}), **train}
         lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in further.items())
         self.put("params.yaml", f"train:\n  epochs: {epochs}  # passes\n  filters: [32, 64]\n{lines}")
+        if lock:
+            self.put("dvc.lock", lock)
 
     def measure(
         self,
@@ -162,15 +167,4 @@ OLD = {  # the form of before
 }
 
 Change = Callable[[Repository], None]
-
-
-def remove(path: str) -> Change:
-    return lambda repository: (repository.folder / path).unlink()
-
-
-def put(path: str, text: str) -> Change:
-    return lambda repository: repository.put(path, text)
-
-
-def write(**results: Any) -> Change:
-    return lambda repository: repository.write(**results)
+write, measure, keep = (partial(methodcaller, method) for method in ("write", "measure", "keep"))  # each makes a Change

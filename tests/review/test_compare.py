@@ -2,11 +2,9 @@
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import stdev
 from typing import Any
 
@@ -16,46 +14,18 @@ from classifier.data.catalogue import MNIST
 from classifier.data.data_set import Array
 from review.compare import main
 from review.text import MOST_IMAGES
-from tests.conftest import REPOSITORY, describe
-from tests.review.repository import IMAGES, TRAINING, Change, Repository, lock, model, put, record, remove, write
+from tests.conftest import describe
+from tests.review.repository import IMAGES, TRAINING, Change, Repository, keep, lock, measure, record, write
 
-Compare = Callable[..., tuple[int, str]]
-
-FLIPS = [{30}, {31, 32}, {33}, {34, 35}, {36}]  # images that one seed alone misreads
+Compare = Callable[..., tuple[int, Any]]
 
 
 def misread(count: int) -> list[set[int]]:
-    """Five seeds of a recipe, all of which misread the images below `count`."""
-    return [set(range(count)) | flips for flips in FLIPS]
+    """Five seeds that misread the images below `count`, and each one or two more."""
+    return [set(range(count)) | more for more in ({30}, {31, 32}, {33}, {34, 35}, {36})]
 
 
 BASE = misread(10)
-
-
-@pytest.fixture
-def compare(capsys: pytest.CaptureFixture[str]) -> Compare:
-    """Run the command; return its exit status and what it prints on stdout, each sentence on one line."""
-
-    def run(*arguments: str) -> tuple[int, str]:
-        status = main(list(arguments))
-        printed = capsys.readouterr()
-        assert printed.err == ""
-        if "--json" in arguments:
-            json.loads(printed.out, parse_constant=pytest.fail)
-        elif "--markdown" not in arguments:
-            assert max(map(len, re.sub("\033.*?m", "", printed.out).splitlines())) <= 80
-        return status, re.sub(r"\n  (?! *95 %)", " ", printed.out)
-
-    return run
-
-
-@pytest.fixture
-def measured(repository: Repository) -> Repository:
-    """On main five seeds are measured; the branch `once` is one run of another recipe, which misreads four images."""
-    repository.measure(*BASE)
-    repository.commit("measured")
-    repository.branch("once", validation=set(range(4)), epochs=8)
-    return repository
 
 
 def other(repository: Repository, name: str, seeds: Sequence[Any], **changes: Any) -> None:
@@ -63,28 +33,57 @@ def other(repository: Repository, name: str, seeds: Sequence[Any], **changes: An
     repository.on(name, lambda: repository.measure(*seeds, **{"others": [record(*BASE)], "epochs": 8} | changes))
 
 
-def test_two_recipes_are_compared_in_full(measured: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(scope="module")
+def repository_of_module(repository_of_module: Repository) -> Repository:
+    """Five seeds are measured on main, and of other recipes on better, alike and worse; the rest is one run each."""
+    repository = repository_of_module
+    repository.measure(*BASE)
+    repository.commit("measured")
+    for name, count in (("better", 1), ("alike", 11), ("worse", 20)):
+        other(repository, name, misread(count))
+    for name, count in (("good", 4), ("bad", 18), ("terrible", 40)):
+        repository.branch(name, validation=set(range(count)), epochs=8)
+    repository.branch("again", validation=set(range(40)), seed=1)
+    return repository
+
+
+@pytest.fixture
+def compare(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Compare:
+    """Run the command; return its exit status, and the document of `--json` or the text, a sentence a line."""
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        status = main(list(arguments))
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        if "--json" in arguments:
+            return status, json.loads(printed.out, parse_constant=pytest.fail)  # without NaN
+        if "--markdown" not in arguments:
+            assert max(map(len, re.sub("\033.*?m", "", printed.out).splitlines())) <= 80
+        return status, re.sub(r"\n  (?! *95 %)", " ", printed.out)
+
+    return run
+
+
+def test_two_recipes_are_compared_in_full(repository: Repository, compare: Compare) -> None:
     losses = [0.10, 0.11, 0.12, 0.11, 0.10]
-    measured.measure(*BASE, loss=losses, others=[record(*BASE, epochs=9)])
-    measured.commit("losses")
-    better = {"epochs": 8, "looks": [3, 5], "loss": [loss / 2 for loss in losses]}
-    measured.on("better", lambda: measured.measure(*misread(1), **better))
-    assert main(["main", "better"]) == 0
-    commits = [measured.run(f"git rev-parse --short=7 {name}").strip() for name in ("main", "better")]
-    expected = f"""\
-verdict: `better` is better than `main`: 2,250 fewer misread in 10,000 (95 %:
-  939 to 3,561), by validation, 5 seeds each
-
-base: `main` ({commits[0]}): accuracy 0.7150 ± 0.0137 over 5 seeds
-head: `better` ({commits[1]}): accuracy 0.9400 ± 0.0137 over 5 seeds
-difference: +0.2250 (95 %: +0.0939 to +0.3561), p = 0.0008
-2 recipes were judged against base on these images: better takes p < 0.025
-this is look 2 at head (3, then 5 seeds): each look adds risk; `review.decide`
-  plans them
-loss: -0.0540 (95 %: -0.0643 to -0.0437), over seeds alone (Welch's t-test, p <
-  0.0001)
-
-parameter     base  head
+    repository.measure(*BASE, loss=losses, others=[record(*BASE, epochs=9)])
+    repository.commit("losses")
+    other(repository, "head", misread(1), others=[], looks=[3, 5], loss=[loss / 2 for loss in losses])
+    status, text = compare("main", "head")
+    sentences, tables = text.split("\n\nparameter ")
+    assert status == 0
+    facts = [
+        r"verdict: `head` is better than `main`: 2,250 .* \(95 %: 939 to 3,561\), by validation, 5 seeds each\n",
+        r"base: `main` \(\w{7}\): accuracy 0.7150 ± 0.0137 over 5 seeds",
+        r"head: `head` \(\w{7}\): accuracy 0.9400 ± 0.0137 over 5 seeds",
+        r"difference: \+0.2250 \(95 %: \+0.0939 to \+0.3561\), p = 0.0008",
+        r"2 recipes were judged .* p < 0.025",
+        r"this is look 2 at head \(3, then 5 seeds\).*`review.decide`.*",
+        r"loss: -0.0540 \(95 %: -0.0643 to -0.0437\), .*p < 0.0001\)",
+    ]
+    assert re.fullmatch("\n".join(facts), sentences)
+    expected = """\
+    base  head
 train.epochs     5     8
 
 metric                base  head  difference
@@ -104,212 +103,130 @@ McNemar's exact test            p = 0.0039
 class (+ only head, - only base)  validation
 """
     classes = "".join(f"{label}                                      +1 -0\n" for label in range(1, 10))
-    note = "\ntest images: not shown; `--final` shows them, once, when the choice is made\n"
-    assert capsys.readouterr().out == expected + classes + note
+    assert tables.startswith(f"{expected}{classes}\ntest images: not shown; `--final` ")
+    assert repository.run("git status --porcelain") == ""
 
 
-def test_no_line_is_longer_than_80_characters_and_no_more_than_eight_say_why(
-    repository: Repository, compare: Compare
-) -> None:
+def test_no_line_is_over_80_and_at_most_eight_say_why(repository: Repository, compare: Compare) -> None:
     long = "/".join(["x" * 200, "y" * 99])
     repository.measure(*BASE, train={"k" * 180: "v" * 500})
-    document = json.loads(repository.read("metrics.json"))
-    repository.put("metrics.json", json.dumps(document | {"m" * 190: 1e300, "n" * 190: {"o": -1e-300}}))
+    repository.put("metrics.json", json.dumps({"m" * 190: 1e300, "n" * 190: {"o": -1e-300}}))
     repository.commit("long")
     others = [record(*BASE, epochs=9, train={"k": number}) for number in range(9)]
-    repository.on(long, lambda: repository.measure(*misread(12), looks=[1, 2, 3, 4, 5], others=others, epochs=8))
+    other(repository, long, misread(12), others=others, looks=[1, 2, 3, 4, 5])
     for arguments in (["main", long], [long, "main"], [long, "--final"]):
         assert compare(*arguments)[1].startswith("verdict: ")  # the fixture counts the characters
-        assert 3 <= len(json.loads(compare(*arguments, "--json")[1])["reasons"]) <= 8
+        assert 3 <= len(compare(*arguments, "--json")[1]["reasons"]) <= 8
+
+
+GATES = {  # and the verdicts that they stop
+    "--fail-if worse": {"worse"},
+    "--fail-unless better": {"worse", "undecided", "no worse"},
+    "--fail-unless no-worse": {"worse", "undecided"},
+}
 
 
 @pytest.mark.parametrize(
-    ("head", "margin", "verdict", "line", "stops"),
+    ("sides", "margin", "verdict", "pattern"),
     [
-        (1, "0.01", "better", "`head` is better than `main`: 2,250 fewer misread in 10,000 (95 %: ", ()),
-        (20, "0.01", "worse", "`head` is worse than `main`: 2,500 more misread in 10,000 (95 %: ", (0, 1, 2)),
-        (11, "0.01", "undecided", "undecided between `head` and `main`: -0.0250 (95 %: -0.0", (1, 2)),
-        (11, "0.2", "no worse", "`head` is no worse than `main` by more than 0.2: -0.0250 (95 %: -0.0", (1,)),
-        (20, "0.9", "no worse", "`head` is no worse than `main` by more than 0.9: -0.2500 (95 %: -0.", (1,)),
+        ("main better", "0.01", "better", "2,250 fewer misread in 10,000 .*, 5 seeds each\n"),
+        ("main worse", "0.01", "worse", "2,500 more misread in 10,000 .*, 5 seeds each\n"),
+        ("main alike", "0.01", "undecided", r"-0.0250 .*no number of seeds gets below ±0\.\d{4} .* 40 images\n"),
+        ("main alike", "0.2", "no worse", "by more than 0.2: -0.0250"),
+        ("main worse", "0.9", "no worse", "by more than 0.9: -0.2500"),
+        ("main good", "0.01", "undecided", "5 and 1 seeds, provisional\n.*: head has one seed.* p < 0.000001"),
+        ("good main", "0.01", "undecided", "1 and 5 seeds, provisional\n.*: base has one seed.* p < 0.000001"),
+        ("main bad", "0.4", "undecided", "provisional"),  # the margin is outside its limits of 95 %
+        ("main terrible", "0.01", "worse", "provisional"),
+        ("v1 good", "0.9", "undecided", r"\n.* 0 right, head alone 6: \+0.1500 .*, p = 0.0312\nthe recipes: unk"),
+        ("main again", "0.01", "no worse", "both are runs of one recipe\n.*exact test, p < 0.0001\n\n"),
     ],
 )
-def test_the_verdict_on_two_recipes_and_the_gates_that_it_stops(
-    measured: Repository, compare: Compare, head: int, margin: str, verdict: str, line: str, stops: tuple[int, ...]
+def test_the_verdict_and_the_gates_that_it_stops(
+    compare: Compare, sides: str, margin: str, verdict: str, pattern: str
 ) -> None:
-    other(measured, "head", misread(head))
-    status, text = compare("main", "head", "--margin", margin)
-    assert status == 0
-    assert text.startswith(f"verdict: {line}")
-    assert text.splitlines()[0].endswith(", by validation, 5 seeds each")
-    assert json.loads(compare("main", "head", "--json", "--margin", margin)[1])["verdict"] == verdict
-    assert bool(
-        re.search(r" seeds each would .*; no number of seeds gets below ±0\.\d{4} with these 40 images\n", text)
-    ) == (verdict == "undecided")
-    gates = (["--fail-if", "worse"], ["--fail-unless", "better"], ["--fail-unless", "no-worse"])
-    statuses = [compare("main", "head", "--margin", margin, *gate)[0] for gate in gates]
-    assert tuple(number for number, status in enumerate(statuses) if status == 1) == stops
-
-
-def test_one_run_of_a_recipe_is_provisional_and_decides_only_what_is_far_apart(
-    measured: Repository, compare: Compare
-) -> None:
-    measured.branch("bad", validation=set(range(18)), epochs=8)
-    measured.branch("terrible", validation=set(range(40)), epochs=8)
-    for base, head, single, verdict in (
-        ("main", "once", "head", "undecided"),
-        ("once", "main", "base", "undecided"),
-        ("main", "bad", "head", "undecided"),
-        ("main", "terrible", "head", "worse"),
-    ):
-        _, text = compare(base, head)
-        counts = {"head": "5 and 1", "base": "1 and 5"}[single]
-        assert text.splitlines()[0].endswith(f", by validation, {counts} seeds, provisional")
-        assert f"\nprovisional: {single} has one seed, " in text
-        assert f": better or worse takes p < 0.000001; `make noise` on the side of {single} measures its own\n" in text
-        document = json.loads(compare(base, head, "--json")[1])
-        assert document["splits"]["validation"]["recipes"]["provisional"] is True
-        assert (document["verdict"], compare(base, head, "--fail-if", "worse")[0]) == (verdict, verdict == "worse")
-    assert compare("main", "bad", "--margin", "0.4", "--fail-unless", "no-worse")[0] == 1  # within its limits of 95 %
-
-
-def test_one_run_of_each_recipe_is_two_models_and_says_nothing_of_the_recipes(
-    repository: Repository, compare: Compare
-) -> None:
-    repository.branch("one", validation={0}, epochs=8)
-    status, text = compare("main", "one", "--margin", "0.9", "--fail-unless", "no-worse")
-    assert status == 1
-    assert text.startswith("verdict: undecided: `one` and `main` are two models, one run of each recipe\n\nbase: ")
-    assert "\nthe recipes: unknown; another seed changes the accuracy too, and `make noise` measures by h" in text
-    assert not re.search("\n(difference|loss|provisional): ", text)
-    counts = "base alone reads 0 right, head alone 9: +0.2250 (95 %: +0.0737 to +0.2250)"
-    assert f"\nthese two models: {counts}; McNemar's exact test, p = 0.0039\n" in text
+    arguments = [*sides.split(), "--margin", margin]
+    assert compare(*arguments, "--json")[1]["verdict"] == verdict
+    assert re.search(pattern, compare(*arguments)[1], re.DOTALL)
+    assert compare(*arguments)[0] == 0
+    for gate, stopped in GATES.items():
+        assert compare(*arguments, *gate.split())[0] == (verdict in stopped)
 
 
 CHANGED = TRAINING | {"stages/train.py": "c" * 32}
+FORGED = record(BASE[0], set(range(40)))
+HERE = {"kernels": "avx2", "threads": 4}
+ONE_RECIPE = "verdict: this folder is no worse than `main`: both are runs of one recipe"
 
 
 @pytest.mark.parametrize(
-    ("lock_of_head", "results", "one_recipe"),
+    ("change", "line"),
     [
-        (lock(model(1)), {"validation": set(range(40)), "seed": 1}, True),  # another seed
-        (lock(model(0), CHANGED), {"validation": BASE[0], "seed": 0}, True),  # code that changes no model
-        (lock("f" * 32, CHANGED), {"validation": set(range(4)), "seed": 0}, False),  # code that changes the model
-        (lock(model(0), CHANGED), {"validation": set(range(20)), "seed": 0}, False),  # another file of predictions
-        (lock(model(0), command="echo 3"), {"validation": set(range(20)), "seed": 0}, False),
-        (lock(model(0), evaluation={"stages/evaluate.py": "c" * 32}), {"validation": {1}, "seed": 7}, False),
+        # base's file judges base: according to head's, any difference disappears in the noise of base
+        (measure(*misread(20), epochs=8, others=[FORGED]), "base: .* 0.7150 ± 0.0137 over 5 seeds"),
+        (write(validation=BASE[0], environment=HERE, lock=lock("e" * 32)), "head: .* another machine .*threads.*"),
+        (keep(record({0}, *BASE[1:])), "head: .* 0.7250 over 1 seed; its measurement is stale: it says .*"),
+        (keep(record(*BASE, epochs=3), record(*BASE, dataset="mnist-5k")), "head: .* 0.7250 over 1 seed"),
+        (measure(*misread(12), train={"label_smoothing": 0.1}), "loss: not compared, .* label smoothing"),
+        (measure(*misread(12), epochs=8), "loss: not compared, .* at least 2 seeds of each recipe, .*"),
+        (write(seed=0, lock=lock(training=CHANGED), validation=BASE[0]), ONE_RECIPE),  # code that changes no model
+        (write(seed=0, lock=lock("f" * 32, CHANGED)), "verdict: undecided.*"),  # code that changes the model
+        (write(seed=0, lock=lock(training=CHANGED)), "verdict: undecided.*"),  # another file of predictions
+        (write(seed=0, lock=lock(command="echo 3")), "verdict: undecided.*"),
+        (write(seed=7, lock=lock(evaluation={"stages/evaluate.py": "c"})), "verdict: undecided.*"),
     ],
 )
-def test_two_runs_of_one_recipe_are_never_better_or_worse(
-    measured: Repository, compare: Compare, lock_of_head: str, results: dict[str, Any], one_recipe: bool
+def test_what_counts_as_the_same_recipe_its_seeds_and_its_losses_is_said_with_the_reason(
+    repository: Repository, compare: Compare, change: Change, line: str
 ) -> None:
-    def change() -> None:
-        measured.write(**results)
-        measured.put("dvc.lock", lock_of_head)
-
-    measured.on("head", change)
-    _, text = compare("main", "head")
-    if one_recipe:
-        assert text.startswith("verdict: `head` is no worse than `main`: both are runs of one recipe\n")
-        assert "these two models: base alone reads " in text
-        assert "the recipes: unknown" not in text
-        assert compare("main", "head", "--fail-unless", "better")[0] == 1
-        assert compare("main", "head", "--margin", "0.001", "--fail-unless", "no-worse")[0] == 0
-    else:
-        assert text.startswith("verdict: undecided")
-
-
-def test_what_a_branch_writes_changes_nothing_of_what_base_measured(measured: Repository, compare: Compare) -> None:
-    forged = [BASE[0], set(range(40))]  # a noise in which any difference disappears
-    other(measured, "worse", misread(20), others=[record(*forged)])
-    status, text = compare("main", "worse", "--fail-if", "worse")
-    assert status == 1
-    assert re.search(r"\nbase: `main` \(\w+\): accuracy 0\.7150 ± 0\.0137 over 5 seeds\n", text)
-
-
-def test_a_measurement_that_does_not_hold_is_not_used_and_says_why(measured: Repository, compare: Compare) -> None:
-    measured.keep(record({0}, *BASE[1:]))
-    measured.commit("kept")
-    _, text = compare("main", "once")
-    assert re.search(r"\nbase: `main` \(\w+\): accuracy 0\.7250 over 1 seed; its measurement is stale: it says ", text)
-    assert text.startswith("verdict: undecided: `once` and `main` are two models, one run of each recipe\n")
-    measured.keep(record(*BASE, epochs=3), record(*BASE, dataset="mnist-5k"))
-    measured.commit("of another recipe, and of other data")
-    assert re.search(r"\nbase: `main` \(\w+\): accuracy 0\.7250 over 1 seed\n", compare("main", "once")[1])
-
-
-def test_seeds_of_another_machine_count_and_are_said_to_be_so(measured: Repository, compare: Compare) -> None:
-    measured.measure(*BASE, environment={"kernels": "avx512_core", "threads": 2})
-    measured.write(validation=BASE[0], seed=0, environment={"kernels": "avx2", "threads": 4})
-    measured.put("dvc.lock", lock("e" * 32))  # other bytes of the same files
-    measured.commit("Results of another machine")
-    assert "± 0.0137 over 5 seeds; seeds from another machine (`kernels`, `threads`)\n" in compare("main", "once")[1]
+    change(repository)
+    assert [text for text in compare("main")[1].splitlines() if re.fullmatch(line, text)]
 
 
 @pytest.mark.parametrize(("count", "better"), [(1, "better"), (40, "undecided")])
 def test_the_more_recipes_were_judged_the_more_better_takes_and_worse_takes_the_same(
-    measured: Repository, compare: Compare, count: int, better: str
+    repository: Repository, compare: Compare, count: int, better: str
 ) -> None:
-    others = [record(*BASE), *(record(0.5, 0.6, epochs=100 + number) for number in range(count - 1))]
+    others = [record(0.5, 0.6, epochs=100 + number) for number in range(count - 1)]
     others += [record(0.5, 0.6, epochs=200, dataset="fashion")]  # other images
-    for head, verdict in ((3, better), (17, "worse")):
-        other(measured, "head", misread(head), others=others)
-        document = json.loads(compare("main", "head", "--json")[1])
+    for misread_by_all, verdict in ((3, better), (17, "worse")):
+        repository.measure(*misread(misread_by_all), epochs=8, others=others)
+        document = compare("main", "--json")[1]
         assert 0.05 / 40 < document["splits"]["validation"]["recipes"]["p"] < 0.05
         assert (document["recipes"], document["verdict"]) == (count, verdict)
 
 
-def test_no_number_of_test_images_is_shown_before_the_final_look(measured: Repository, compare: Compare) -> None:
-    wrong = [set(range(count)) for count in (7, 8, 9, 10, 11)]  # accuracies 0.825, 0.8, ...
-    measured.measure(*BASE, test=wrong)
-    measured.commit("test images too")
-    better = [set(range(count)) for count in (1, 2, 3, 4, 5)]  # 0.975, 0.95, ...
-    other(measured, "head", misread(10), test=better, others=[record(*BASE, test=wrong)])
+def test_no_number_of_test_images_is_shown_before_the_final_look(repository: Repository, compare: Compare) -> None:
+    repository.measure(*BASE, test=[set(range(count)) for count in (7, 8, 9, 10, 11)])  # accuracies 0.825, 0.8, ...
+    repository.commit("test images too")
+    repository.measure(*BASE, epochs=8, test=[set(range(count)) for count in (1, 2, 3, 4, 5)])  # 0.975, 0.95, ...
     for form in ([], ["--markdown"], ["--json"]):
-        _, hidden = compare("main", "head", *form)
-        _, final = compare("main", "head", "--final", *form)
+        hidden, final = compare("main", *form)[1], compare("main", "--final", *form)[1]
         for number in ("0.825", "0.975", "test.errors", "test.accuracy"):
-            assert number not in hidden
-            assert number in final
-        assert ("test images: not shown; " in hidden) == ("test images: each look at them makes " in final)
-    document = json.loads(final)
-    assert document["splits"]["test"]["head"] == {
+            assert number not in str(hidden)
+            assert number in str(final)
+    assert "test images: each look at them makes " in compare("main", "--final")[1]
+    assert final["splits"]["test"]["head"] == {
         "seeds": 5,
         "accuracy": 0.925,
         "standard_deviation": pytest.approx(stdev([1, 2, 3, 4, 5]) / IMAGES),
     }
-    assert (document["verdict"], document["decided_by"]) == ("undecided", "validation")
+    assert (final["verdict"], final["decided_by"]) == ("undecided", "validation")
 
 
-def test_test_images_decide_only_where_no_side_has_validation_images(
-    repository: Repository, compare: Compare, refusal: Callable[..., str]
-) -> None:
-    repository.branch("validated")
+def test_test_images_decide_only_where_no_side_has_validation_images(repository: Repository, compare: Compare) -> None:
     repository.write(validation=None, test=set(range(10)))
     repository.commit("older")
-    repository.branch("newer", validation=None, test=set(range(20)), epochs=8)
-    _, text = compare("main", "newer")
-    assert "\ntest.errors" in text
-    assert "--final" not in text
-    assert json.loads(compare("main", "newer", "--json")[1])["decided_by"] == "test"
-    expected = "only `validated` has predictions of validation images, and test images are not for choosing among "
-    assert refusal("validated", "main").startswith(expected)
-    assert refusal("main", "validated").endswith(" by preprocess.validation_images, and `dvc repro`")
-
-
-def test_losses_that_do_not_compare_are_said(measured: Repository, compare: Compare) -> None:
-    other(measured, "smooth", misread(12), train={"label_smoothing": 0.1})
-    other(measured, "equal", misread(12))
-    for name, why in (
-        ("smooth", "the recipes have different label smoothing\n"),
-        ("equal", "that takes at least 2 seed"),
-    ):
-        assert f"\nloss: not compared, because {why}" in compare("main", name)[1]
+    repository.write(validation=None, test=set(range(20)), epochs=8)
+    assert compare("main", "--json")[1]["decided_by"] == "test"
+    assert "\ntest.errors" in compare("main")[1]
+    assert "--final" not in compare("main")[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--fail-unless", "no-worse"], "--fail-unless no-worse takes --margin: how much less accuracy does not matt"),
+        (["--fail-unless", "no-worse"], "--fail-unless no-worse takes --margin: "),
         (["--margin", "2"], "--margin: expected an accuracy between 0 and 1, such as 0.002, got 2"),
         (["--margin", "nan"], "--margin: expected an accuracy between 0 and 1, such as 0.002, got nan"),
         (["--fail-if", "worse", "--fail-unless", "better"], "not allowed with argument --fail-if"),
@@ -324,10 +241,10 @@ def test_options_that_make_no_sense_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_markdown_has_the_verdict_first_and_tables_that_github_draws(measured: Repository, compare: Compare) -> None:
-    measured.measure(*misread(1), epochs=8, train={"note": "a|b"})
+def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository: Repository, compare: Compare) -> None:
+    repository.measure(*misread(1), epochs=8, train={"note": "a|b"})
     verdict, why, *tables, _ = compare("main", "--markdown")[1].split("\n\n")
-    assert verdict.startswith("**verdict: this folder is better than `main`: 2,250 fewer misread in 10,000 (95 %: ")
+    assert verdict.startswith("**verdict: this folder is better than `main`: ")
     assert [line.split(":")[0] for line in why.splitlines()] == ["- base", "- head", "- difference", "- loss"]
     header = "| parameter | base | head |\n| --- | ---: | ---: |\n"
     assert tables[0] == header + "| `train.epochs` | 5 | 8 |\n| `train.note` | absent | `'a\\|b'` |"
@@ -335,15 +252,14 @@ def test_markdown_has_the_verdict_first_and_tables_that_github_draws(measured: R
     assert [row in table.splitlines() for row, table in zip(rows, tables[1:], strict=True)] == [True] * 3
 
 
-def test_json_has_a_documented_structure_without_nan(repository: Repository, compare: Compare) -> None:
+def test_json_has_a_documented_structure(repository: Repository, compare: Compare) -> None:
+    repository.write(validation={0}, test=set(range(10)))
     repository.put("params.yaml", "train:\n  epochs: 5.0\n  filters: null\n  begun: 2026-01-31\n")
-    document = json.loads(compare("main", "--json", "--final", "--margin", "0.002")[1])
-    assert list(document.items())[:5] == [
-        *(("verdict", "undecided"), ("decided_by", "validation"), ("one_recipe", False), ("recipes", 1)),
-        ("margin", 0.002),
-    ]
-    sha = repository.run("git rev-parse HEAD").strip()
-    assert document["base"] == {"revision": "main", "commit": sha, "dataset": "mnist", "train_images": 200}
+    document = compare("v1", "--final", "--margin", "0.002", "--json")[1]
+    keys = ("verdict", "decided_by", "one_recipe", "recipes", "margin")
+    assert [document[key] for key in keys] == ["undecided", "validation", False, 1, 0.002]
+    sha = repository.run("git rev-parse v1^{commit}").strip()
+    assert document["base"] == {"revision": "v1", "commit": sha, "dataset": "mnist", "train_images": 200}
     assert document["head"] == {"revision": None, "commit": None, "dataset": "mnist", "train_images": 200}
     assert document["parameters"]["train.epochs"] == {"base": 5, "head": 5.0}  # a change of the type alone
     assert document["parameters"]["train.filters"] == {"base": [32, 64], "head": None}
@@ -351,12 +267,12 @@ def test_json_has_a_documented_structure_without_nan(repository: Repository, com
     split = document["splits"]["test"]
     assert (split["recipes"], split["base"]) == (None, {"seeds": 1, "accuracy": 0.75, "standard_deviation": None})
     assert split["models"]["classes"]["9"] == {"images": 4, "only_base": 0, "only_head": 0}
-    assert document["reasons"][0].startswith("base: main (")
+    assert document["reasons"][0].startswith("base: v1 (")
 
 
-def test_json_has_the_images_that_the_seeds_read_most_differently(measured: Repository, compare: Compare) -> None:
-    other(measured, "head", [{0, 20}, {0, 20}, {1, 20}, {0, 20}])
-    images = json.loads(compare("main", "head", "--json")[1])["images"]
+def test_json_has_the_images_that_the_seeds_read_most_differently(repository: Repository, compare: Compare) -> None:
+    repository.measure({0, 20}, {0, 20}, {1, 20}, {0, 20}, epochs=8)
+    images = compare("main", "--json")[1]["images"]
     assert images[0] == {"image": 2, "actual": 2, "base_reads": 3, "head_reads": 2, "base": 5, "head": 0}
     assert {"image": 20, "actual": 0, "base_reads": 0, "head_reads": 1, "base": 0, "head": 4} in images
     gaps = [abs(image["base"] / 5 - image["head"] / 4) for image in images]
@@ -364,90 +280,43 @@ def test_json_has_the_images_that_the_seeds_read_most_differently(measured: Repo
     assert len(images) == MOST_IMAGES
 
 
-def test_only_a_terminal_gets_colour_and_only_if_no_color_is_unset(
-    measured: Repository, compare: Compare, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for count, is_terminal, no_color, start in (
-        (11, True, "", "\033[33mverdict: undecided "),
-        (1, True, "", "\033[32mverdict: "),
-        (20, True, "", "\033[31mverdict: "),
-        (20, True, "1", "verdict: "),
-        (20, False, "", "verdict: "),
-    ):
-        measured.measure(*misread(count), epochs=8)
-        monkeypatch.setattr(sys.stdout, "isatty", lambda is_terminal=is_terminal: is_terminal)
-        monkeypatch.setenv("NO_COLOR", no_color)
-        _, text = compare("main")
-        assert text.startswith(start)
-        assert text.split("\n\n")[0].endswith("\033[0m") == start.startswith("\033")
-        assert "\033" not in compare("main", "--markdown")[1]
+def test_a_terminal_gets_colour_if_no_color_is_unset(compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for head, colour in (("alike", 33), ("better", 32), ("worse", 31)):
+        assert re.match(f"\033\\[{colour}mverdict: .*\033\\[0m\n\n", compare("main", head)[1])
+        assert "\033" not in compare("main", head, "--markdown")[1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert compare("main", "worse")[1].startswith("verdict: ")
 
 
-def test_classes_have_their_names_or_numbers_and_what_each_side_alone_reads_right(
-    repository: Repository, compare: Compare
-) -> None:
-    repository.branch("mixed", validation={*range(9), 19, 29}, test=set(range(10)))
-    assert "\n9                                      +1 -2  +0 -0\n" in compare("main", "mixed", "--final")[1]
+def test_classes_have_names_or_numbers_and_two_counts(repository: Repository, compare: Compare) -> None:
+    repository.write(validation={*range(9), 19, 29}, test=set(range(10)))
+    assert "\n9                                      +1 -2  +0 -0\n" in compare("v1", "--final")[1]
     describe(repository.folder, replace(MNIST, classes=tuple(f"class {label}" for label in range(10))))
-    assert "\nclass 9                                +2 -1\n" in compare("mixed")[1]
+    assert "\nclass 9                                +1 -2\n" in compare("v1")[1]
 
 
 def versions(repository: Repository) -> None:
     """Base and head have two versions of own data under one name."""
     describe(repository.folder)
-    repository.run("git checkout -q main")
     repository.commit("described")
     describe(repository.folder, replace(MNIST, arrays={**MNIST.arrays, "x_train": Array((60_000, 28, 28), "other")}))
 
 
-UNLIKE = ", whose accuracies do not compare: "
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "pattern"),
     [
-        (remove("evaluation/predictions.csv"), "HEAD holds no evaluation/predictions.csv: REMEDY"),
-        (put("metrics.json", "{"), "metrics.json of HEAD: Expecting property name"),
-        (put("params.yaml", "train: ]"), "params.yaml of HEAD: "),
-        (write(dataset="mnist-5k"), f"`main` is of the data set mnist and HEAD of mnist-5k{UNLIKE}set download.datas"),
-        (
-            write(images=IMAGES + 2),
-            f"`main` and HEAD have different validation images{UNLIKE}set the section",
-        ),
-        (write(shift=1), f"`main` and HEAD have different validation images{UNLIKE}set the section"),
-        (versions, f"`main` and HEAD have two versions of the data set mnist{UNLIKE}x_train differ"),
+        (write(dataset="mnist-5k"), "`main` is of the data set mnist and this folder of mnist-5k.*download.dataset.*"),
+        (write(validation=None), "only `main` has .* validation images, .* preprocess.validation_images.*"),
+        (write(images=IMAGES + 2), "`main` and this folder .* different validation images.*section preprocess.*"),
+        (write(shift=1), "`main` and this folder .* different validation images.*section preprocess.*"),
+        (versions, "`main` and this folder .* two versions of the data set mnist.*: x_train differ"),
+        (lambda repository: repository.run("git branch -m main trunk"), "unknown Git revision 'main'.*"),
     ],
 )
-def test_what_does_not_compare_is_refused_in_one_line_in_this_folder_and_in_a_commit(
-    repository: Repository, refusal: Callable[..., str], change: Change, message: str
+def test_what_does_not_compare_is_refused_in_one_line(
+    repository: Repository, refusal: Callable[..., str], change: Change, pattern: str
 ) -> None:
     change(repository)
-    here = message.replace("HEAD", "this folder").replace("REMEDY", "`dvc repro` writes it")
-    assert refusal("main").startswith(here)
-    repository.run("git checkout -q -b topic")
-    repository.commit("topic")
-    there = message.replace("HEAD", "`topic`").replace("REMEDY", "`dvc repro` there and commit it")
-    assert refusal("main", "topic").startswith(there)
-
-
-@pytest.mark.parametrize("revision", ["no-such-branch", "HEAD~9", "", "main:models", "main:params.yaml"])
-def test_what_is_no_revision_is_refused_by_its_name_on_either_side(
-    repository: Repository, refusal: Callable[..., str], revision: str
-) -> None:
-    assert revision in refusal(revision)
-    assert refusal(revision) == refusal("main", revision)
-
-
-def test_the_command_needs_neither_data_nor_cache_and_leaves_git_as_it_was(
-    measured: Repository, tmp_path: Path
-) -> None:
-    other(measured, "worse", misread(20))
-    command = [sys.executable, "-m", "review.compare", "main", "worse", "--fail-if", "worse"]
-    environment = measured.environment | {"PYTHONPATH": str(REPOSITORY)}
-    for folder, status in ((measured.folder, 1), (tmp_path, 2)):  # there is no repository in the second
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        assert (done.returncode, done.stderr.count("\n")) == (status, status - 1)
-    assert f"{tmp_path} is not a git repository: run `git init`" in done.stderr
-    assert measured.run("git status --porcelain") == ""
+    assert re.fullmatch(pattern, refusal("main"))

@@ -1,7 +1,7 @@
 """Text of a branch in every rendering: it is shown as it is, and nothing of it is obeyed."""
 
+import html
 import json
-from collections.abc import Callable
 
 import pytest
 from markdown_it import MarkdownIt
@@ -11,9 +11,8 @@ from review import compare, report, verify
 from review.escaping import LONGEST, markdown, quote
 from review.report import as_page
 from review.results import leaves
-from tests.review.repository import Change, Repository, put, record, write
-from tests.review.repository import noise as noise_of
-from tests.review.test_report import Page
+from tests.review.repository import Repository, noise, record
+from tests.review.test_report import sources, tags
 
 VISIBLE = (
     "EVIL` ``` **b** _i_ ~~s~~ [l](http://e.vil) ![p](curves.png) <img src=x><!-- @user #1 GH-1 www.e.vil | &lt; $x$ \\"
@@ -22,14 +21,13 @@ HIDDEN = "\n\n# heading\n- item\n```\n\r\v\x1b[31m\x1b]0;title\x07\x85\u202e\u20
 PAYLOAD = VISIBLE + HIDDEN
 BRANCH = "EVIL`<b>@user|#1&$x$!](x)"
 
-main = compare.main  # what `refusal` runs
+TABLE = ("table", "thead", "tbody", "tr", "th", "td")
 
 
 @pytest.fixture
 def hostile(repository: Repository) -> Repository:
     """Main is plain, and a branch has the payload wherever the commands show a text."""
-    text, visible = PAYLOAD, VISIBLE
-    hidden = f"EVIL{HIDDEN}"
+    text, visible, hidden = PAYLOAD, VISIBLE, f"EVIL{HIDDEN}"
     parameters = {"epochs": 5, visible: 1, "note": text, "list": [text, {text: text}]}
     repository.put("params.yaml", json.dumps({"train": parameters}))
     repository.put("metrics.json", json.dumps({"test": {visible: 0.5, hidden: 0.5}}))
@@ -43,7 +41,7 @@ def hostile(repository: Repository) -> Repository:
     command = {"cmd": visible.replace("$", ""), "deps": [f"{visible}.py"]}
     repository.put("dvc.yaml", json.dumps({"stages": {"train": command}}))
     stale = record(0.5, 0.6, parameters=dict(leaves({"train": parameters})), training={visible: "1" * 32})
-    repository.put("evaluation/seed_noise.json", noise_of(stale))
+    repository.put("evaluation/seed_noise.json", noise(stale))
     repository.run("git checkout -q -b filled")
     repository.commit("filled")
     repository.run('git update-ref refs/heads/"$NAME" HEAD && git checkout -q main', NAME=BRANCH)
@@ -55,25 +53,19 @@ def inline(tokens: list[Token]) -> list[Token]:
 
 
 def check_markdown(text: str) -> None:
-    """What holds the payload is a code span; there is no other structure than ours, which is known by its types."""
+    """What holds the payload is a code span, and there is no other structure than ours."""
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(text)
+    pictures = {*report.CURVES.values(), report.DIFFERENCE, report.IMAGES}
     for token in inline(tokens):
         assert "EVIL" not in token.content or token.type == "code_inline", token
         assert token.type in ("text", "code_inline", "strong_open", "strong_close", "image", "softbreak"), token
-        assert token.type != "image" or token.attrs["src"] in {
-            *report.CURVES.values(),
-            report.DIFFERENCE,
-            report.IMAGES,
-        }
-    assert {token.type.removesuffix("_open").removesuffix("_close") for token in tokens} <= {
-        *("paragraph", "inline", "bullet_list", "list_item", "heading"),
-        *("table", "thead", "tbody", "tr", "th", "td"),
-    }
+        assert token.type != "image" or token.attrs["src"] in pictures
+    blocks = {token.type.removesuffix("_open").removesuffix("_close") for token in tokens}
+    assert blocks <= {*("paragraph", "inline", "bullet_list", "list_item", "heading"), *TABLE}
     headings = [tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"]
     assert all(heading.startswith(("Learning curves", "What changed in", "Images ")) for heading in headings)
     rows = " ".join(token.type for token in tokens).split("tr_open")
-    columns = [row.count("td_open") + row.count("th_open") for row in rows]
-    assert set(columns) <= {0, 2, 3, 4, 6}
+    assert {row.count("td_open") + row.count("th_open") for row in rows} <= {0, 2, 3, 4, 6}
     check_lines(text)
 
 
@@ -86,65 +78,42 @@ def check_lines(text: str) -> None:
 def test_text_of_a_branch_is_only_text_in_markdown_and_in_the_terminal(
     hostile: Repository, capsys: pytest.CaptureFixture[str], sides: list[str]
 ) -> None:
-    assert compare.main([*sides, "--markdown", "--final"]) == 0
+    compare.main([*sides, "--markdown", "--final"])
     check_markdown(capsys.readouterr().out)
-    assert compare.main([*sides, "--final"]) == 0
+    compare.main([*sides, "--final"])
     text = capsys.readouterr().out
     check_lines(text)
     assert "; its measurement is stale: it was measured with other files: `EVIL\\x60" in " ".join(text.split())
     assert [line for line in text.splitlines() if line.startswith(("verdict", "# ", "- "))] == text.splitlines()[:1]
-    assert compare.main([*sides, "--json"]) == 0
+    compare.main([*sides, "--json"])
     printed = capsys.readouterr().out
     assert printed.isascii()
     assert json.loads(printed)["base"]["revision"] == sides[0]
 
 
-def test_text_of_a_branch_is_only_text_in_a_report_and_in_its_page(
+def test_text_of_a_branch_is_only_text_in_a_report_in_its_page_and_in_the_lines_of_verify(
     hostile: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert report.main(["main", BRANCH]) == 0
     check_lines(capsys.readouterr().out)
     text = hostile.read("report/report.md")
     check_markdown(text)
-    page = Page(hostile.read("report/report.html"))
-    assert not page.tags & {"a", "b", "em", "s", "script", "h1"}
-    assert len([source for source in page.sources if source]) == len(page.sources) == text.count("\n![")
-    assert "http://e.vil" in page.text
+    page = hostile.read("report/report.html")
+    assert not tags(page) & {"a", "b", "em", "s", "script", "h1"}
+    assert len(sources(page)) == text.count("\n![")
+    assert "http://e.vil" in page
+    assert verify.main([BRANCH]) == 1
+    lines = capsys.readouterr().out
+    check_lines(lines)
+    assert [line[:14] for line in lines.splitlines()] == ["verify: train:", "verify: EVIL` ", "verify: dvc.lo"]
 
 
 def test_links_and_pictures_of_elsewhere_stay_text_in_the_page() -> None:
     written = "[a](http://a.test) <http://b.test> <b>b</b> ![c](http://c.test/c.png) ![d](d.png)"
-    page = Page(as_page("<b>title", written, {"d.png": b"PNG"}))
-    assert page.sources == ["data:image/png;base64,UE5H"]
-    assert not page.tags & {"a", "b"}
-    assert "[a](http://a.test) <http://b.test> <b>b</b>" in page.text
-
-
-def test_verify_prints_text_of_a_branch_in_the_line_of_its_stage(
-    hostile: Repository, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert verify.main([BRANCH]) == 1
-    text = capsys.readouterr().out
-    check_lines(text)
-    assert [line[:14] for line in text.splitlines()] == ["verify: train:", "verify: EVIL` ", "verify: dvc.lo"]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        put("params.yaml", f"{json.dumps(PAYLOAD)}: ]"),
-        put("metrics.json", json.dumps({PAYLOAD: PAYLOAD})),
-        put("evaluation/seed_noise.json", noise_of(record(0.5, 0.6, dataset=PAYLOAD))),
-        put("evaluation/predictions.csv", "split,image,actual,predicted,confidence\n\x1b[31m\u202e,0,7,7,1\n"),
-        write(dataset=VISIBLE),
-    ],
-)
-def test_a_refusal_of_a_branch_is_one_printable_line(
-    repository: Repository, refusal: Callable[..., str], change: Change
-) -> None:
-    change(repository)
-    assert refusal("main").isprintable()
-    assert refusal(PAYLOAD).isprintable()
+    page = as_page("<b>title", written, {"d.png": b"PNG"})
+    assert sources(page) == ["data:image/png;base64,UE5H"]
+    assert not tags(page) & {"a", "b"}
+    assert "[a](http://a.test) <http://b.test> <b>b</b>" in html.unescape(page)
 
 
 def test_words_of_ours_stay_and_a_quote_that_was_forgotten_is_text_all_the_same() -> None:
