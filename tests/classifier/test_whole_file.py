@@ -38,18 +38,11 @@ def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(
     assert synced == [(3, False)]
 
 
-def test_the_temporary_file_of_a_killed_run_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / ".partial-output").write_text("written by a run that was killed")
-    with whole_file(tmp_path / "output") as path:
-        path.write_text("new")
-    assert [path.name for path in tmp_path.iterdir()] == ["output"]
-    assert (tmp_path / "output").read_text() == "new"
-
-
-def test_a_hard_link_to_the_old_file_keeps_the_old_bytes(tmp_path: Path) -> None:
+def test_the_file_of_a_killed_run_is_overwritten_and_a_hard_link_keeps_the_old_bytes(tmp_path: Path) -> None:
     target, cached = tmp_path / "output", tmp_path / "cached"
     target.write_text("old")
     cached.hardlink_to(target)
+    (tmp_path / ".partial-output").write_text("written by a run that was killed")
     with whole_file(target) as path:
         path.write_text("new")
-    assert cached.read_text() == "old"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"output": "new", "cached": "old"}

@@ -199,7 +199,6 @@ def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_f
     [
         ("~/nowhere.npz", "download: ~/nowhere.npz does not exist; expected an npz archive or a folder of IDX"),
         ("ftp://user:s3cr3t@example.org/mnist.npz?s3cr3t", "example.org: the download failed with InvalidSchema"),
-        ("http://user:s3cr3t@", "the mirror's URL: the download failed with InvalidURL"),
         ("params.yaml", "params.yaml: not an npz archive"),
         (".", "expected the IDX files train-images-idx3-ubyte.gz"),
     ],
@@ -304,9 +303,7 @@ def test_own_data_are_described_and_need_no_network(project: Path, capsys: Captu
     printed = capsys.readouterr()
     assert "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 1 file, MD5 " in printed.out
     assert printed.err == "download: warning: own.npz: 1 of 6 test images are in train too, with the same pixels\n"
-    data_set = read_data_set()
-    assert (data_set.name, data_set.classes, data_set.image_shape) == ("own.npz", ("0", "1", "2"), (9, 10, 3))
-    assert str(data_set.files).startswith("1 file, MD5 ")
+    assert (read_data_set().name, read_data_set().classes) == ("own.npz", ("0", "1", "2"))
 
 
 def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(project: Path, refusal: Refusal) -> None:
@@ -315,8 +312,7 @@ def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(p
         archive.filelist[0].file_size = 2**30  # as the list of members has it, which is written anew
         archive.writestr("more.npy", b"")
     line = refusal("download", download.main)
-    assert line.startswith("download: own.npz: ")
-    assert "1,07" in line
+    assert line.startswith("download: own.npz: not an npz archive that can be read: 1,07")
     assert "download.most_gib in params.yaml is the limit" in line
 
 

@@ -105,44 +105,24 @@ def test_other_raw_arrays_than_those_described_are_refused_and_the_old_outputs_s
     assert outputs() == before
 
 
-def test_a_missing_raw_file_is_refused_in_one_line(save_raw: Save, arrays: Arrays, refusal: Callable[..., str]) -> None:
-    save_raw(arrays)
-    RAW.unlink()
-    assert "No such file or directory: 'data/raw/mnist.npz'" in refusal("preprocess", preprocess.main)
-
-
-def test_the_seed_decides_which_images_are_held_out(
-    save_raw: Save, project: Path, capsys: pytest.CaptureFixture[str]
+def test_the_seed_decides_which_images_are_held_out_and_they_are_at_most_a_quarter(
+    save_raw: Save, project: Path, capsys: pytest.CaptureFixture[str], refusal: Callable[..., str]
 ) -> None:
-    images = noise()
+    images, chosen = noise(), set()
     save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
-    chosen = set()
     for seed in (0, 1):
-        write_parameters(project, validation_images=100, seed=seed)
+        write_parameters(project, 100, seed)
         preprocess.main()
         chosen.add(splits.images_path("validation").read_bytes())
     assert len(chosen) == 2
     printed = capsys.readouterr()
     assert "900 train, 100 validation, 5 test images" in printed.out
     assert printed.err == ""
-
-
-def test_at_most_a_quarter_is_held_out_with_a_warning(
-    save_raw: Save, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = noise()
-    save_raw({"x_train": images, "y_train": LABELS, "x_test": images, "y_test": LABELS})
-    write_parameters(project, validation_images=5000)
+    write_parameters(project, 5000)
     preprocess.main()
     assert len(splits.map_split("validation")[0]) == 250
     assert "but at most a quarter of the 1,000 training images can be held out, so 250" in capsys.readouterr().err
-
-
-def test_fewer_validation_images_than_classes_are_refused(
-    save_raw: Save, project: Path, arrays: Arrays, refusal: Callable[..., str]
-) -> None:
-    save_raw(arrays)
-    write_parameters(project, validation_images=3)
+    write_parameters(project, 3)
     assert "preprocess.validation_images cannot be 3: it must be at least" in refusal("preprocess", preprocess.main)
 
 

@@ -1,6 +1,7 @@
 """The four arrays are read from npz archives and IDX files, and written in one canonical form."""
 
 import gzip
+import io
 import struct
 import zipfile
 from collections.abc import Callable
@@ -29,17 +30,6 @@ def write_idx(folder: Path, arrays: Arrays, form: str = "{}-{}-idx{}-ubyte.gz", 
     return folder
 
 
-def assert_same(arrays: Arrays, expected: Arrays) -> None:
-    assert set(arrays) == set(NAMES)
-    for name in NAMES:
-        np.testing.assert_array_equal(arrays[name], expected[name])
-
-
-def in_fortran_order(folder: Path, arrays: Arrays) -> Path:
-    np.savez_compressed(folder / "a.npz", **{name: np.asfortranarray(array) for name, array in arrays.items()})
-    return folder / "a.npz"
-
-
 def packed(folder: Path, arrays: Arrays) -> Path:
     np.savez_compressed(folder / "a.npz", **arrays)  # type: ignore[arg-type]
     return folder / "a.npz"
@@ -47,7 +37,9 @@ def packed(folder: Path, arrays: Arrays) -> Path:
 
 SOURCES: dict[str, Callable[[Path, Arrays], Path]] = {
     "npz": packed,
-    "npz in Fortran order": in_fortran_order,
+    "npz in Fortran order": lambda folder, arrays: packed(
+        folder, {name: np.asfortranarray(array) for name, array in arrays.items()}
+    ),
     "IDX of the publisher": write_idx,
     "IDX unpacked": lambda folder, arrays: write_idx(folder, arrays, "{}-{}-idx{}-ubyte"),
     "IDX of Kaggle": lambda folder, arrays: write_idx(folder, arrays, "{}-{}.idx{}-ubyte"),
@@ -56,11 +48,10 @@ SOURCES: dict[str, Callable[[Path, Arrays], Path]] = {
 
 
 @pytest.mark.parametrize("write", SOURCES.values(), ids=SOURCES)
-def test_every_kind_of_source_gives_the_same_arrays_and_bytes(
+def test_every_kind_of_source_gives_the_same_bytes(
     tmp_path: Path, arrays: Arrays, write: Callable[[Path, Arrays], Path]
 ) -> None:
     again = read_arrays(write(tmp_path, arrays), MOST)
-    assert_same(again, arrays)
     save_npz(tmp_path / "expected.npz", arrays)
     save_npz(tmp_path / "again.npz", again)
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "expected.npz").read_bytes()
@@ -77,39 +68,32 @@ def flipped(content: bytes) -> bytes:
     return content[:5000] + bytes([content[5000] ^ 1]) + content[5001:]
 
 
-DAMAGED: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda _: b"",
-    "a page": lambda _: b"<html>Sign in</html>",
-    "cut": lambda content: content[: len(content) // 2],
-    "a flipped bit": flipped,
+def stored(**arrays: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    return content.getvalue()
+
+
+FOUR = dict.fromkeys(NAMES, np.zeros(3))
+REFUSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a page": (lambda _: b"<html>Sign in</html>", ""),
+    "cut": (lambda content: content[: len(content) // 2], ""),
+    "a flipped bit": (flipped, ".*CRC-32"),
+    "one more array": (lambda _: stored(**FOUR, x=np.zeros(3)), "expected the arrays x_train, .*, found x, x_test,"),
+    "one array": (lambda _: stored(x_train=np.zeros(3)), "expected the arrays x_train, .*, found x_train"),
+    "objects": (lambda _: stored(**FOUR | {"y_test": np.array([{}], object)}), ".*allow_pickle=False"),
 }
 
 
-@pytest.mark.parametrize("change", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_archive_is_refused_by_its_name(
-    tmp_path: Path, arrays: Arrays, change: Callable[[bytes], bytes]
+@pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_damaged_archive_or_one_of_other_arrays_is_refused_by_its_name(
+    tmp_path: Path, arrays: Arrays, change: Callable[[bytes], bytes], message: str
 ) -> None:
     path = tmp_path / "a.npz"
     save_npz(path, arrays)
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ValueError, match=f"^{path}: not an npz archive that can be read: "):
+    with pytest.raises(ValueError, match=f"^{path}: not an npz archive that can be read: {message}"):
         read_arrays(path, MOST)
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"x_validation": np.zeros(3)}, "expected the arrays x_train, .*, found x_test, x_train, x_validation"),
-        ({"y_test": None}, "expected the arrays x_train, .*, found x_test, x_train, y_train"),
-        ({"y_test": np.array([{}], dtype=object)}, "allow_pickle=False"),
-    ],
-)
-def test_an_archive_of_other_arrays_is_refused(
-    tmp_path: Path, arrays: Arrays, changed: dict[str, np.ndarray | None], message: str
-) -> None:
-    np.savez(tmp_path / "a.npz", **{name: array for name, array in (arrays | changed).items() if array is not None})
-    with pytest.raises(ValueError, match=f"^{tmp_path}/a.npz: .*{message}"):
-        read_arrays(tmp_path / "a.npz", MOST)
 
 
 @pytest.mark.parametrize("write", [packed, write_idx])
@@ -142,7 +126,7 @@ def test_a_folder_has_one_idx_file_of_each_array_and_may_have_others(tmp_path: P
     (tmp_path / "LICENSE").write_text("MIT")
     with pytest.raises(ValueError, match=f"^{tmp_path}: expected the IDX files train-images-idx3-ubyte"):
         read_arrays(tmp_path, MOST)
-    assert_same(read_arrays(write_idx(tmp_path, arrays), MOST), arrays)
+    assert set(read_arrays(write_idx(tmp_path, arrays), MOST)) == set(NAMES)
     expected = f"^{tmp_path}: expected one IDX file of each of x_train, .*"
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"")
     with pytest.raises(ValueError, match=f"{expected}, found .*t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz,"):

@@ -45,7 +45,7 @@ def test_train_and_test_are_read_as_they_are_split(tmp_path: Path) -> None:
 
 def test_classes_are_in_the_order_of_keras_and_torchvision(tmp_path: Path) -> None:
     names = ["Zebra", "10", "9", "ant", "été", "train"]
-    files = {f"{name}/{row}.png": encoded(pixels(row)) for name in names for row in range(5)}
+    files = {f"{name}/{row}.png": WHOLE for name in names for row in range(5)}
     assert read(write(tmp_path, files))[1] == tuple(sorted(names))
 
 
@@ -121,10 +121,8 @@ def test_a_folder_of_another_form_is_refused(tmp_path: Path, files: dict[str, by
 @pytest.mark.parametrize("colour", [False, True])
 def test_png_pixels_are_read_as_they_are(tmp_path: Path, colour: bool) -> None:
     arrays, _ = read(write(tmp_path, two_classes(colour=colour)))
-    images = [*arrays["x_train"], *arrays["x_test"]]
-    expected = [pixels(seed, colour=colour) for seed in range(10)]
-    assert sorted(map(np.ndarray.tobytes, images)) == sorted(map(np.ndarray.tobytes, expected))
-    assert images[0].shape == expected[0].shape
+    expected = {pixels(seed, colour=colour).tobytes() for seed in range(10)}
+    assert {image.tobytes() for image in [*arrays["x_train"], *arrays["x_test"]]} == expected
 
 
 def test_jpeg_and_black_and_white_files_are_read_whatever_the_case_of_their_names(tmp_path: Path) -> None:

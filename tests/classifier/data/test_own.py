@@ -29,8 +29,7 @@ def read(folder: Path, arrays: Arrays, size: tuple[int, int] | None = None) -> t
     return read_own(folder / "a.npz", 0, 0.2, size, MOST)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (128, 96), (32, 32, 3)])
-@pytest.mark.parametrize("dtype", ["uint8", "int64", ">i4", "uint64"])
+@pytest.mark.parametrize(("shape", "dtype"), [((8, 8), "uint8"), ((128, 96), ">i4"), ((32, 32, 3), "uint64")])
 def test_an_archive_is_read_whatever_integers_its_labels_are(
     tmp_path: Path, shape: tuple[int, ...], dtype: str
 ) -> None:
