@@ -105,10 +105,7 @@ REFUSED = {
     "a file beside train": (split_set(*FOUR) | {"notes.md": b""}, "/notes.md: .* move the rest"),
     "no test images": (split_set(*FOUR[:2]) | {"test/.hidden": b""}, "/test: expected only CLASS/IMAGE.png"),
     "a class of test alone": (split_set(*FOUR, "test/cow"), ": .* each class must have a train image; not so for cow"),
-    "one class": ({f"cat/{row}.png": WHOLE for row in range(9)}, ": expected 2 to 1,000 classes, found 1"),
     "few images": (two_classes(4), "/cat: expected at least 5 images; add some, or split them yourself"),
-    "a blank name": (split_set("train/ ", "train/b", "test/b"), ": expected names of classes .* found ' '"),
-    "a long name": (split_set(f"train/{'n' * 101}", "train/b", "test/b"), ": expected names of classes that differ"),
 }
 
 
@@ -148,13 +145,11 @@ def test_images_of_any_size_are_resized_as_the_same_arrays_are(tmp_path: Path) -
 
 
 ODD = {
-    "empty": (b"", "cannot identify image file"),
     "gif": (encoded(GREY, "GIF"), "cannot identify image file"),
     "cut": (WHOLE[: len(WHOLE) // 2], "not an image that can be used"),
     "without its end": (WHOLE[:-12], "not an image that can be used"),
     "flipped": (WHOLE[:60] + bytes([WHOLE[60] ^ 1]) + WHOLE[61:], "broken PNG file"),
     "cut JPEG": (encoded(pixels(1, 64, 64), "JPEG")[:-800], "image file is truncated"),
-    "16-bit grey": (encoded(GREY.astype(np.uint16) * 257), "found I;16B; save it so"),
     "16-bit colour": (png(8, 10, 16, 2, bytes(49) * 10), "found RGB;16B"),
     "colour and alpha": (encoded(Image.fromarray(COLOUR).convert("RGBA")), "found RGBA"),
     "grey and alpha": (encoded(Image.fromarray(GREY).convert("LA")), "found LA"),
@@ -187,10 +182,3 @@ def test_the_smallest_and_the_largest_image_are_taken_and_too_many_refused(tmp_p
         assert read(write(tmp_path / str(side), files))[0]["x_test"].shape == (2, side, side)
     with pytest.raises(ValueError, match="images of 128x128 grey have more bytes, unpacked, than are allowed"):
         read(tmp_path / "128", most=163_839)
-
-
-def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, two_classes()) / "cat/gone.png"
-    path.symlink_to("nowhere")
-    with pytest.raises(ValueError, match=f"^{path}: .*No such file"):
-        read(tmp_path)

@@ -17,14 +17,10 @@ def test_what_is_written_about_a_data_set_is_read_again(tmp_path: Path, data_set
     assert again.warning() is None
 
 
-def test_colour_images_have_three_channels_and_grey_ones_one() -> None:
+def test_the_shape_of_an_image_has_channels_and_only_classes_with_other_names_than_numbers_are_named() -> None:
     assert MNIST.image_shape == (28, 28, 1)
     assert DataSet("own", ("a", "b"), {"x_train": Array((5, 96, 64, 3), "")}).image_shape == (96, 64, 3)
-
-
-def test_classes_whose_names_are_their_numbers_have_no_names() -> None:
-    assert not MNIST_5K.named
-    assert FASHION_MNIST.named
+    assert [data_set.named for data_set in (MNIST_5K, FASHION_MNIST)] == [False, True]
 
 
 @pytest.mark.parametrize(

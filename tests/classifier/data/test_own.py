@@ -72,22 +72,17 @@ REFUSED: dict[str, tuple[Arrays, str]] = {
     "four channels": ({"x_train": np.zeros((6, 9, 8, 4), np.uint8)}, r"x_train must be .*, found uint8 \(6, 9, 8, 4\)"),
     "no images": ({"x_test": np.zeros((0, 9, 8), np.uint8)}, r"x_test must be .*, found uint8 \(0, 9, 8\)"),
     "small images": (made(shape=(7, 8)), r"expected 8x8 to 128x128 pixels .*, found 7x8; download.resize"),
-    "large images": (made(shape=(128, 129)), "found 128x129; download.resize"),
     "two sizes": ({"x_test": np.zeros((3, 9, 9), np.uint8)}, "x_test .* of x_train, 9x8 grey, found 9x9 grey"),
     "grey and colour": ({"x_test": np.zeros((3, 9, 8, 3), np.uint8)}, "9x8 grey, found 9x8 colour"),
     "few labels": ({"y_train": np.zeros(5, np.uint8)}, r"y_train must be integers, one for each of 6 .* \(5,\)"),
     "one-hot labels": ({"y_test": np.eye(3, dtype=np.uint8)}, r"y_test must be integers, .* \(3, 3\)"),
     "a negative label": ({"y_test": np.array([0, -1, 2])}, "labels must be 0 to 2, .* not so for -1"),
-    "a large label": ({"y_train": np.array([0, 1, 2, 3, 1000, 5])}, "2 to 1,000 classes, found 1,001"),
     "a label with no name": ({"classes": np.array(["a", "b"])}, "labels must be 0 to 1, .* not so for 2"),
     "a name with no image": ({"classes": np.array([*"abcd"])}, "each class must have a train image; not so for d"),
     "a gap": ({"y_train": np.array([0, 1, 2, 4, 8, 8])}, "labels must be 0 to 8, .* not so for 3, 5, 6, 7"),
-    "labels from 1": ({"y_train": made()["y_train"] + 1}, "not so for 0"),
     "one class": ({"y_train": np.zeros(6, "u1"), "y_test": np.zeros(3, "u1")}, "2 to 1,000 classes, found 1"),
     "a name twice": ({"classes": np.array(["a", "b", "a"])}, "names of classes that differ, .*, found 'a'"),
-    "an empty name": ({"classes": np.array(["a", "b", ""])}, "1 to 100 printable characters, found ''"),
     "a name that rings": ({"classes": np.array(["a", "b", "\a"])}, r"printable characters, found '\\x07'"),
-    "names in Latin 1": ({"classes": np.array([b"a", b"b", b"\xe9"])}, "'ascii' codec can't decode"),
 }
 
 
