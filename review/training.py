@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,14 +112,7 @@ def add_places(parser: ArgumentParser) -> None:
     """Add the options that say where trials run."""
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster at tcp://HOST:8786")
     meaning = f"trials at a time on this machine (default: {WORKERS})"
-    parser.add_argument("--workers", type=at_least_one, default=WORKERS, metavar="N", help=meaning)
-
-
-def at_least_one(text: str) -> int:
-    """Return the whole number that an argument of a command is. Raises ArgumentTypeError or ValueError."""
-    if (number := int(text)) < 1:
-        raise ArgumentTypeError(f"expected at least 1, got {number}")
-    return number
+    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help=meaning)
 
 
 def measure(

@@ -16,7 +16,7 @@ from classifier.command import command
 from classifier.parameters import read_section
 from classifier.paths import PARAMS
 from review.text import as_columns, wrap
-from review.training import add_places, at_least_one, changed_params
+from review.training import add_places, changed_params
 from stages import download, preprocess, train
 from sweep.proposals import Search, grid
 from sweep.table import Changes, about_trials, accuracies_of, judge_trials, table_of_trials
@@ -32,8 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the trials and print the table; return 0, or 1 if a trial failed, or 2 if nothing was run."""
     parser = argparse.ArgumentParser(prog="python -m sweep", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-S", action="append", default=[], dest="given", metavar="KEY=VALUES", help="as in KEY=1,2")
-    parser.add_argument("--seeds", type=at_least_one, metavar="N", help="train each recipe with the seeds 0 to N-1")
-    parser.add_argument("--search", type=at_least_one, metavar="N", help="try N recipes that Optuna proposes")
+    parser.add_argument("--seeds", type=int, metavar="N", help="train each recipe with the seeds 0 to N-1")
+    parser.add_argument("--search", type=int, metavar="N", help="try N recipes that Optuna proposes")
     add_places(parser)
     options = parser.parse_args(arguments)
     if options.seeds and any(change.startswith("train.seed=") for change in options.given):
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     with Engine(options.scheduler, options.workers) as engine:
         sweep = Sweep(engine, seeds, (options.search or len(recipes)) * len(seeds))
         if search:
-            while left := options.search - len(search.study.trials):
+            while (left := options.search - len(search.study.trials)) > 0:
                 search.tell(sweep.run(search.ask(min(left, engine.workers))))
         else:
             sweep.run(recipes)

@@ -39,6 +39,8 @@ class Engine(AbstractContextManager["Engine"]):
         logging.disable(logging.CRITICAL)  # `run` tells what ends a trial
         dask.config.set({"distributed.scheduler.worker-saturation": 1.0})  # no trial waits at a worker that is busy
         cloudpickle.register_pickle_by_value(worker_module)
+        if workers < 1:
+            raise ValueError(f"expected at least 1 worker, got {workers}")
         self.scheduler, self.workers = scheduler, workers
         self.origin = git("remote", "get-url", "origin") if scheduler else str(Path.cwd())
         self.packages = locked_versions() if scheduler else {}

@@ -8,6 +8,7 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +89,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it may be ignored where tests run
             )
 
     def processes(self, *words: str) -> list[psutil.Process]:

@@ -151,6 +151,7 @@ def test_a_search_proposes_the_same_after_an_interruption(project: Project) -> N
         ("-S 'train.learning_rate=log(0, 1)' --search 2", "params.yaml: train.learning_rate must be a number, above 0"),
         ("-S train.seed=1 --seeds 2", "-S train.seed and --seeds exclude each other"),
         ("", "nothing to vary: -S KEY=VALUES or --seeds N"),
+        ("-S train.zoom=0.1 --workers 0", "expected at least 1 worker, got 0"),
     ],
 )
 def test_a_sweep_of_what_a_stage_would_refuse_does_not_start(project: Project, arguments: str, message: str) -> None:
