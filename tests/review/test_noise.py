@@ -75,12 +75,16 @@ def test_a_clone_that_has_the_file_alone_trains_only_the_seeds_that_are_added(ra
     assert trained(run_noise("--seeds", "3")) == [0]
 
 
-def test_other_code_other_data_or_other_parameters_train_every_seed(here: Project, run_noise: Noise) -> None:
+def test_other_code_other_data_or_other_parameters_train_every_seed(
+    here: Project, run_noise: Noise, caplog: pytest.LogCaptureFixture
+) -> None:
     run_noise("--seeds", "2")
     for path in ("stages/train.py", "data/raw/mnist.npz"):
         with (here.folder / path).open("a") as file:
             file.write("# changed\n")
+        caplog.clear()
         assert trained(run_noise("--seeds", "2")) == [0, 1]
+        assert caplog.text.count("Running stage 'preprocess'") == 1  # the second trial takes the data of the first
         assert here.records()[1]["looks"] == [2]
     before = here.read("params.yaml")
     assert trained(run_noise("--seeds", "2", "-S", "train.epochs=9")) == [0, 1]
