@@ -142,6 +142,7 @@ def test_two_runs_of_one_recipe_take_no_training(repository: Repository, trainin
     ("base", "head", "announced", "looks"),
     [
         (5, 4, "look 2 of 3: 5 seeds each, 1 to train", [5, 10]),
+        (5, 5, "look 2 of 3: 5 seeds each, 0 to train", [5, 10]),
         (10, 10, "look 3 of 3: 10 seeds each, 0 to train", [10]),
     ],
 )
