@@ -138,7 +138,7 @@ GATES = {  # and the verdicts that they stop
         ("good main", "0.01", "undecided", "1 and 5 seeds, provisional\n.*: base has one seed.* p < 0.000001"),
         ("main bad", "0.4", "undecided", "provisional"),  # the margin is outside its limits of 95 %
         ("main terrible", "0.01", "worse", "provisional"),
-        ("v1 good", "0.9", "undecided", r"\n.* 0 right, head alone 6: \+0.1500 .*, p = 0.0312\nthe recipes: unk"),
+        ("v1 good", "0.9", "undecided", r"alone 6: \+0.1500 \(95 %: .* to \+0.1500\).*, p = 0.0312\nthe recipes: unk"),
         ("main again", "0.01", "no worse", "both are runs of one recipe\n.*exact test, p < 0.0001\n\n"),
     ],
 )
