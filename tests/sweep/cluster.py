@@ -13,7 +13,7 @@ from tests.sweep.project import copy_code, fill
 
 PORT = 8786
 PROJECT = "project"  # the user's clone, below the home
-PATIENCE = 10  # seconds within which nothing of a trial may be left after its end
+PATIENCE = 60  # seconds within which nothing of a trial may be left; Dask gives a thread 30 s to end
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server")
 SSHD = f"""\
 HostKey {HOME}/host_key
@@ -50,7 +50,7 @@ class Cluster:
         self._serve()
         self._admit(self.user)
         self.workers = [self.add_worker(f"worker-{number}") for number in (1, 2)]
-        self._rates, self._ports = (str(number / 10_000) for number in itertools.count(1)), itertools.count(PORT + 1)
+        self._rates, self._ports = (str(number / 10_000) for number in itertools.count(1)), itertools.count(PORT + 100)
         fill(self.user.path(PROJECT))
         copy_code(self.user.path(PROJECT))
         self.user.run(
