@@ -1,8 +1,7 @@
 """Measure the noise of a seed: train one recipe with several seeds, and keep which images the model of each misreads.
 
-Each seed is a trial (trials/), which ends as a DVC experiment, so the pipeline's outputs stay as they are. Seeds
-that are measured already are not trained again: the same command goes on after an interruption, and `--seeds 10` after
-five seeds trains five more.
+Each seed is a trial, which ends as a DVC experiment, so the outputs stay as they are. The same command goes on
+after an interruption, and `--seeds 10` after five seeds trains five more.
 """
 
 import argparse

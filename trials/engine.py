@@ -43,7 +43,7 @@ class Engine(AbstractContextManager["Engine"]):
             raise ValueError(f"expected at least 1 worker, got {workers}")
         self.scheduler, self.workers = scheduler, workers
         self.origin = git("remote", "get-url", "origin") if scheduler else str(Path.cwd())
-        self.packages = locked_versions() if scheduler else {}
+        self.packages: dict[str, str] = {}  # the versions that workers must have
         options: Any = {"n_workers": workers, **LOCAL, **PAGES}
         try:
             self.client = Client(scheduler, timeout=10) if scheduler else Client(**options)
@@ -97,7 +97,9 @@ class Engine(AbstractContextManager["Engine"]):
         return {trial: commit for trial, (commit, _) in there.items()}
 
     def check_workers(self) -> None:
-        """Count the workers of the cluster. Raises ValueError if one of them cannot run trials."""
+        """Count the workers of the cluster, which need Python and locked packages as here, or raise ValueError."""
+        locked, here = re.findall(r"(?m)^([a-z0-9-]+)==", Path("requirements.txt").read_text()), versions()
+        self.packages = {name: here[name] for name in ["python", *locked] if name in here}
         workers = self.client.scheduler_info(n_workers=-1)["workers"]
         if not workers:
             raise ValueError(f"{self.scheduler} has no worker: `dask worker {self.scheduler} --nthreads 1` starts one")
@@ -109,12 +111,6 @@ class Engine(AbstractContextManager["Engine"]):
                 if (other := installed[address].get(name)) != version:
                     raise ValueError(f"the worker {address} has {name} {other or 'not'}, expected {version} as here")
         self.workers = len(workers)
-
-
-def locked_versions() -> dict[str, str]:
-    """Return the versions here of Python and of the installed packages of the lock."""
-    locked, here = re.findall(r"(?m)^([a-z0-9-]+)==", Path("requirements.txt").read_text()), versions()
-    return {name: here[name] for name in ["python", *locked] if name in here}
 
 
 def check_shared(commit: str, tree: str) -> None:

@@ -144,11 +144,11 @@ def test_a_search_proposes_the_same_after_an_interruption(project: Project) -> N
     ("arguments", "message"),
     [
         ("-S train.depth=1", "-S train.depth=1: expected KEY=VALUE of a parameter in params.yaml: Could not override"),
-        ("-S train.learning_rate=0.1,-1", "params.yaml: train.learning_rate must be a number, above 0"),
-        ("-S train.schedule=cosine,none", "params.yaml: train.schedule must be constant or cosine, got 'none'"),
+        ("-S train.learning_rate=0.1,-1", "Expected `float` > 0.0 - at `train.learning_rate`"),
+        ("-S train.schedule=cosine,none", "Invalid enum value 'none' - at `train.schedule`"),
         ("-S train.zoom", "expected -S KEY=VALUES, as in train.shift=0,1: Error parsing override 'train.zoom'"),
         ("-S train.zoom=0 -S train.zoom=0.1", "-S train.zoom is given twice: write all values into one, as in"),
-        ("-S 'train.learning_rate=log(0, 1)' --search 2", "params.yaml: train.learning_rate must be a number, above 0"),
+        ("-S 'train.learning_rate=log(0, 1)' --search 2", "Expected `float` > 0.0 - at `train.learning_rate`"),
         ("-S train.seed=1 --seeds 2", "-S train.seed and --seeds exclude each other"),
         ("", "nothing to vary: -S KEY=VALUES or --seeds N"),
         ("-S train.zoom=0.1 --workers 0", "expected at least 1 worker, got 0"),
@@ -157,7 +157,9 @@ def test_a_search_proposes_the_same_after_an_interruption(project: Project) -> N
 def test_a_sweep_of_what_a_stage_would_refuse_does_not_start(project: Project, arguments: str, message: str) -> None:
     done = project.attempt(f"python -m sweep {arguments}")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith(f"sweep: {message}")
+    assert done.stderr.startswith("sweep: ")
+    assert message in done.stderr
+    assert "/tmp/" not in done.stderr
     assert project.trained() == []
 
 
