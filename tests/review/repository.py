@@ -7,6 +7,8 @@ from operator import methodcaller
 from types import MappingProxyType
 from typing import Any
 
+import yaml
+
 from tests.clone import Clone
 
 IMAGES = 40
@@ -35,20 +37,17 @@ class Repository(Clone):
         `train` are further parameters of training, and `lock` is the text of a new dvc.lock.
         """
         rows = ["split,image,actual,predicted,confidence"]
-        metrics: dict[str, dict[str, float]] = {}
+        metrics = {}
         for split, wrong in (("validation", validation), ("test", test)):
-            if wrong is None:
-                continue
-            for image in range(images):
-                actual = (image + shift) % 10
-                rows.append(f"{split},{image},{actual},{(actual + (image in wrong)) % 10},0.987654")
-            metrics[split] = {"accuracy": 1 - len(wrong) / images, "errors": len(wrong)}
+            if wrong is not None:
+                labels = [(image, (image + shift) % 10) for image in range(images)]
+                rows += [f"{split},{image},{actual},{(actual + (image in wrong)) % 10},0.9" for image, actual in labels]
+                metrics[split] = {"accuracy": 1 - len(wrong) / images, "errors": len(wrong)}
+        training = {"epochs": epochs, "filters": [32, 64], **({} if seed is None else {"seed": seed}), **train}
         self.put("evaluation/predictions.csv", "\n".join(rows) + "\n")
         self.put("metrics.json", json.dumps(metrics))
         self.put("models/provenance.json", json.dumps({"dataset": dataset, "images": {"train": 200}, **environment}))
-        further = {**({} if seed is None else {"seed": seed}), **train}
-        lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in further.items())
-        self.put("params.yaml", f"train:\n  epochs: {epochs}  # passes\n  filters: [32, 64]\n{lines}")
+        self.put("params.yaml", yaml.safe_dump({"train": training}))
         if lock:
             self.put("dvc.lock", lock)
 
@@ -104,9 +103,9 @@ def lock(
     """A dvc.lock that names this model, what trained it, and what evaluated it."""
 
     def deps(files: Mapping[str, str]) -> list[dict[str, str]]:
-        return [{"path": path, "md5": each} for path, each in files.items()]
+        return [{"path": path, "md5": content} for path, content in files.items()]
 
-    train = {"cmd": command, "deps": deps(training), "outs": [{"path": "models/model.keras", "md5": md5}]}
+    train = {"cmd": command, "deps": deps(training), "outs": deps({"models/model.keras": md5})}
     evaluate = {"evaluate": {"cmd": "echo 2", "deps": deps({**evaluation, "models/model.keras": md5})}}
     return json.dumps({"schema": "2.0", "stages": {"train": train} | (evaluate if evaluation else {})})
 
@@ -125,34 +124,24 @@ def record(
 
     An accuracy instead of images stands for the first images that give it. `loss` is that of all seeds or of each.
     """
-    splits: dict[str, Sequence[Collection[int] | float]] = {split: misread} | ({} if test is None else {"test": test})
+    splits = {split: misread} | ({} if test is None else {"test": test})
     losses = [loss] * len(misread) if isinstance(loss, int | float) else loss
-    seeds = [
-        {
-            "seed": seed,
-            "model": model(seed),
-            **{name: {"loss": losses[seed], "misread": numbers(each[seed], images)} for name, each in splits.items()},
-        }
-        for seed in range(len(misread))
-    ]
-    found = {
+    seeds: list[dict[str, Any]] = [{"seed": seed, "model": model(seed)} for seed in range(len(misread))]
+    for name, by_seed in splits.items():
+        for run, loss_of_run, wrong in zip(seeds, losses, by_seed, strict=True):
+            numbers = range(round((1 - wrong) * images)) if isinstance(wrong, int | float) else sorted(wrong)
+            run[name] = {"loss": loss_of_run, "misread": list(numbers)}
+    parameters = {"epochs": epochs, "filters": [32, 64], **train}
+    measured = {
         "dataset": "mnist",
-        "parameters": {"train.epochs": epochs, "train.filters": [32, 64]}
-        | {f"train.{key}": value for key, value in train.items()},
+        "parameters": {f"train.{key}": value for key, value in parameters.items()},
         "environment": {},
         "training": TRAINING,
         "images": dict.fromkeys(splits, images),
         "looks": [len(seeds)],
         "seeds": seeds,
     }
-    return found | changes
-
-
-def numbers(misread: Collection[int] | float, images: int = IMAGES) -> list[int]:
-    """The numbers of the misread images, ascending; of an accuracy the first ones."""
-    if isinstance(misread, int | float):
-        return list(range(round((1 - misread) * images)))
-    return sorted(misread)
+    return measured | changes
 
 
 def noise(*records: Any) -> str:
