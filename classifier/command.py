@@ -92,7 +92,9 @@ def _discard_stdout() -> bool:
 
 
 def one_line(message: object) -> str:
-    """Return a message or an error as one line of printable characters."""
+    """Return a message or an error as one line of printable characters; an error of the system begins with its file."""
+    if isinstance(message, OSError) and message.filename and message.strerror:
+        message = f"{message.filename}: {message.strerror}"
     return printable(" ".join(str(message).split()))
 
 

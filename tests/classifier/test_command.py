@@ -54,13 +54,17 @@ def test_it_ends_with_at_most_one_line_whatever_happens_to_its_input_or_its_stdo
 
 
 @pytest.mark.parametrize("kind", [DvcException, SCMError, GitError, yaml.YAMLError, OSError])
-def test_errors_of_dvc_git_and_yaml_are_refusals(capsys: pytest.CaptureFixture[str], kind: type[Exception]) -> None:
-    @command.command("name", refused=2)
-    def main(_: list[str] | None) -> int:
-        raise kind("no")
+def test_errors_of_dvc_git_yaml_and_the_system_are_refusals(
+    capsys: pytest.CaptureFixture[str], kind: type[Exception]
+) -> None:
+    for error, line in ((kind("no"), "no"), (FileNotFoundError(2, "no such file", "x.npz"), "x.npz: no such file")):
 
-    assert main() == 2
-    assert capsys.readouterr().err == "name: no\n"
+        @command.command("name", refused=2)
+        def main(_: list[str] | None, error: Exception = error) -> int:
+            raise error
+
+        assert main() == 2
+        assert capsys.readouterr().err == f"name: {line}\n"
 
 
 def test_a_defect_keeps_its_traceback_and_an_interrupt_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

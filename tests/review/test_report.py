@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_made_and_a_full_disk_are_refused_and_leave_what
     repository: Repository, undrawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["main", "--output", "params.yaml"]) == 2
-    assert capsys.readouterr().err == "report: [Errno 17] File exists: 'params.yaml'\n"
+    assert capsys.readouterr().err == "report: params.yaml: File exists\n"
     assert main(["main", "better"]) == 0
     before = files(repository.folder / "report")
     write_bytes = Path.write_bytes
