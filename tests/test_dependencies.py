@@ -1,4 +1,4 @@
-"""pyproject.toml declares the packages that the code imports, and no others. The locks have them all, with hashes."""
+"""pyproject.toml declares the packages that the code and README import, and no others. Locks have their hashes."""
 
 import re
 import sys
@@ -22,6 +22,8 @@ DEPENDENCIES, GROUPS = PYPROJECT["project"]["dependencies"], PYPROJECT["dependen
 def test_every_imported_package_is_declared_and_every_declared_package_is_used() -> None:
     files = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py")]
     modules = {name.split(".")[0] for file in files for name in imported_modules(file)}
+    (walk,) = re.findall(r'\$ python -c "import (.*?);', (REPOSITORY / "README.md").read_text())
+    modules |= {re.split(r"[. ]", name)[0] for name in walk.split(", ")}
     packages = packages_distributions()
     used = {packages.get(module, [module])[0].lower() for module in modules - sys.stdlib_module_names - FOLDERS}
     declared = {Requirement(line).name for line in DEPENDENCIES}

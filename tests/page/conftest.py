@@ -52,11 +52,15 @@ class Visitor:
             for step, (right, down) in zip(steps, [stroke[0], *stroke, stroke[-1]], strict=True):
                 place = {"x": box["x"] + right * box["width"], "y": box["y"] + down * box["height"]}
                 if pointer == "touch":
-                    touch = {"type": TOUCH[step], "touchPoints": [place] * (step != "Released")}
-                    session.send("Input.dispatchTouchEvent", touch)
+                    points = [] if step == "Released" else [place]
+                    session.send("Input.dispatchTouchEvent", {"type": TOUCH[step], "touchPoints": points})
                 else:
                     button = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": pointer}
                     session.send("Input.dispatchMouseEvent", {"type": f"mouse{step}", **place, **button})
+        return self.settle()
+
+    def press(self, name: str) -> "Visitor":
+        self.tab.get_by_role("button", name=name, exact=True).click()
         return self.settle()
 
     @property
@@ -66,10 +70,6 @@ class Visitor:
     @property
     def said(self) -> str:
         return str(self.tab.get_by_role("status").inner_text())
-
-    def press(self, name: str) -> "Visitor":
-        self.tab.get_by_role("button", name=name, exact=True).click()
-        return self.settle()
 
 
 Visit = Callable[..., Visitor]
@@ -90,8 +90,8 @@ def visit(browser: Any) -> Iterator[Visit]:
     opened: list[Visitor] = []
 
     def visit(path: Path, width: int = 1440, scheme: str = "light") -> Visitor:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=True)
-        context.set_offline(True)
+        size = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, color_scheme=scheme, has_touch=True, offline=True)
         opened.append(Visitor(context.new_page(), path))
         return opened[-1]
 

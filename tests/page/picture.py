@@ -9,9 +9,7 @@ from tests.conftest import REPOSITORY
 from tests.page.conftest import CHROMIUM, Visitor
 from tests.predict.hand import STROKES
 
-
-def main() -> None:
-    """Draw a 5 and save what a window of 1160x1000 pixels shows."""
+if __name__ == "__main__":
     with sync_api.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1160, "height": 1000}, color_scheme="light")
@@ -20,7 +18,3 @@ def main() -> None:
         picture = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
     # 64 colours are enough for the page; with all of them the file would be three times as large.
     picture.quantize(64, dither=Image.Dither.NONE).save(REPOSITORY / "docs/page.png", optimize=True)
-
-
-if __name__ == "__main__":
-    main()

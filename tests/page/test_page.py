@@ -1,6 +1,9 @@
 """What one can do on the page of `make repro`, and of other data sets, in a browser without a network."""
 
 import base64
+import json
+import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,11 @@ from PIL import Image
 from classifier.data.catalogue import FASHION_MNIST
 from classifier.data.data_set import DataSet
 from classifier.page import document
+from predict.model import MODEL, load_model
+from tests.classifier.page.node import needs_node
 from tests.classifier.page.test_document import own, some_layers, some_misread
-from tests.classifier.page.test_network import computed
+from tests.classifier.page.test_network import by_page, computed
+from tests.conftest import REPOSITORY
 from tests.page.conftest import Visit, Visitor
 from tests.predict.hand import STROKES, Point, line, on_pad, on_paper, png
 
@@ -25,22 +31,28 @@ def test_of_sixty_digits_at_three_sizes_in_both_colour_schemes_at_least_58_are_r
     page_file: Path, visit: Visit, pointer: str
 ) -> None:
     random = np.random.default_rng(0)
-    misread = []
-    for (width, size), scheme in [(item, scheme) for item in SIZES.items() for scheme in ("light", "dark")]:
+    answers = []
+    for width, scheme in product(SIZES, ("light", "dark")):
         page = visit(page_file, width, scheme)
         for digit in range(10):
-            if page.draw(on_pad(digit, size, random), pointer).answer != str(digit):
-                misread.append(f"{digit} at {width} pixels, {scheme}: {page.said}")
+            answers.append((str(digit), page.draw(on_pad(digit, SIZES[width], random), pointer).answer))
             page.press("Clear")
-    assert len(misread) <= 2, misread
+    assert sum(digit == answer for digit, answer in answers) >= 58, answers
+
+
+@needs_node
+def test_the_page_reads_every_test_image_as_onnx_runtime_does(page_file: Path, tmp_path: Path) -> None:
+    images = np.load(REPOSITORY / "data/processed/test_images.npy")
+    (network,) = re.findall(r'(?s)id="network">(.*?)</script>', page_file.read_text(encoding="utf-8"))
+    probabilities = by_page(json.loads(network), images, tmp_path)
+    expected = load_model(REPOSITORY / MODEL).predict(np.rint(images * 255))
+    assert (probabilities.argmax(axis=1) != expected.argmax(axis=1)).sum() == 0
+    assert np.abs(probabilities - expected).max() < 1e-5
 
 
 def strokes_of(digit: int) -> list[list[Point]]:
     """The strokes of a digit that fills the pad."""
     return [[(0.2 + x / 167, 0.05 + y / 178) for x, y in stroke] for stroke in STROKES[0][digit]]
-
-
-STAR = [[(0.5, 0.1), (0.7, 0.9), (0.1, 0.4), (0.9, 0.4), (0.3, 0.9), (0.5, 0.1)]]
 
 
 def test_a_pen_draws_but_a_second_finger_and_the_right_mouse_button_do_not(page_file: Path, visit: Visit) -> None:
@@ -91,8 +103,8 @@ def test_a_picture_is_read_and_what_is_no_picture_is_refused(page_file: Path, vi
     hand_over(page, kind, "photo.png", png(on_paper(line("5", (200, 160), 120, 12), 210, 30)), "It reads 5, with")
     hand_over(page, kind, "line.png", png(on_paper(line("207", (540, 160), 120, 12))), "It reads 2 0 7. The least")
     assert page.tab.locator("#images canvas").count() == 3
-    hand_over(page, kind, "blank.png", png(np.full((50, 50), 200, np.uint8)), "No ink was found in this picture.")
-    hand_over(page, kind, "notes.txt", b"no picture", "notes.txt is not a picture that this browser can read.")
+    hand_over(page, kind, "blank.png", png(np.full((50, 50), 200, np.uint8)), "No ink was found")
+    hand_over(page, kind, "notes.txt", b"no picture", "notes.txt is not a picture")
     assert page.press("Undo").answer == "2 0 7"
     assert page.draw(strokes_of(7)).answer == "7"  # on an empty pad, not on the picture
 
@@ -107,22 +119,20 @@ def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file: 
     sizes = page.tab.evaluate("layers.filter(({ kind }) => kind === 'convolution').map(({ biases }) => biases.length)")
     assert [int(text.split()[2]) for text in page.tab.locator("#layers h3").all_inner_texts()] == sizes
     assert page.tab.locator("#layers canvas").count() == sum(min(8, size) for size in sizes)
-    for item in (page.tab.locator("#mistakes button").first, page.tab.locator("#mistakes button").last):
-        item.click()
-        actual, _, _, predicted = item.inner_text().split()
-        assert page.settle().said.startswith(f"A test image of {actual}, which it reads as {predicted}, with")
+    item = page.tab.locator("#mistakes button").last
+    item.click()
+    actual, _, _, predicted = item.inner_text().split()
+    assert page.settle().said.startswith(f"A test image of {actual}, which it reads as {predicted}, with")
 
 
 def test_nothing_is_wider_than_a_phone_and_what_is_no_digit_is_uncertain(page_file: Path, visit: Visit) -> None:
     page = visit(page_file, 390)
     assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
-    assert page.draw(STAR).answer == "?"
+    star = [[(0.5, 0.1), (0.7, 0.9), (0.1, 0.4), (0.9, 0.4), (0.3, 0.9), (0.5, 0.1)]]
+    assert page.draw(star).answer == "?"
     assert page.said.startswith("Uncertain: this looks like no digit that it knows. The nearest is ")
     assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
-    tree = page.tab.locator("body").aria_snapshot()
-    assert 'heading "Draw a digit" [level=1]' in tree
-    assert "- button\n" not in tree  # without a name
-    assert "- img\n" not in tree
+    assert not re.search(r"- (button|img)\n", page.tab.locator("body").aria_snapshot())  # each has a name
 
 
 COUNTRIES = tuple(f"<b>country & {number}</b>" for number in range(20))
@@ -137,14 +147,14 @@ def test_on_the_page_of_another_data_set_a_picture_has_the_probabilities_that_py
     tmp_path: Path, visit: Visit, data_set: DataSet, misread: int, count: int
 ) -> None:
     layers, classes = some_layers(data_set), data_set.classes
-    gallery = some_misread(data_set, misread)
-    document.write(tmp_path / "page.html", document.describe(layers, data_set, gallery, "resize", 0.0))
+    description = document.describe(layers, data_set, some_misread(data_set, misread), "resize", 0.0)
+    document.write(tmp_path / "page.html", description)
     page = visit(tmp_path / "page.html", 390)
     height, width, channels = data_set.image_shape
     picture = np.kron(np.random.default_rng(2).integers(0, 256, (5, 6, 3)), np.ones((30, 20, 1))).astype(np.uint8)
     resized = Image.fromarray(picture).convert("L" if channels == 1 else "RGB").resize((width, height), Image.BILINEAR)
-    expected = computed(layers, (np.asarray(resized) / np.float32(255)).reshape(1, height, width, channels))[0]
-
+    image = (np.asarray(resized) / np.float32(255)).reshape(1, height, width, channels)
+    expected = computed(layers, data_set, image)[0]
     hand_over(page, "drop", "picture.png", png(picture), f"It sees {classes[expected.argmax()]}, with")
     assert page.tab.locator("#bars li").count() == count
     for item in page.tab.locator("#bars li").all():

@@ -36,15 +36,18 @@ def by_hand() -> list[tuple[int, np.ndarray]]:
     return made
 
 
+def classes(picture: np.ndarray, model: Model) -> str:
+    return "".join(digit["class"] for digit in read(png(picture), model))
+
+
 def test_of_twenty_pictures_made_by_hand_at_most_one_is_misread(model: Model) -> None:
-    answers = [(digit, "".join(entry["class"] for entry in read(png(picture), model))) for digit, picture in by_hand()]
-    misread = [(digit, answer) for digit, answer in answers if answer != str(digit)]
-    assert len(misread) <= 1, misread
+    answers = [(str(digit), classes(picture, model)) for digit, picture in by_hand()]
+    assert sum(digit != answer for digit, answer in answers) <= 1, answers
 
 
 def test_a_photographed_line_is_read(model: Model) -> None:
     photo = photographed(line("2026198", (900, 220), height=120, pen=12), np.random.default_rng(0))
-    assert "".join(entry["class"] for entry in read(png(photo), model)) == "2026198"
+    assert classes(photo, model) == "2026198"
 
 
 def test_the_model_is_uncertain_of_most_that_it_reads_in_noise(model: Model) -> None:

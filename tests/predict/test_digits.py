@@ -1,20 +1,33 @@
 """How the digits of a picture become images as MNIST has them."""
 
+import base64
+import json
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from predict.digits import BOX, CENTRE, fit, normalize, number_digits, reduce
+from predict.digits import BOX, CENTRE, fit, normalize, number_digits
 from tests.predict.hand import draw, on_paper
-from tests.predict.vectors import BOXES, IMAGES, PICTURES
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_vector_gives_its_digits_within_one_grey_level(name: str) -> None:
-    digits = normalize(PICTURES[name])
-    assert [list(digit.box) for digit in digits] == BOXES[name]
-    for digit, image in zip(digits, IMAGES[name], strict=True):
+def pixels(packed: str, height: int = 28, width: int = 28) -> np.ndarray:
+    """Bytes, row by row, by zlib and base64."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(height, width)
+
+
+# Grey pictures, and the digits that must be found in them; made at commit 8fe9958 by tests/predict/vectors.py.
+CASES = json.loads(Path(__file__).with_name("vectors.json").read_text())
+PICTURES = [pixels(case["picture"], case["height"], case["width"]) for case in CASES]
+IMAGES = [[pixels(image) for image in case["images"]] for case in CASES]
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=[case["name"] for case in CASES])
+def test_a_picture_gives_its_digits_within_one_grey_level(case: int) -> None:
+    digits = normalize(PICTURES[case])
+    assert [list(digit.box) for digit in digits] == CASES[case]["boxes"]
+    for digit, image in zip(digits, IMAGES[case], strict=True):
         assert np.abs(digit.image.astype(int) - image).max() <= 1
 
 
@@ -28,25 +41,9 @@ def test_the_longer_side_of_a_digit_is_20_pixels_and_its_centre_of_mass_in_the_m
             assert abs(image.sum(1 - axis) @ np.arange(28) / image.sum() - CENTRE) <= 0.51
 
 
-@pytest.mark.parametrize(
-    "grey",
-    [np.full((30, 40), 255), np.zeros((1, 1)), np.full((50, 50), 128) + (np.arange(50) < 25) * 9],
-    ids=["white", "a black pixel", "a step of 9 levels"],
-)
+@pytest.mark.parametrize("grey", [np.full((30, 40), 255), np.zeros((1, 1))], ids=["white", "a black pixel"])
 def test_without_ink_there_is_no_digit(grey: np.ndarray) -> None:
     assert normalize(grey.astype(np.uint8)) == []
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([2, 3, 256]), st.integers(0, 2**32 - 1))
-def test_any_picture_gives_images_of_28x28_with_ink_and_boxes_inside_it(
-    height: int, width: int, levels: int, seed: int
-) -> None:
-    grey = np.random.default_rng(seed).integers(0, levels, (height, width)) * (255 // (levels - 1))
-    for image, (left, top, right, bottom) in normalize(grey.astype(np.uint8)):
-        assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
-        assert 0 <= left < right <= width
-        assert 0 <= top < bottom <= height
 
 
 def test_a_box_ends_where_a_picture_ends_that_is_reduced() -> None:
@@ -55,20 +52,16 @@ def test_a_box_ends_where_a_picture_ends_that_is_reduced() -> None:
     assert [digit.box[2:] for digit in normalize(grey)] == [(401, 401)]
 
 
-def test_blocks_at_the_edge_are_means_of_the_pixels_that_are_left() -> None:
-    assert reduce(np.array([[1, 3, 5], [3, 5, 9], [2, 4, 8]], np.uint8), 2).tolist() == [[3, 7], [3, 8]]
-
-
 def test_pixels_that_touch_and_pieces_one_above_the_other_are_one_digit_and_specks_are_none() -> None:
-    rows = [
-        ".11..222..333",
-        "1....222....3",
-        "1..x.222.....",
-        ".....222..333",
-        ".11..222.....",
-        ".....222.....",
-    ]
-    signs = np.array([list(row) for row in rows])
+    picture = """
+        .11..222..333
+        1....222....3
+        1..x.222.....
+        .....222..333
+        .11..222.....
+        .....222.....
+    """
+    signs = np.array([list(row) for row in picture.split()])
     expected = np.where(np.isin(signs, ["1", "2", "3"]), signs, "0").astype(int)
     assert number_digits(signs != ".").tolist() == expected.tolist()
 

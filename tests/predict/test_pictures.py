@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from predict import pictures
@@ -47,34 +45,21 @@ def test_a_large_photo_is_decoded_in_a_smaller_size(kind: str, size: tuple[int, 
     assert (picture.size, whole) == (size, (4000, 3300))
 
 
+NOISE = encoded(Image.effect_noise((64, 64), 50))
 REFUSED = {
     "empty": (b"", "^empty$"),
     "a text": (b"a text\n", "not a PNG or JPEG picture"),
     "a GIF": (b"GIF89a" + bytes(50), "not a PNG or JPEG picture"),
-    "truncated": (encoded(Image.effect_noise((64, 64), 50))[:2000], "not a whole picture"),
-    "too large": (encoded(Image.new("1", (9500, 9500))), r"size: Image size \(90250000 pixels\) exceeds limit"),
-    "far too large": (encoded(Image.new("1", (14000, 14000))), r"size: Image size \(196000000 pixels\) exceeds limit"),
+    "truncated": (NOISE[:2000], "not a whole picture"),
+    "damaged": (NOISE[:60] + b"noise" + NOISE[65:], "not a whole picture"),
+    "too large": (encoded(Image.new("1", (9500, 9500))), "90250000 pixels.* exceeds limit"),
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_whole_picture_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=REFUSED[name][1]):
-        pictures.decode(REFUSED[name][0])
-
-
-NOISE = Image.effect_noise((40, 40), 50)
-WHOLE = [encoded(NOISE, "JPEG"), encoded(NOISE), encoded(NOISE.convert("RGBA")), encoded(NOISE.convert("P"))]
-
-
-@settings(deadline=None)
-@given(st.sampled_from(WHOLE), st.floats(0, 1), st.floats(0, 1), st.binary(max_size=40))
-def test_a_damaged_picture_is_read_or_refused_in_a_line(content: bytes, at: float, end: float, noise: bytes) -> None:
-    start = int(at * len(content))
-    try:
-        grey(content[:start] + noise + content[start + len(noise) : start + int(end * len(content))])
-    except ValueError as error:
-        assert "picture" in str(error) or str(error) == "empty"
+@pytest.mark.parametrize(("content", "reason"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_whole_picture_is_refused(content: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        pictures.decode(content)
 
 
 @pytest.mark.parametrize(

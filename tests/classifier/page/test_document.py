@@ -101,19 +101,3 @@ def test_the_gallery_has_the_first_60_images_and_fewer_if_they_are_large(
     levels = np.frombuffer(base64.b64decode(network["images"]), np.uint8)
     images = [image for image, *_ in some_misread(data_set, misread)[:count]]
     assert np.array_equal(levels, np.rint(np.ravel(images) * 255))
-
-
-def luminance(colour: str) -> float:
-    levels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-
-
-@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-def test_text_has_a_contrast_of_at_least_4_5(scheme: int) -> None:
-    block = re.findall(r"(?s):root \{(.*?)\}", (document.SOURCES / "page.css").read_text())[scheme]
-    lights = {name: luminance(colour) for name, colour in re.findall(r"--(\w+): (#\w{6})", block)}
-    for text in ("ink", "quiet", "accent", "doubt"):
-        for ground in ("ground", "sheet"):
-            darker, lighter = sorted((lights[text], lights[ground]))
-            assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (text, ground)

@@ -11,7 +11,7 @@ from predict.digits import normalize
 from predict.pictures import lay_on_white
 from tests.classifier.page.node import needs_node, run
 from tests.predict.hand import draw, photographed
-from tests.predict.vectors import IMAGES, PICTURES
+from tests.predict.test_digits import IMAGES, PICTURES
 
 pytestmark = needs_node
 
@@ -21,9 +21,9 @@ NORMALIZE = "give(input.map((picture) => normalize(picture).map((image) => [...i
 def test_the_digits_of_a_picture_are_those_that_predict_finds_within_one_grey_level(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     photo = photographed(draw(9, 1, random, (810, 640), pen=20), random)  # 3 pixels in one, with some left at the edge
-    pictures = [photo, *PICTURES.values()]
+    pictures = [photo, *PICTURES]
     given = [{"values": each.ravel().tolist(), "width": each.shape[1], "height": each.shape[0]} for each in pictures]
-    expected = [[digit.image for digit in normalize(photo)], *IMAGES.values()]
+    expected = [[digit.image for digit in normalize(photo)], *IMAGES]
     for digits, images in zip(run(NORMALIZE, given, tmp_path), expected, strict=True):
         for digit, image in zip(digits, images, strict=True):
             assert np.abs(np.array(digit) - image.ravel()).max() <= 1
@@ -61,8 +61,7 @@ def test_a_small_drawing_and_a_large_one_elsewhere_give_the_same_picture(tmp_pat
     assert small.shape == large.shape
     assert np.abs(small.astype(int) - large).max() <= 1
     assert small.max() == 255
-    assert not small[[0, -1]].any()
-    assert not small[:, [0, -1]].any()
+    assert small.sum() == small[1:-1, 1:-1].sum()  # with a margin
 
 
 def test_a_line_of_digits_has_the_pen_of_one_digit_and_a_dot_stays_small(tmp_path: Path) -> None:

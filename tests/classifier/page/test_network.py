@@ -1,17 +1,30 @@
-"""The reader of layers in JavaScript, under Node, computes what the description of the layers says."""
+"""The reader of layers in JavaScript, under Node, computes what ONNX Runtime computes."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from classifier.data.data_set import DataSet
+from classifier.model import onnx_file, predictions
 from classifier.model.layers import Layer
 from classifier.page import document
 from tests.classifier.page.node import needs_node, run
 from tests.classifier.page.test_document import own
 
+PREDICT = """
+const layers = readLayers(input.network);
+const size = input.network.shape.reduce((product, side) => product * side);
+// NumPy's header ends where its length at byte 8 says.
+const file = fs.readFileSync(input.images);
+const pixels = new Float32Array(Uint8Array.from(file.subarray(10 + file.readUInt16LE(8))).buffer);
+give(Array.from({ length: pixels.length / size }, (_, row) => {
+  return [...run(layers, pixels.subarray(row * size, (row + 1) * size), input.network.shape).at(-1).values];
+}));
+"""
 RANDOM = np.random.default_rng(0)
 POOL, RELU, FLATTEN, SOFTMAX = (Layer(kind, kind) for kind in ("pool", "relu", "flatten", "softmax"))
 
@@ -21,33 +34,17 @@ def layer(kind: str, *shape: int) -> Layer:
     return Layer(kind, kind, kernel.astype(np.float32), bias.astype(np.float32))
 
 
-def computed(layers: Sequence[Layer], images: np.ndarray) -> np.ndarray:
-    """The probabilities in float64, by the definitions of the layers."""
-    x = images.astype(np.float64)
-    for layer in layers:
-        match layer.kind:
-            case "convolution":
-                side = len(layer.kernel)
-                before = (side - 1) // 2
-                padded = np.pad(x, [(0, 0), *[(before, side - 1 - before)] * 2, (0, 0)])
-                windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (1, 2))
-                x = np.einsum("nyxcij,ijco->nyxo", windows, layer.kernel) + layer.bias
-            case "pool":
-                n, height, width, channels = x.shape
-                even = x[:, : height // 2 * 2, : width // 2 * 2]
-                x = even.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
-            case "scale":
-                x = x * layer.kernel + layer.bias
-            case "relu":
-                x = np.maximum(x, 0)
-            case "flatten":
-                x = x.reshape(len(x), -1)
-            case "dense":
-                x = x @ layer.kernel + layer.bias
-            case "softmax":
-                powers = np.exp(x - x.max(axis=1, keepdims=True))
-                x = powers / powers.sum(axis=1, keepdims=True)
-    return x
+def computed(layers: Sequence[Layer], data_set: DataSet, images: np.ndarray) -> np.ndarray:
+    """The probabilities by ONNX Runtime, which tests/classifier/model holds to Keras."""
+    named = [replace(layer, name=str(place)) for place, layer in enumerate(layers)]  # in ONNX a name stands once
+    session = predictions.open_session(onnx_file.build(named, data_set), data_set)
+    return np.asarray(session.run(None, {"images": images})[0])
+
+
+def by_page(network: object, images: np.ndarray, folder: Path) -> np.ndarray:
+    """The probabilities by the page's scripts."""
+    np.save(folder / "images.npy", images)
+    return np.array(run(PREDICT, {"network": network, "images": str(folder / "images.npy")}, folder))
 
 
 COLOURS = [layer("convolution", 3, 3, 3, 4), POOL, RELU, FLATTEN, layer("dense", 24, 6), RELU, layer("dense", 6, 20)]
@@ -68,10 +65,4 @@ def test_the_reader_computes_the_probabilities(tmp_path: Path, shape: tuple[int,
     data_set = own(shape, tuple(map(str, range(len(layers[-2].bias)))))
     images = RANDOM.uniform(size=(5, *data_set.image_shape)).astype(np.float32)
     description = json.loads(json.dumps(document.describe(layers, data_set, [], "resize", 0)))
-    body = """
-        const layers = readLayers(input.network);
-        const outputs = input.images.map((image) => run(layers, Float32Array.from(image), input.network.shape));
-        give(outputs.map((each) => [...each.at(-1).values]));
-    """
-    by_page = run(body, {"network": description, "images": images.reshape(5, -1).tolist()}, tmp_path)
-    assert np.abs(np.array(by_page) - computed(layers, images)).max() < 1e-6
+    assert np.abs(by_page(description, images, tmp_path) - computed(layers, data_set, images)).max() < 1e-6
