@@ -80,7 +80,8 @@ def compare_results(
     Raises:
         ValueError: the two were not tested on the same images, or only one of them on validation images.
     """
-    _refuse_other_data(base, head)
+    if reason := _why_not_comparable(base, head):
+        raise ValueError(reason)
     records = records or holding_records(base, head)
     splits = {}
     for split, predictions in base.predictions.items():
@@ -95,10 +96,11 @@ def compare_results(
 
 def holding_records(base: Results, head: Results) -> Records:
     """Return the record in base's file that holds for base, and the one in head's file that holds for head."""
-    of_base, of_head = (
-        next((record for record in side.noise if why_stale(record, side) is None), None) for side in (base, head)
-    )
-    return of_base, of_head
+
+    def holding(side: Results) -> Record | None:
+        return next((record for record in side.noise if why_stale(record, side) is None), None)
+
+    return holding(base), holding(head)
 
 
 def readings_of(side: Results, record: Record | None, split: str) -> Readings:
@@ -123,8 +125,7 @@ def side_by_side(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, 
 def changed_parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
     """Return `side_by_side` the parameters whose values differ, if only in type."""
     base, head = comparison.base.parameters, comparison.head.parameters
-    values = side_by_side(base, head)
-    return {key: values[key] for key in differing_keys(base, head)}
+    return {key: side_by_side(base, head)[key] for key in differing_keys(base, head)}
 
 
 def metrics(comparison: Comparison) -> dict[str, dict[str, float]]:
@@ -145,12 +146,11 @@ def _are_one_recipe(base: Results, head: Results) -> bool:
         return False
     if base.training and base.training == head.training and base.steps == head.steps:
         return True
-    if base.model is None or base.model != head.model or base.predictions.keys() != head.predictions.keys():
-        return False
-    return all(
-        np.array_equal(base.predictions[split].predicted, head.predictions[split].predicted)
-        for split in base.predictions
+    read_base, read_head = (
+        {split: predictions.predicted.tolist() for split, predictions in side.predictions.items()}
+        for side in (base, head)
     )
+    return base.model is not None and base.model == head.model and read_base == read_head
 
 
 def _count_recipes(base: Results, head: Results) -> int:
@@ -168,32 +168,22 @@ def _count_recipes(base: Results, head: Results) -> int:
     return len((recorded - {items(of_base)}) | {items(of_head)})
 
 
-def _refuse_other_data(base: Results, head: Results) -> None:
-    """Raise ValueError if the accuracies of the two do not compare."""
-    both = f"{base.name} and {head.name}"
+def _why_not_comparable(base: Results, head: Results) -> str | None:
+    """Say why the accuracies of the two do not compare, with the way out, or return None where they do."""
+    both = f"{base.name} and {head.name} have"
     if base.dataset != head.dataset:
-        raise ValueError(
-            f"{base.name} is of the data set {base.dataset} and {head.name} of {head.dataset}, whose accuracies do not "
-            "compare: set download.dataset alike and `dvc repro`"
-        )
+        named = f"{base.name} is of the data set {base.dataset} and {head.name} of {head.dataset}"
+        return f"{named}, whose accuracies do not compare: set download.dataset alike and `dvc repro`"
     if base.data_set and head.data_set and (changed := differing_keys(base.data_set.arrays, head.data_set.arrays)):
-        raise ValueError(
-            f"{both} have two versions of the data set {base.dataset}, whose accuracies do not compare: "
-            f"{' and '.join(changed)} differ"
-        )
-    if not base.predictions.keys() & head.predictions.keys():
-        splits = ", ".join(f"{side.name} has {' and '.join(side.predictions)}" for side in (base, head))
-        raise ValueError(f"no split in common: {splits}")
+        return f"{both} two versions of the data set {base.dataset}: {' and '.join(changed)} differ"
     with_validation = [side.name for side in (base, head) if "validation" in side.predictions]
     if len(with_validation) == 1:
-        raise ValueError(
+        return (
             f"only {with_validation[0]} has predictions of validation images, and test images are not for choosing "
             "among recipes: hold out as many in both by preprocess.validation_images, and `dvc repro`"
         )
     for split, of_base in base.predictions.items():
         of_head = head.predictions.get(split, of_base)
         if not (np.array_equal(of_base.image, of_head.image) and np.array_equal(of_base.actual, of_head.actual)):
-            raise ValueError(
-                f"{both} have different {split} images, whose accuracies do not compare: set the section "
-                "preprocess alike and `dvc repro`"
-            )
+            return f"{both} different {split} images: set the section preprocess alike and `dvc repro`"
+    return None

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,6 @@ from review.results import Stage, leaves, parse_lock
 from review.revision import find_commit, read_file, read_results
 from review.seeds import contradiction, differing_keys, same_recipe
 
-MD5 = partial(hashlib.md5, usedforsecurity=False)  # as DVC takes it
-
-Written = Mapping[str, tuple[str, str]]  # by path: the stage that wrote a file, and the MD5 that it wrote
-
 
 def stage_findings(revision: str | None) -> dict[str, list[str]]:
     """Return each stage of dvc.yaml and dvc.lock, in the order of dvc.yaml, with the reasons why the two do not match.
@@ -27,11 +22,10 @@ def stage_findings(revision: str | None) -> dict[str, list[str]]:
     """
     commit = find_commit(revision)
     recorded, declared = read_lock(commit), read_stages(commit)
-    written = {path: (name, md5) for name, stage in recorded.items() for path, md5 in stage.outputs.items()}
     findings = {name: [f"missing from {LOCK}: it has not been run"] for name in declared}
     findings |= {name: [f"in {LOCK}, but not in {PIPELINE}"] for name in recorded}
     for name in declared.keys() & recorded.keys():
-        findings[name] = list(_findings(commit, declared[name], recorded[name], written))
+        findings[name] = list(_findings(commit, declared[name], recorded[name], recorded))
         if name == "download":
             findings[name] += _other_data_set(commit)
     return findings
@@ -56,26 +50,24 @@ def noise_findings(revision: str | None) -> list[str]:
 
 def inputs_of_train(commit: str | None) -> dict[str, str | None] | None:
     """Return the MD5 of each file that the stage train would read, or None if an earlier stage would run first."""
-    with suppress(FileNotFoundError):
+    try:
         findings = stage_findings(commit)
-        if any(findings[name] for name in takewhile(lambda name: name != "train", findings)):
-            return None
-        written = {path: md5 for entry in read_lock(commit).values() for path, md5 in entry.outputs.items()}
-        return {path: written.get(path) or _md5(commit, path) for path in sorted(read_stages(commit)["train"].inputs)}
-    return None
+    except FileNotFoundError:
+        return None
+    if any(findings[name] for name in takewhile(lambda name: name != "train", findings)):
+        return None
+    recorded = read_lock(commit)
+    return {path: _written(recorded, commit, path)[1] for path in sorted(read_stages(commit)["train"].inputs)}
 
 
 def read_lock(commit: str | None) -> dict[str, Stage]:
     """Read the stages of dvc.lock."""
     try:
-        return parse_lock(read_file(commit, LOCK).decode("utf-8"))
+        return parse_lock(read_file(commit, LOCK).decode())
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no {LOCK}: `dvc repro` writes it") from None
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError(
-            f"{LOCK} is not a whole lock file, perhaps because dvc was killed while it wrote this; run "
-            f"`git checkout {LOCK}` to restore the committed one, then `dvc repro`"
-        ) from None
+        raise ValueError(f"{LOCK} is not a whole lock file: run `git checkout {LOCK}`, then `dvc repro`") from None
 
 
 def read_stages(commit: str | None) -> dict[str, Stage]:
@@ -115,48 +107,50 @@ def _stage(commit: str | None, part: Mapping[str, Any]) -> Stage:
     return Stage(part["cmd"], parameters, dict.fromkeys(part.get("deps", [])), in_git)
 
 
-def _findings(commit: str | None, declared: Stage, recorded: Stage, written: Written) -> Iterator[str]:
-    if recorded.command != declared.command:
-        yield f"changed command: {recorded.command} -> {declared.command}"
-    for key in differing_keys(recorded.parameters, declared.parameters):
-        old, new = (stage.parameters.get(key, "absent") for stage in (recorded, declared))
+def _findings(commit: str | None, declared: Stage, stage: Stage, recorded: Mapping[str, Stage]) -> Iterator[str]:
+    """Yield what differs between a stage of dvc.yaml, that stage of dvc.lock, the other stages there and the files."""
+    if stage.command != declared.command:
+        yield f"changed command: {stage.command} -> {declared.command}"
+    for key in differing_keys(stage.parameters, declared.parameters):
+        old, new = stage.parameters.get(key, "absent"), declared.parameters.get(key, "absent")
         yield f"changed parameter {key.removeprefix(f'{PARAMS}:')}: {old} -> {new}"
-    for kind, ours, theirs in (
-        ("dependency", declared.inputs.keys(), recorded.inputs.keys()),
-        ("output", declared.outputs.keys(), recorded.outputs.keys()),
-    ):
-        yield from (f"{kind} {path} is in {PIPELINE}, but not in {LOCK}" for path in sorted(ours - theirs))
-        yield from (f"{kind} {path} is in {LOCK}, but not in {PIPELINE}" for path in sorted(theirs - ours))
-    for path in sorted(declared.inputs.keys() & recorded.inputs.keys()):
-        writer, md5 = written.get(path) or (None, _md5(commit, path))
+    kinds = {"dependency": (declared.inputs, stage.inputs), "output": (declared.outputs, stage.outputs)}
+    for kind, (ours, theirs) in kinds.items():
+        for path in sorted(ours.keys() ^ theirs.keys()):
+            holds, lacks = (PIPELINE, LOCK) if path in ours else (LOCK, PIPELINE)
+            yield f"{kind} {path} is in {holds}, but not in {lacks}"
+    for path in sorted(declared.inputs.keys() & stage.inputs.keys()):
+        writer, md5 = _written(recorded, commit, path)
         if md5 is None:
             yield f"missing file {path}"
-        elif md5 != recorded.inputs[path] and writer:
-            yield f"{path} was read as {recorded.inputs[path][:8]}, but {writer} wrote {md5[:8]}"
-        elif md5 != recorded.inputs[path]:
-            yield f"changed file {path}"
-    for path in sorted(declared.outputs.keys() & recorded.outputs.keys()):
+        elif md5 != stage.inputs[path]:
+            read = f"{path} was read as {stage.inputs[path][:8]}, but {writer} wrote {md5[:8]}"
+            yield read if writer else f"changed file {path}"
+    for path in sorted(declared.outputs.keys() & stage.outputs.keys()):
         md5 = _md5(commit, path)
         if md5 is None and declared.outputs[path]:
             yield f"missing output {path}, which Git should hold"
-        elif md5 and md5 != recorded.outputs[path]:
-            yield f"{path} is {md5[:8]}, but the stage wrote {recorded.outputs[path][:8]}"
+        elif md5 and md5 != stage.outputs[path]:
+            yield f"{path} is {md5[:8]}, but the stage wrote {stage.outputs[path][:8]}"
 
 
-def _other_data_set(commit: str | None) -> list[str]:
-    """Report stand-in data: dvc.lock matches, but the results are not of the data set in params.yaml."""
+def _other_data_set(commit: str | None) -> Iterator[str]:
+    """Yield stand-in data: dvc.lock matches, but the results are not of the data set in params.yaml."""
     with suppress(OSError, ValueError, KeyError, TypeError):  # the stage of a broken file reports its own reason
         used = json.loads(read_file(commit, PROVENANCE))["dataset"]
         wanted = _read_yaml(commit, PARAMS)["download"]["dataset"]
-        return [f"the results come from {used}, but {PARAMS} asks for {wanted}"] if used != wanted else []
-    return []
+        if used != wanted:
+            yield f"the results come from {used}, but {PARAMS} asks for {wanted}"
 
 
-def _md5(commit: str | None, path: str | Path) -> str | None:
+def _written(recorded: Mapping[str, Stage], commit: str | None, path: str) -> tuple[str | None, str | None]:
+    """Return the stage that wrote a file according to dvc.lock, and its MD5; else None, and that of the file itself."""
+    writers = ((name, stage.outputs[path]) for name, stage in recorded.items() if path in stage.outputs)
+    return next(writers, None) or (None, _md5(commit, path))
+
+
+def _md5(commit: str | None, path: str) -> str | None:
     """Return the MD5 of a file, as DVC takes it; None where there is no such file."""
     with suppress(FileNotFoundError):
-        if commit is not None:
-            return MD5(read_file(commit, path)).hexdigest()
-        with Path(path).open("rb") as file:  # in blocks: data may be larger than memory
-            return hashlib.file_digest(file, MD5).hexdigest()
+        return hashlib.md5(read_file(commit, path), usedforsecurity=False).hexdigest()
     return None

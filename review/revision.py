@@ -6,6 +6,7 @@ A revision is a commit, branch, tag or DVC experiment; None stands for the files
 import os
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,10 +26,7 @@ def read_results(revision: str | None) -> Results:
         ValueError: there is no such revision, or a file has another form than its stage gives it.
     """
     commit = find_commit(revision)
-
-    def read(path: Path, parse: Callable[[str], T], missing: str | None = None) -> T:
-        return _parse(revision, commit, path, parse, missing)
-
+    read = partial(_parse, revision, commit)
     dataset, train_images, environment = read(PROVENANCE, results.parse_provenance)
     stages = read(LOCK, results.parse_lock, "stages: {}")
     train = stages.get("train", Stage(None, {}, {}, {}))
@@ -69,9 +67,7 @@ def find_commit(revision: str | None) -> str | None:
         return done.stdout.decode().strip()
     message = " ".join(done.stderr.decode(errors="replace").split())
     if "not a git repository" in message:
-        raise OSError(
-            f"{Path.cwd()} is not a git repository: run `git init`, `git add --all` and `git commit` in it first"
-        )
+        message = f"{Path.cwd()} is not a git repository: run `git init`, `git add --all` and `git commit` in it first"
     if message:  # as of a repository of another user, to which git names the way out
         raise OSError(message)
     experiments = _git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{revision}").stdout.decode().split()
@@ -104,14 +100,12 @@ def _parse(
     """Return what `parse` makes of a file, or of the text `missing` if there is no file; an error names the file."""
     name = name_of(revision)
     try:
-        content = read_file(commit, path)
+        return parse(read_file(commit, path).decode())
     except FileNotFoundError:
-        if missing is None:
-            remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
-            raise FileNotFoundError(f"{name} holds no {path}: {remedy}") from None
-        return parse(missing)
-    try:
-        return parse(content.decode("utf-8"))
+        if missing is not None:
+            return parse(missing)
+        remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
+        raise FileNotFoundError(f"{name} holds no {path}: {remedy}") from None
     except KeyError as error:
         raise ValueError(f"{path} of {name}: {error} is missing") from None
     except (ValueError, TypeError, AttributeError) as error:

@@ -36,7 +36,7 @@ def why_stale(record: Record, side: Results) -> str | None:
     if record.dataset != side.dataset:
         return f"it was measured on {quote(record.dataset)}"
     if keys := differing_keys(record.parameters, recipe_of(side.parameters)):
-        return f"it was measured at {listed(f'{quote(key)} {_value(record, key)}' for key in keys)}"
+        return f"it was measured at {listed(f'{quote(key)} {cell(record.parameters, key)}' for key in keys)}"
     if not record.runs:
         return "it was measured in an older form"
     if reason := contradiction(record, side):
@@ -61,7 +61,7 @@ def contradiction(record: Record, side: Results) -> str | None:
         if split in side.predictions and (count := len(side.predictions[split].image)) != images:
             return f"it says {images:,} {split} images, of which predictions.csv has {count:,}"
     run = record.run(side.parameters.get("train.seed"))
-    if run is None or side.model is None or differing_environment(record, side):
+    if run is None or side.model is None or differing_keys(record.environment, side.environment):
         return None
     if run.model != side.model:
         same_files = not differing_keys(record.training, side.training)
@@ -72,11 +72,6 @@ def contradiction(record: Record, side: Results) -> str | None:
         if split in side.predictions and not np.array_equal(run.misread[split], side.predictions[split].misread()):
             return f"it says that other {split} images are misread than predictions.csv says of the same model"
     return None
-
-
-def differing_environment(record: Record, side: Results) -> list[str]:
-    """Return the keys in which the environments of a record and of a revision differ."""
-    return differing_keys(record.environment, side.environment)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -115,7 +110,7 @@ def parse_record(recipe: Any, where: str) -> Record:
         }:
             try:
                 runs = tuple(_run(run, images) for run in seeds)
-                _check_runs(images, looks, runs)
+                _refuse_impossible_runs(images, looks, runs)
             except (KeyError, ValueError, TypeError) as error:
                 raise ValueError(f"{where}: {type(error).__name__}: {error}") from None
             return Record(dataset, parameters, environment, training, images, tuple(looks), runs)
@@ -143,8 +138,7 @@ def write_record(record: Mapping[str, Any], path: Path) -> None:
         recipes = parse_recipes(path.read_text(encoding="utf-8")) if path.exists() else []
     except ValueError as error:
         raise ValueError(f"{path}: {error}; `git checkout {path}` brings back the committed one") from None
-    place = find_recipe(recipes, record["dataset"], record["parameters"])
-    if place is None:
+    if (place := find_recipe(recipes, record["dataset"], record["parameters"])) is None:
         recipes.append(dict(record))
     else:
         recipes[place] = dict(record)
@@ -155,16 +149,12 @@ def write_record(record: Mapping[str, Any], path: Path) -> None:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-def _value(record: Record, key: str) -> str:
-    return cell({"base": record.parameters[key]} if key in record.parameters else {}, "base")
-
-
 def _run(run: Mapping[str, Any], images: Mapping[str, int]) -> Run:
     loss = {split: float(run[split]["loss"]) for split in images}
     return Run(run["seed"], run["model"], loss, {split: np.array(run[split]["misread"], int) for split in images})
 
 
-def _check_runs(images: Mapping[str, int], looks: list[int], runs: tuple[Run, ...]) -> None:
+def _refuse_impossible_runs(images: Mapping[str, int], looks: list[int], runs: tuple[Run, ...]) -> None:
     seeds = [run.seed for run in runs]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError("expected at least 1 seed, each once")

@@ -14,7 +14,7 @@ from classifier.files import markdown_table
 from review.comparison import Comparison, Split, changed_parameters, metrics
 from review.escaping import cell, in_10_000, limits, markdown, p_value, quote, shorten, spread, unquote
 from review.results import SPLITS, Record, Results
-from review.seeds import differing_environment, listed, same_recipe, why_stale
+from review.seeds import differing_keys, listed, same_recipe, why_stale
 from review.statistics import ALPHA, PROVISIONAL_ALPHA, Estimate, OfClass
 
 Table = list[list[str]]  # the first row is the header
@@ -86,7 +86,7 @@ def _about_recipes(comparison: Comparison, split: Split, estimate: Estimate) -> 
 def _source(side: Results, record: Record | None) -> str:
     """Say where the seeds of a side were measured, if elsewhere, or why its own measurement does not count."""
     if record:
-        keys = differing_environment(record, side)
+        keys = differing_keys(record.environment, side.environment)
         return f"; seeds from another machine ({listed(map(quote, keys))})" if keys else ""
     stale = [why_stale(kept, side) for kept in side.noise if same_recipe(kept, side)]
     return f"; its measurement is stale: {stale[0]}" if stale else ""

@@ -112,7 +112,6 @@ def lock(
 
 def record(
     *misread: Collection[int] | float,
-    split: str = "validation",
     test: Sequence[Collection[int] | float] | None = None,
     epochs: int = 5,
     train: Mapping[str, Any] = NONE,
@@ -124,7 +123,7 @@ def record(
 
     An accuracy instead of images stands for the first images that give it. `loss` is that of all seeds or of each.
     """
-    splits = {split: misread} | ({} if test is None else {"test": test})
+    splits = {"validation": misread} | ({} if test is None else {"test": test})
     losses = [loss] * len(misread) if isinstance(loss, int | float) else loss
     seeds: list[dict[str, Any]] = [{"seed": seed, "model": model(seed)} for seed in range(len(misread))]
     for name, by_seed in splits.items():

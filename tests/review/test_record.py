@@ -13,7 +13,7 @@ import pytest
 from classifier.paths import NOISE
 from review.report import about_lock
 from review.results import Predictions, Record, Results
-from review.seeds import contradiction, differing_environment, parse_record, parse_records, why_stale, write_record
+from review.seeds import contradiction, parse_record, parse_records, why_stale, write_record
 from review.verify import main
 from tests.conftest import REPOSITORY
 from tests.review.repository import IMAGES, OLD, TRAINING, Repository, lock, model, noise, record
@@ -105,12 +105,10 @@ def test_a_record_holds_where_the_same_files_or_the_same_model_tell_so(
     assert why is reason is None or (reason and why and reason in why)
 
 
-def test_a_record_of_an_older_form_holds_for_nothing_and_another_environment_is_named_by_its_keys() -> None:
+def test_a_record_of_an_older_form_holds_for_nothing() -> None:
     (old,) = parse_records(noise(OLD))
     assert why_stale(old, SIDE) == "it was measured in an older form"
     assert contradiction(old, SIDE) is old.readings("validation") is None
-    there = replace(SIDE, environment={"kernels": "avx512_core", "versions.keras": "4"})
-    assert differing_environment(a_record(), there) == ["kernels", "threads", "versions.keras"]
 
 
 def second(**changes: Any) -> dict[str, Any]:
@@ -144,13 +142,7 @@ def test_a_record_of_another_form_is_refused_by_its_place_and_not_written(broken
 
 def test_a_record_replaces_that_of_its_recipe_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "seed_noise.json"
-    odd = {
-        "train.a": ["x", 1],
-        "train.b": [None],
-        "train.c": "[\n  1,\n  2\n]",
-        "train.d": [1e-05, -2.5],
-        "train.e": [],
-    }
+    odd = {"train.a": ["x", None], "train.b": "[\n  1,\n  2\n]", "train.c": [1e-05, -2.5], "train.d": []}
     path.write_text(noise(OLD, record(0.5, 0.6, epochs=8)))
     for measured in (record(0.5, parameters=odd), record(0.7, 0.8), record(0.7, 0.9)):
         write_record(measured, path)
