@@ -150,6 +150,11 @@ def test_images_that_tell_nothing_apart_leave_at_least_one_image_open(images: in
     assert judge(estimate(same, same)) == "undecided"
 
 
+def test_a_variance_near_0_leaves_the_degrees_of_freedom_of_the_side_with_fewer_seeds() -> None:
+    two, three = [[1, 2], [3, 4, 5, 6]], [[1, 2], [3, 4, 5, 6], [1, 3, 5]]
+    assert estimate(readings(two, 5000), readings(three, 5000)).freedom == 1
+
+
 def test_more_seeds_are_expected_to_narrow_the_limits_down_to_what_the_images_allow() -> None:
     change = Estimate(-0.001, 0.0005, 8, provisional=False, floor=0.0002, per_seed=1e-6)
     assert change.half_width(2) > change.half_width(3) > change.half_width(5)

@@ -57,6 +57,7 @@ def test_a_description_is_read_and_that_of_the_first_versions_had_none() -> None
         ("evaluation/predictions.csv", HEADER),
         ("evaluation/predictions.csv", HEADER + "test,0,seven,7,1\n"),
         ("evaluation/predictions.csv", HEADER + "test,0,7\n"),
+        ("evaluation/predictions.csv", HEADER + "test,0,7,-1,1\n"),
         ("evaluation/predictions.csv", HEADER + "train,0,7,7,1\ntest,0,7,7,1\n"),
         ("evaluation/predictions.csv", HEADER + "test,0,7,7,1\ntest,0,7,7,1\n"),
         ("metrics.json", '{"test": {"loss": NaN}}'),
