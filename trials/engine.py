@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -36,7 +37,8 @@ class Engine(AbstractContextManager["Engine"]):
         import dask
         from distributed import Client
 
-        logging.disable(logging.CRITICAL)  # `run` tells what ends a trial
+        logging.disable(logging.CRITICAL)  # `run` tells what ends a trial, `check_workers` what they lack
+        warnings.filterwarnings("ignore", module="distributed")
         dask.config.set({"distributed.scheduler.worker-saturation": 1.0})  # no trial waits at a worker that is busy
         cloudpickle.register_pickle_by_value(worker_module)
         if workers < 1:

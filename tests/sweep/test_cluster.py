@@ -199,7 +199,7 @@ def test_what_a_cluster_cannot_get_or_run_is_refused_in_one_line_before_anything
     other_numpy = cluster.alone(host, PYTHONPATH=str(HOME / "software"))
     threads = cluster.alone(cluster.add_worker("threads"), options="--nthreads 2")
     cluster.user.run(f"git clone -q {cluster.git} refused && cd refused && dvc pull -q")
-    work, edit = cluster.user, "sed -i 's/zoom: 0.0/zoom: 0.1/' params.yaml"
+    work, edit = cluster.user, "sed -i 's/rate: 0.01/rate: 0.02/' params.yaml"
     lines = {
         "has numpy 1.99, expected": cluster.refuse(rates, other_numpy),
         "has 2 threads: start it with --nthreads 1": cluster.refuse(rates, threads),
