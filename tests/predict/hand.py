@@ -56,12 +56,7 @@ def draw(
     pen: float = 18,
     tilt: float = 0,
 ) -> np.ndarray:
-    """Return ink, 0 to 1, in a picture of a size, width and height, by a hand that shakes.
-
-    Args:
-        way: 0 or 1, in which the digit is written; centre: of the digit in the picture; None: its middle.
-        height: of the digit, in pixels; pen: width of its stroke; tilt: clockwise, in degrees.
-    """
+    """Return ink, 0 to 1, in a picture of a size, width and height; the tilt is clockwise, in degrees."""
     across, down = centre or (size[0] / 2, size[1] / 2)
     image = Image.new("L", (size[0] * FINER, size[1] * FINER))
     pencil = ImageDraw.Draw(image)

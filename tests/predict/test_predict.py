@@ -139,34 +139,25 @@ def test_without_a_whole_model_the_line_says_how_to_get_one(tmp_path: Path, pred
 
 
 LOADED = """
-import sys
+import re, sys
 from predict.__main__ import main
 status = main(sys.argv[1:])
 heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "onnx", "dvc", "classifier"} & sys.modules.keys()
-with open("/proc/self/status") as file:
-    peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
-print(status, sorted(heavy), peak)
+print(status, sorted(heavy), *re.findall(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read()))
 """
 
 
-def test_the_command_imports_no_tensorflow_and_reads_16_million_pixels_in_120_mb(
-    tmp_path: Path, templates: Path
-) -> None:
-    Image.fromarray(on_paper(line("7", (90, 90)))).resize((4000, 4000)).save(tmp_path / "photo.jpg")
-    command = [sys.executable, "-c", LOADED, "--model", str(templates), str(tmp_path / "photo.jpg")]
+def test_the_command_imports_no_tensorflow_and_reads_16_million_pixels_in_120_mb(photos: Path, templates: Path) -> None:
+    Image.open(photos / "seven.png").resize((4000, 4000)).save(photos / "photo.jpg")
+    command = [sys.executable, "-c", LOADED, "--model", templates, photos / "photo.jpg"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
     status, heavy, peak = done.stdout.splitlines()[-1].split(" ")
     assert (status, heavy) == ("0", "[]")
     assert 20_000 < int(peak) * 1.024 < 120_000  # kB
 
 
-@pytest.mark.parametrize(
-    ("into", "status", "message"),
-    [("> /dev/full", 2, "predict: the output could not be written: No space left on device\n"), ("| true", 0, "")],
-)
-def test_an_output_that_cannot_be_written_ends_the_command_without_a_traceback(
-    photos: Path, templates: Path, into: str, status: int, message: str
-) -> None:
-    command = f"'{sys.executable}' -m predict --model '{templates}' '{photos}' {into}"
+def test_an_output_that_cannot_be_written_ends_the_command_without_a_traceback(photos: Path, templates: Path) -> None:
+    command = f"'{sys.executable}' -m predict --model '{templates}' '{photos}' > /dev/full"
     done = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stderr) == (status, message)
+    message = "predict: the output could not be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, message)

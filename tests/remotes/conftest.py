@@ -42,11 +42,10 @@ class Folder:
         """Stop answering, and keep what is stored for the next start."""
 
     def address(self) -> str:
-        """Return the URL of the remote."""
         return str(self.folder / "store")
 
     def credentials(self) -> dict[str, str]:
-        """Return the options of the remote that are kept out of Git."""
+        """The options of the remote that are kept out of Git."""
         return {}
 
     def replace(self, path: str, content: bytes | None) -> None:
@@ -79,12 +78,10 @@ class SSH(Folder):
         (self.folder / "sshd_config").write_text("\n".join(settings))
         command = f"exec setpriv --pdeathsig KILL $(command -v sshd) -D -f {self.folder}/sshd_config"
         self.process = subprocess.Popen(["bash", "-c", command], env=os.environ | {"PATH": PATH})
-        while self.process.poll() is None:
-            with socket.socket() as client:
-                if client.connect_ex((HOST, self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError("sshd does not run")
+        with socket.socket() as client:
+            while client.connect_ex((HOST, self.port)) != 0:
+                assert self.process.poll() is None, "sshd does not run"
+                time.sleep(0.02)
 
     def stop(self) -> None:
         self.process.kill()
@@ -154,7 +151,7 @@ class Team:
         (self.owner.folder / "params.yaml").write_text("train:\n  batch_size: 100\n")
         self.owner.run("git init -q -b main && dvc repro -q")
         self.owner.commit("Results")
-        self.owner.run(" && ".join(self.adapted(line) for line in in_document(server.section)))
+        self.owner.run(" && ".join(self.adapted(line) for line in commands("docs/sharing.md", server.section)))
         self.owner.run("git clone -q --bare . ../origin.git && git remote add origin ../origin.git")
 
     def adapted(self, line: str) -> str:
@@ -180,11 +177,6 @@ class Team:
         """Write other content into the object of the model in the remote, or remove it."""
         (md5,) = re.findall(r" md5: (\w+)", self.owner.run("git show HEAD:dvc.lock"))
         self.server.replace(f"files/md5/{md5[:2]}/{md5[2:]}", content)
-
-
-def in_document(section: str) -> list[str]:
-    """What docs/sharing.md says to type."""
-    return commands("docs/sharing.md", section)
 
 
 @pytest.fixture(scope="session", params=[Folder, SSH, S3], ids=lambda kind: kind.section)

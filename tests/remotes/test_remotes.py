@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.clone import Clone
-from tests.remotes.conftest import S3, SSH, Team, in_document
+from tests.clone import Clone, commands
+from tests.remotes.conftest import S3, SSH, Team
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -24,7 +24,7 @@ def test_the_lines_of_the_document_bring_data_and_an_experiment_into_another_clo
     assert colleague.read("model.txt").split()[-1] == "100"
     assert colleague.run("dvc status") == "Data and pipelines are up to date.\n"
 
-    run, push, show, pull, apply = in_document("Experiments")
+    run, push, show, pull, apply = commands("docs/sharing.md", "Experiments")
     team.owner.run(f"{run} && {push}")
     assert "larger-batches" in colleague.run(show)
     colleague.run(f"{pull} && {apply}")

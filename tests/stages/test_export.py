@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,6 @@ def test_the_file_predicts_what_keras_predicts_and_the_metrics_say_so(network: A
         assert agreement[split]["largest_difference"] < 1e-5
 
 
-def test_exporting_again_gives_the_same_bytes(trained: str) -> None:
-    first = [path.read_bytes() for path in OUTPUTS]
-    export.main()
-    assert [path.read_bytes() for path in OUTPUTS] == first
-
-
 def metadata() -> dict[str, str]:
     about: dict[str, str] = onnxruntime.InferenceSession(ONNX).get_modelmeta().custom_metadata_map
     return about
@@ -63,7 +58,7 @@ def test_the_file_names_the_confidence_that_two_in_a_hundred_validation_images_d
     assert list(json.loads(AGREEMENT.read_text())) == ["bytes", "test"]
 
 
-def test_the_page_has_the_floor_and_all_that_is_misread_the_most_confident_first(trained: str) -> None:
+def test_the_page_has_the_floor_and_all_that_is_misread_and_the_same_bytes_come_again(trained: str) -> None:
     images, labels = splits.map_split("test")
     probabilities = onnxruntime.InferenceSession(ONNX).run(None, {"images": images})[0]
     actual, predicted, confidence = labels.argmax(axis=1), probabilities.argmax(axis=1), probabilities.max(axis=1)
@@ -73,23 +68,16 @@ def test_the_page_has_the_floor_and_all_that_is_misread_the_most_confident_first
     assert page["misread"] == (actual != predicted).sum() > 30
     expected = [[a, p, round(float(c), 6)] for a, p, c in zip(actual, predicted, confidence, strict=True) if a != p]
     assert page["gallery"] == sorted(expected, key=lambda row: -row[2])[:60]
-    assert f"export: a page to draw on, {PAGE.stat().st_size / 1e6:.2f} MB -> {PAGE}\n" in trained
-
-
-class Stub:
-    """A model of Keras that predicts the same for each image."""
-
-    def __init__(self, *probabilities: float) -> None:
-        self.probabilities = np.array([probabilities], np.float32)
-
-    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
-        return np.repeat(self.probabilities, len(images), axis=0)
+    before = [path.read_bytes() for path in OUTPUTS]
+    export.main()
+    assert [path.read_bytes() for path in OUTPUTS] == before
 
 
 def test_agreement_of_an_example_computed_by_hand() -> None:
     by_onnx = np.array([[0.8, 0.2], [0.55, 0.45], [0.2, 0.8]], np.float32)
     outcome = Outcome(np.zeros((3, 2, 2, 1)), np.array([1, 0, 1]), by_onnx)
-    assert export.compare(outcome, Stub(0.7, 0.3)) == {
+    by_keras = SimpleNamespace(predict_on_batch=lambda images: np.array([[0.7, 0.3]] * len(images), np.float32))
+    assert export.compare(outcome, by_keras) == {
         "largest_difference": 0.5,
         "changed_class": 1,
         "errors": {"keras": 2, "onnx": 1},
@@ -108,10 +96,7 @@ def test_a_file_that_predicts_otherwise_than_keras_is_refused_and_the_old_output
     read = layers.read
     monkeypatch.setattr(layers, "read", without_a_bias)
     line = refusal("export", export.main)
-    expected = (
-        "export: models/model.onnx: expected the probabilities that Keras computes in float32 within 0.001, found"
-    )
-    assert line.startswith(expected)
+    assert line.startswith("export: models/model.onnx: expected the probabilities that Keras computes in float32")
     assert [path.read_bytes() for path in OUTPUTS] == before
 
 
@@ -134,14 +119,6 @@ def test_a_network_trained_in_bfloat16_is_compared_as_such(trained: str, keras: 
     export.main()
     difference = json.loads(AGREEMENT.read_text())["test"]["largest_difference"]
     assert 0 < difference < export.TOLERANCE["bfloat16"]
-
-
-def with_nan(path: Path) -> None:
-    import keras
-
-    network = keras.models.load_model(path, compile=False)
-    network.set_weights([np.full_like(weights, np.nan) for weights in network.get_weights()])
-    keras_file.save(network, path)
 
 
 def with_a_flipped_byte(path: Path) -> None:
@@ -172,7 +149,6 @@ def of(*names: str, shape: tuple[int, ...] = (28, 28, 1)) -> Callable[[Path], No
     ("damage", "message"),
     [
         (Path.unlink, "not a model that can be loaded: File not found"),
-        (lambda path: path.write_bytes(b""), "not a model that can be loaded"),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a model that can be loaded"),
         (with_a_flipped_byte, "not a model that can be loaded: Bad CRC-32"),
         (of("flatten", "code", "dense"), "not a model that can be loaded: Requested the deserialization of a `Lambda`"),
@@ -180,7 +156,6 @@ def of(*names: str, shape: tuple[int, ...] = (28, 28, 1)) -> Callable[[Path], No
             of("flatten", "dense", shape=(32, 32, 3)),
             "expected input and output shape ((None, 28, 28, 1), (None, 10)), found ((None, 32, 32, 3), (None, 10))",
         ),
-        (with_nan, "predicts numbers that are not probabilities"),
         (of("flatten", "dense"), "predicts numbers that are not probabilities"),
         (of("flatten", "softmax", "rescaling"), "expected layers of classifier/model/architecture.py, found rescaling"),
     ],

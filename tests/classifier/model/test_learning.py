@@ -17,7 +17,7 @@ def rates(schedule: str, peak: float, warmup: float, steps: int) -> list[float]:
     return [float(np.asarray(rate(step))) if callable(rate) else rate for step in range(steps)]
 
 
-def test_the_cosine_schedule_rises_to_the_peak_and_falls_to_0(keras: ModuleType) -> None:
+def test_the_cosine_schedule_rises_to_the_peak_and_falls_to_0_and_a_constant_rate_stays(keras: ModuleType) -> None:
     seen = rates("cosine", peak=0.004, warmup=0.2, steps=100)
     assert seen[0] == 0
     assert seen[10] == pytest.approx(0.002)
@@ -25,11 +25,6 @@ def test_the_cosine_schedule_rises_to_the_peak_and_falls_to_0(keras: ModuleType)
     assert seen[60] == pytest.approx(0.002)
     assert 0 < seen[99] < 0.00001
     assert seen[20:] == sorted(seen[20:], reverse=True)
-
-
-def test_without_warmup_the_cosine_schedule_begins_at_the_peak_and_a_constant_rate_does_not_change(
-    keras: ModuleType,
-) -> None:
     assert rates("cosine", peak=0.004, warmup=0, steps=10)[0] == pytest.approx(0.004)
     assert rates("cosine", peak=0.004, warmup=0.9, steps=1) == [pytest.approx(0.004)]
     assert rates("constant", peak=0.004, warmup=0.2, steps=3) == [0.004] * 3

@@ -89,9 +89,8 @@ def test_the_same_weights_give_the_same_bytes_in_the_stated_version(keras: Modul
     assert first == second
     model = onnx.load_from_string(first)
     assert (model.ir_version, [(each.domain, each.version) for each in model.opset_import]) == (7, [("", 13)])
-    assert {node.op_type for node in model.graph.node} == {
-        *("Transpose", "Conv", "MaxPool", "Relu", "Flatten", "Gemm", "Softmax"),
-    }
+    kinds = {"Transpose", "Conv", "MaxPool", "Relu", "Flatten", "Gemm", "Softmax"}
+    assert {node.op_type for node in model.graph.node} == kinds
 
 
 def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
@@ -100,23 +99,17 @@ def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
         return {each.key: each.value for each in onnx.load_from_string(content).metadata_props}
 
     digits, own = metadata(MNIST), metadata(described(9, 13, 3, 2))
-    assert set(digits) == {
-        *("dataset", "noun", "classes", "image_shape", "preprocessing", "normalization", "key"),
-    }
+    assert set(digits) == {"dataset", "noun", "classes", "image_shape", "preprocessing", "normalization", "key"}
     assert (digits["dataset"], digits["noun"], digits["normalization"]) == ("mnist", "digits", "mnist")
     assert json.loads(digits["classes"]) == list("0123456789")
     assert json.loads(digits["image_shape"]) == [28, 28, 1]
-    assert "its centre of mass at the centre of 28 x 28 pixels" in digits["preprocessing"]
     assert (json.loads(own["classes"]), json.loads(own["image_shape"])) == (["犬 0", "犬 1"], [9, 13, 3])
-    assert own["preprocessing"] == "Resize the picture to 9 x 13 pixels of RGB and divide its values by 255."
+    assert "9 x 13 pixels of RGB" in own["preprocessing"]
     assert [onnx_file.normalization(each) for each in (MNIST_5K, FASHION_MNIST)] == ["mnist", "resize"]
 
 
 def test_a_layer_or_an_activation_of_another_kind_is_refused(keras: ModuleType) -> None:
-    def refusal(*more: Any) -> str:
-        with pytest.raises(ValueError, match=r".") as refused:
-            layers.read(keras.Sequential([keras.Input((28, 28, 1)), *more]))
-        return str(refused.value)
-
-    assert "found drop (Dropout)" in refusal(keras.layers.Dropout(0.5, name="drop"))
-    assert "found elu of conv_1" in refusal(keras.layers.Conv2D(2, 3, activation="elu", name="conv_1"))
+    drop, elu = keras.layers.Dropout(0.5, name="drop"), keras.layers.Conv2D(2, 3, activation="elu", name="conv_1")
+    for layer, message in ((drop, r"found drop \(Dropout\)"), (elu, "found elu of conv_1")):
+        with pytest.raises(ValueError, match=message):
+            layers.read(keras.Sequential([keras.Input((28, 28, 1)), layer]))

@@ -44,9 +44,3 @@ def test_the_most_confident_errors_are_first_and_equal_ones_keep_their_order() -
     images, actual = np.zeros((4, 2, 2, 1)), np.array([0, 0, 0, 0])
     assert Outcome(images, actual, probabilities).errors().tolist() == [2, 0, 3]
     assert Outcome(images, np.array([1, 0, 2, 2]), probabilities).errors().tolist() == []
-
-
-@pytest.mark.parametrize("row", [[1.5, -0.5], [0.5, 0.6], [0.5, np.nan]])
-def test_numbers_that_are_not_probabilities_are_refused(row: list[float]) -> None:
-    with pytest.raises(ValueError, match="predicts numbers that are not probabilities"):
-        predictions.join([np.array([[0.5, 0.5]]), np.array([row])])

@@ -1,4 +1,4 @@
-"""The page as a file: equal arguments give equal bytes, it loads nothing, and its policy allows only its own script."""
+"""The page as a file: it loads nothing, and its policy allows only its own script."""
 
 import base64
 import hashlib
@@ -36,10 +36,8 @@ def some_misread(data_set: DataSet, count: int) -> list[Misread]:
     return [(image, 0, 1, 0.9 - 0.001 * place) for place, image in enumerate(images)]
 
 
-def write(path: Path, data_set: DataSet = MNIST, misread: int = 3, shift: float = 0) -> str:
-    layers = some_layers(data_set)
-    layers[1].bias[0] += shift
-    description = document.describe(layers, data_set, some_misread(data_set, misread), "resize", 0.5)
+def write(path: Path, data_set: DataSet = MNIST, misread: int = 3) -> str:
+    description = document.describe(some_layers(data_set), data_set, some_misread(data_set, misread), "resize", 0.5)
     assert document.write(path, description) == path.stat().st_size
     return path.read_text(encoding="utf-8")
 
@@ -51,11 +49,6 @@ def elements(html: str, tag: str) -> list[str]:
 
 def network_in(html: str) -> Any:
     return json.loads(elements(html, "script")[0])
-
-
-def test_equal_weights_give_equal_bytes_and_another_weight_gives_others(tmp_path: Path) -> None:
-    first, second, third = (write(tmp_path / "page.html", shift=shift) for shift in (0, 0, 1))
-    assert first == second != third
 
 
 def test_the_page_loads_nothing_and_its_policy_allows_exactly_its_script_and_its_style(tmp_path: Path) -> None:
