@@ -2,9 +2,8 @@
 
     python -m bench.run --mirror mnist.npz --recipe recipes/quick.yaml --once recipes/accurate.yaml
 
-Each run starts in a fresh clone of HEAD: no data, no model, no cache, and none of the user's DVC settings. The runs of
-one round are minutes apart, so other work on the machine affects them alike. Each ratio is taken within a round, and
-the table has the median of these ratios.
+Each run starts in a fresh clone of HEAD: no data, no model, no cache, and none of the user's DVC settings. Each ratio
+is taken within a round, whose runs are minutes apart, and the table has the median of these ratios.
 """
 
 import argparse
@@ -18,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from subprocess import DEVNULL, PIPE, STDOUT
+from typing import Any
 
 import yaml
 
@@ -60,11 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def archive_of(mirror: str | None) -> Path:
-    """Return the absolute path of the archive, which the notebook reads and the pipeline uses as its mirror.
-
-    Raises:
-        ValueError: none is named, or it is no file on this machine: the times would include a download.
-    """
+    """Return the absolute path of the archive. Raises ValueError if it is no file here: a download would be timed."""
     if not mirror or not Path(mirror).is_file():
         raise ValueError(f"name a copy of mnist.npz on this machine with --mirror or DATASET_MIRROR, got {mirror}")
     return Path(mirror).resolve()
@@ -73,18 +70,12 @@ def archive_of(mirror: str | None) -> Path:
 def measured_commit() -> str:
     """Return the short hash of HEAD. Raises ValueError if a file outside bench/ differs from it."""
     if changed := git("status", "--short", "--untracked-files=no", "--", ".", ":(exclude)bench"):
-        raise ValueError(
-            f"the bench measures HEAD, from which files differ: {', '.join(changed)}; commit or stash them"
-        )
+        raise ValueError(f"the bench measures HEAD, and this folder differs: {', '.join(changed)}; commit or stash")
     return git("rev-parse", "--short", "HEAD")[0]
 
 
 def measure(archive: Path, recipes: Mapping[str, str]) -> dict[str, Run]:
-    """Run the notebook, the default recipe, `dvc repro` with nothing to do, and further recipes: texts by name.
-
-    Raises:
-        OSError: a command failed. ValueError: a stage did not run, or one ran that had nothing to do.
-    """
+    """Run the notebook, the default recipe, `dvc repro` with nothing to do, and further recipes: texts by name."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         environment = environment_in(Path(folder), archive)
         lines, seconds = run_command([sys.executable, "-m", "bench.notebook", str(archive)], REPOSITORY, environment)
@@ -126,9 +117,9 @@ def table(rounds: Sequence[Mapping[str, Run]]) -> list[list[str]]:
 
 def environment_in(folder: Path, archive: Path) -> dict[str, str]:
     """Return this environment without the user's DVC settings and caches, with this Python first on the PATH."""
+    folders = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
-        environment[name] = str(folder / name)
+    environment |= {name: str(folder / name) for name in folders}
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return environment | {"PATH": path, "DATASET_MIRROR": str(archive)}
 
@@ -136,16 +127,9 @@ def environment_in(folder: Path, archive: Path) -> dict[str, str]:
 def run_command(command: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[list[str], float]:
     """Run a command; return the lines that it printed, and its wall time in seconds. Raises OSError if it fails."""
     began = time.perf_counter()
-    done = subprocess.run(
-        ["env", *command],  # which looks for the command on the PATH of the environment
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    streams: dict[str, Any] = {"stdin": DEVNULL, "stdout": PIPE, "stderr": STDOUT, "text": True}
+    # `env` looks for the command on the PATH of the environment.
+    done = subprocess.run(["env", *command], cwd=folder, env=environment, check=False, **streams)
     seconds, lines = time.perf_counter() - began, done.stdout.splitlines()
     if done.returncode:
         raise OSError(f"`{' '.join(command)}` exited with {done.returncode}: {' '.join(lines[-1:])}")

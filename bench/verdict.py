@@ -122,11 +122,7 @@ def different_recipes(base: Readings, other: Readings) -> dict[str, tuple[Recipe
 def recipe_like(
     real: Readings, tau: float, accuracy: float, base: Readings | None = None, alike: float = 0.0
 ) -> Recipe:
-    """Return a recipe like a real one, with this standard deviation of accuracy over seeds and this mean accuracy.
-
-    Args:
-        base: the real recipe that it is compared with; this share of the images is as hard for both.
-    """
+    """Return a recipe like a real one, with these tau and accuracy; the share `alike` is as hard as for `base`."""
     random, images = np.random.default_rng(0), np.tile(np.arange(real.images), 20)
     a, b = fit(real)
     drawn = Recipe(real, a, b).probabilities(random, images)

@@ -43,7 +43,7 @@ def test_a_change_outside_bench_is_refused_and_one_in_bench_is_not(
     (tmp_path / "bench/run.py").write_text("new\n")
     assert run.measured_commit() == run.git("rev-parse", "--short", "HEAD")[0]
     (tmp_path / "params.yaml").write_text("new\n")
-    with pytest.raises(ValueError, match=r"measures HEAD, from which files differ: .*params\.yaml; commit or stash"):
+    with pytest.raises(ValueError, match=r"this folder differs: .*params\.yaml; commit or stash"):
         run.measured_commit()
 
 
