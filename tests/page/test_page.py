@@ -1,7 +1,6 @@
 """What one can do on the page of `make repro`, and of other data sets, in a browser without a network."""
 
 import base64
-import json
 import re
 from itertools import product
 from pathlib import Path
@@ -13,11 +12,8 @@ from PIL import Image
 from classifier.data.catalogue import FASHION_MNIST
 from classifier.data.data_set import DataSet
 from classifier.page import document
-from predict.model import MODEL, load_model
-from tests.classifier.page.node import needs_node
 from tests.classifier.page.test_document import own, some_layers, some_misread
-from tests.classifier.page.test_network import by_page, computed
-from tests.conftest import REPOSITORY
+from tests.classifier.page.test_network import computed
 from tests.page.conftest import Visit, Visitor
 from tests.predict.hand import STROKES, Point, line, on_pad, on_paper, png
 
@@ -38,16 +34,6 @@ def test_of_sixty_digits_at_three_sizes_in_both_colour_schemes_at_least_58_are_r
             answers.append((str(digit), page.draw(on_pad(digit, SIZES[width], random), pointer).answer))
             page.press("Clear")
     assert sum(digit == answer for digit, answer in answers) >= 58, answers
-
-
-@needs_node
-def test_the_page_reads_every_test_image_as_onnx_runtime_does(page_file: Path, tmp_path: Path) -> None:
-    images = np.load(REPOSITORY / "data/processed/test_images.npy")
-    (network,) = re.findall(r'(?s)id="network">(.*?)</script>', page_file.read_text(encoding="utf-8"))
-    probabilities = by_page(json.loads(network), images, tmp_path)
-    expected = load_model(REPOSITORY / MODEL).predict(np.rint(images * 255))
-    assert (probabilities.argmax(axis=1) != expected.argmax(axis=1)).sum() == 0
-    assert np.abs(probabilities - expected).max() < 1e-5
 
 
 def strokes_of(digit: int) -> list[list[Point]]:

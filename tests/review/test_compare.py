@@ -38,6 +38,7 @@ def repository_of_module(repository_of_module: Repository) -> Repository:
     """Five seeds are measured on main, and of other recipes on better, alike and worse; the rest is one run each."""
     repository = repository_of_module
     repository.measure(*BASE)
+    describe(repository.folder)
     repository.commit("measured")
     for name, count in (("better", 1), ("alike", 11), ("worse", 20)):
         other(repository, name, misread(count))
@@ -66,7 +67,7 @@ def compare(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Compa
 
 def test_two_recipes_are_compared_in_full(repository: Repository, compare: Compare) -> None:
     losses = [0.10, 0.11, 0.12, 0.11, 0.10]
-    repository.measure(*BASE, loss=losses, others=[record(*BASE, epochs=9)])
+    repository.measure(*BASE, loss=losses, others=[record(*BASE, epochs=9), record(0.5, 0.6, dataset="fashion")])
     repository.commit("losses")
     other(repository, "head", misread(1), others=[], looks=[3, 5], loss=[loss / 2 for loss in losses])
     status, text = compare("main", "head")
@@ -90,20 +91,10 @@ metric                base  head  difference
 validation.accuracy  0.725  0.95      +0.225
 validation.errors       11     2          -9
 
-the two committed models        validation
-images                                  40
-accuracy of base                    0.7250
-  95 % interval           0.5717 to 0.8389
-accuracy of head                    0.9500
-  95 % interval           0.8350 to 0.9862
-only base is right                       0
-only head is right                       9
-McNemar's exact test            p = 0.0039
-
-class (+ only head, - only base)  validation
 """
-    classes = "".join(f"{label}                                      +1 -0\n" for label in range(1, 10))
-    assert tables.startswith(f"{expected}{classes}\ntest images: not shown; `--final` ")
+    assert tables.startswith(expected)
+    models = r"base +0\.7250\n.* 0\.5717 to 0\.8389\n.*head +0\.9500\n.* 0\.8350 to 0\.9862\n.*p = 0\.0039\n.*9 +\+1 -0"
+    assert re.search(f"{models}\n\ntest images: not shown; `--final` ", tables, re.DOTALL)
     assert repository.run("git status --porcelain") == ""
 
 
@@ -183,17 +174,11 @@ def test_what_counts_as_the_same_recipe_its_seeds_and_its_losses_is_said_with_th
     assert [text for text in compare("main")[1].splitlines() if re.fullmatch(line, text)]
 
 
-@pytest.mark.parametrize(("count", "better"), [(1, "better"), (40, "undecided")])
-def test_the_more_recipes_were_judged_the_more_better_takes_and_worse_takes_the_same(
-    repository: Repository, compare: Compare, count: int, better: str
-) -> None:
-    others = [record(0.5, 0.6, epochs=100 + number) for number in range(count - 1)]
-    others += [record(0.5, 0.6, epochs=200, dataset="fashion")]  # other images
-    for misread_by_all, verdict in ((3, better), (17, "worse")):
-        repository.measure(*misread(misread_by_all), epochs=8, others=others)
-        document = compare("main", "--json")[1]
-        assert 0.05 / 40 < document["splits"]["validation"]["recipes"]["p"] < 0.05
-        assert (document["recipes"], document["verdict"]) == (count, verdict)
+def test_the_more_recipes_were_judged_the_more_better_takes(repository: Repository, compare: Compare) -> None:
+    repository.measure(*misread(3), epochs=8, others=[record(0.5, 0.6, epochs=100 + more) for more in range(39)])
+    document = compare("main", "--json")[1]
+    assert 0.05 / 40 < document["splits"]["validation"]["recipes"]["p"] < 0.05
+    assert (document["recipes"], document["verdict"]) == (40, "undecided")
 
 
 def test_no_number_of_test_images_is_shown_before_the_final_look(repository: Repository, compare: Compare) -> None:
@@ -214,29 +199,17 @@ def test_no_number_of_test_images_is_shown_before_the_final_look(repository: Rep
     assert (final["verdict"], final["decided_by"]) == ("undecided", "validation")
 
 
-def test_test_images_decide_only_where_no_side_has_validation_images(repository: Repository, compare: Compare) -> None:
-    repository.write(validation=None, test=set(range(10)))
-    repository.commit("older")
-    repository.write(validation=None, test=set(range(20)), epochs=8)
-    assert compare("main", "--json")[1]["decided_by"] == "test"
-    assert "\ntest.errors" in compare("main")[1]
-    assert "--final" not in compare("main")[1]
-
-
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("options", "message"),
     [
-        (["--fail-unless", "no-worse"], "--fail-unless no-worse takes --margin: "),
-        (["--margin", "2"], "--margin: expected an accuracy between 0 and 1, such as 0.002, got 2"),
-        (["--margin", "nan"], "--margin: expected an accuracy between 0 and 1, such as 0.002, got nan"),
-        (["--fail-if", "worse", "--fail-unless", "better"], "not allowed with argument --fail-if"),
+        ("--fail-unless no-worse", "--fail-unless no-worse takes --margin: "),
+        ("--margin 2", "--margin: expected an accuracy between 0 and 1, such as 0.002, got 2"),
+        ("--margin nan", "--margin: expected an accuracy between 0 and 1, such as 0.002, got nan"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
+def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[str], options: str, message: str) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["main", *arguments])
+        main(["main", *options.split()])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
 
@@ -290,18 +263,13 @@ def test_a_terminal_gets_colour_if_no_color_is_unset(compare: Compare, monkeypat
     assert compare("main", "worse")[1].startswith("verdict: ")
 
 
-def test_classes_have_names_or_numbers_and_two_counts(repository: Repository, compare: Compare) -> None:
+def test_classes_have_names_and_two_counts(repository: Repository, compare: Compare) -> None:
     repository.write(validation={*range(9), 19, 29}, test=set(range(10)))
-    assert "\n9                                      +1 -2  +0 -0\n" in compare("v1", "--final")[1]
     describe(repository.folder, replace(MNIST, classes=tuple(f"class {label}" for label in range(10))))
-    assert "\nclass 9                                +1 -2\n" in compare("v1")[1]
+    assert "\nclass 9                                +1 -2  +0 -0\n" in compare("v1", "--final")[1]
 
 
-def versions(repository: Repository) -> None:
-    """Base and head have two versions of own data under one name."""
-    describe(repository.folder)
-    repository.commit("described")
-    describe(repository.folder, replace(MNIST, arrays={**MNIST.arrays, "x_train": Array((60_000, 28, 28), "other")}))
+OTHER = replace(MNIST, arrays={**MNIST.arrays, "x_train": Array((60_000, 28, 28), "other")})
 
 
 @pytest.mark.parametrize(
@@ -311,8 +279,7 @@ def versions(repository: Repository) -> None:
         (write(validation=None), "only `main` has .* validation images, .* preprocess.validation_images.*"),
         (write(images=IMAGES + 2), "`main` and this folder .* different validation images.*section preprocess.*"),
         (write(shift=1), "`main` and this folder .* different validation images.*section preprocess.*"),
-        (versions, "`main` and this folder .* two versions of the data set mnist.*: x_train differ"),
-        (lambda repository: repository.run("git branch -m main trunk"), "unknown Git revision 'main'.*"),
+        (lambda here: describe(here.folder, OTHER), "`main` and .* two versions of .* mnist.*: x_train differ"),
     ],
 )
 def test_what_does_not_compare_is_refused_in_one_line(

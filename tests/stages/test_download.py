@@ -1,8 +1,6 @@
 """The download stage with mirrors of every kind, over real HTTP on this machine, and with own data."""
 
-import io
 import json
-import socket
 import threading
 import time
 import zipfile
@@ -22,7 +20,7 @@ from classifier.data.catalogue import DATA_SETS, DIGITS, MNIST_5K
 from classifier.data.data_set import DataSet, own_data_changed, read_data_set
 from classifier.paths import RAW, SOURCE
 from stages import download
-from tests.classifier.data.test_arrays import write_idx
+from tests.classifier.data.test_arrays import packed, write_idx
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 Use = Callable[..., None]
@@ -30,9 +28,11 @@ Refusal = Callable[..., str]
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
 
+NO_SERVER = "http://127.0.0.1:1/mnist.npz"
+
 
 class Server(ThreadingHTTPServer):
-    """Serves a reply for each path; `requests` lists the paths of GET requests."""
+    """Serves a reply for each path, whatever its query; `requests` lists the paths of GET requests, with theirs."""
 
     daemon_threads = True
 
@@ -45,14 +45,8 @@ class Server(ThreadingHTTPServer):
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
 
-    def serve_npz(self, arrays: Arrays, path: str = "/mnist.npz") -> None:
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        self.replies[path] = body(content.getvalue())
-
-    def serve_idx(self, folder: Path, arrays: Arrays, query: str = "") -> None:
-        for path in write_idx(folder, arrays).iterdir():
-            self.replies[f"/idx/{path.name}{query}"] = body(path.read_bytes())
+    def serve(self, *files: Path) -> None:
+        self.replies |= {f"/files/{path.name}": body(path.read_bytes()) for path in files}
 
     def handle_error(self, *_: object) -> None:  # a client closes the connection
         pass
@@ -63,10 +57,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(self.path)
-        self.server.replies.get(self.path, status(404))(self)
-
-    def do_HEAD(self) -> None:
-        status(200)(self)
+        self.server.replies.get(self.path.split("?")[0], status(404))(self)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -79,22 +70,12 @@ def status(code: int) -> Reply:
 def body(content: bytes, length: int | None = None) -> Reply:
     def reply(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
-        handler.send_header("Content-Length", str(len(content) if length is None else length))
+        if length:
+            handler.send_header("Content-Length", str(length))
         handler.end_headers()
         handler.wfile.write(content)
 
     return reply
-
-
-def endless_body(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.end_headers()
-    for _ in range(1000):
-        handler.wfile.write(bytes(2**16))
-
-
-def stall(handler: BaseHTTPRequestHandler) -> None:
-    time.sleep(2)
 
 
 @pytest.fixture
@@ -103,10 +84,9 @@ def server(monkeypatch: Patch) -> Iterator[Server]:
     monkeypatch.setattr(mirrors, "RETRIES", 0)
     monkeypatch.setattr(mirrors, "READ_SECONDS", 0.3)
     monkeypatch.setattr(mirrors, "MOST", 100_000)
-    server = Server()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with Server() as server:
+        yield server
+        server.shutdown()
 
 
 def parameters(dataset: str, **changed: Any) -> str:
@@ -123,26 +103,16 @@ def tiny(project: Path, arrays: Arrays, monkeypatch: Patch) -> Use:
         data_set = DataSet("mnist", DIGITS, identify(arrays), mirrors=locations)
         monkeypatch.setattr(download, "DATA_SETS", DATA_SETS | {"mnist": data_set})
 
-    use(url_without_server())
+    use(NO_SERVER)
     return use
-
-
-def url_without_server() -> str:
-    """A URL on this machine at a port without a server."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{unused.getsockname()[1]}/mnist.npz"
 
 
 def test_every_kind_of_mirror_gives_the_same_bytes_and_no_secret_is_printed_or_stored(
     tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch, capfd: Capture
 ) -> None:
     save_npz(project / "source.npz", arrays)
-    server.serve_npz(arrays)
-    server.serve_npz(arrays, "/mnist.npz?token=s3cr3t")
-    server.serve_idx(project / "idx", arrays)
-    server.serve_idx(project / "idx", arrays, "?token=s3cr3t")
-    urls = [server.url(path) for path in ("/mnist.npz", "/idx/", "/idx")]
+    server.serve(packed(project, arrays), *write_idx(project / "idx", arrays).iterdir())
+    urls = [server.url(path) for path in ("/files/a.npz", "/files/", "/files")]
     secret = [f"{url}?token=s3cr3t".replace("://", "://user:s3cr3t@") for url in urls]
     for source in ["source.npz", "idx", *urls, *secret]:
         monkeypatch.setenv("DATASET_MIRROR", source)
@@ -151,6 +121,7 @@ def test_every_kind_of_mirror_gives_the_same_bytes_and_no_secret_is_printed_or_s
         assert RAW.read_bytes() == (project / "source.npz").read_bytes()
         assert {path.name for path in RAW.parent.iterdir()} == {"mnist.npz", "dataset.json"}
         assert "s3cr3t" not in SOURCE.read_text()
+    assert server.requests[9:] == [f"{path}?token=s3cr3t" for path in server.requests[:9]]
     data_set = read_data_set()
     assert (data_set.name, data_set.warning(), data_set.image_shape) == ("mnist", None, (28, 28, 1))
     assert (data_set.classes, data_set.arrays) == (DIGITS, identify(arrays))
@@ -160,28 +131,30 @@ def test_every_kind_of_mirror_gives_the_same_bytes_and_no_secret_is_printed_or_s
     assert printed.out.count("from 127.0.0.1 -> ") == 6
 
 
-WRONG = {
+WRONG: dict[str, tuple[Reply | None, str]] = {
     "404": (status(404), "the answer has the HTTP status 404"),
-    "no answer in time": (stall, "the download failed with ReadTimeout"),
+    "no answer in time": (lambda _: time.sleep(2), "the download failed with ReadTimeout"),
     "cut": (body(b"PK", length=1000), "the download failed with ChunkedEncodingError"),
-    "too much": (endless_body, "the server sent more"),
+    "too much": (body(bytes(200_000)), "the server sent more"),
+    "no certificate": (None, "the download failed with SSLError"),
 }
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "in the catalogue"])
 @pytest.mark.parametrize(("reply", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_file_stays(
-    tiny: Use, server: Server, monkeypatch: Patch, capfd: Capture, reply: Reply, message: str, named: bool
+    tiny: Use, server: Server, monkeypatch: Patch, capfd: Capture, reply: Reply | None, message: str, named: bool
 ) -> None:
     RAW.parent.mkdir(parents=True)
     RAW.write_bytes(b"the old file")
-    path = "/mnist.npz?token=s3cr3t&user=p@s3cr3t"
-    server.replies[path] = reply
-    location = server.url(path).replace("://", "://user:s3cr3t@")
+    server.replies["/mnist.npz"] = reply or status(200)
+    location = server.url("/mnist.npz?token=s3cr3t&user=p@s3cr3t").replace("://", "://user:s3cr3t@")
+    if not reply:
+        location = location.replace("http:", "https:")
     if named:
         monkeypatch.setenv("DATASET_MIRROR", location)
     else:
-        tiny(url_without_server(), location)  # the fallback is not used, because a mirror answered
+        tiny(NO_SERVER, location)  # the fallback is not used, because a mirror answered
     with pytest.raises(SystemExit):
         command.run("download", download.main)
     printed = "".join(capfd.readouterr())
@@ -197,53 +170,41 @@ def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_f
     ("location", "message"),
     [
         ("~/nowhere.npz", "download: ~/nowhere.npz does not exist; expected an npz archive or a folder of IDX"),
+        ("other.npz", "download: other.npz: x_test is not that of mnist, "),
         ("ftp://user:s3cr3t@example.org/mnist.npz?s3cr3t", "example.org: the download failed with InvalidSchema"),
     ],
 )
-def test_a_wrong_name_of_a_mirror_is_refused(
-    tiny: Use, monkeypatch: Patch, refusal: Refusal, location: str, message: str
+def test_a_wrong_name_of_a_mirror_and_other_images_are_refused(
+    tiny: Use, project: Path, arrays: Arrays, monkeypatch: Patch, refusal: Refusal, location: str, message: str
 ) -> None:
+    save_npz(project / "other.npz", arrays | {"x_test": 255 - arrays["x_test"]})
     monkeypatch.setattr(mirrors, "RETRIES", 0)
     monkeypatch.setenv("DATASET_MIRROR", location)
     line = refusal("download", download.main)
     assert message in line
     assert "s3cr3t" not in line
-
-
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_other_images_in_the_shape_of_a_data_set_are_not_taken_for_it(
-    project: Path, monkeypatch: Patch, refusal: Refusal, name: str
-) -> None:
-    black = {member: np.zeros(array.shape, np.uint8) for member, array in DATA_SETS[name].arrays.items()}
-    save_npz(project / "black.npz", black)
-    (project / "params.yaml").write_text(parameters(name))
-    monkeypatch.setenv("DATASET_MIRROR", "black.npz")
-    line = refusal("download", download.main)
-    assert line.startswith(f"download: black.npz: x_train is not that of {name}, ")
-    assert DATA_SETS[name].arrays["x_train"].sha256 in line
     assert not RAW.exists()
 
 
 def test_after_mirrors_that_do_not_answer_or_serve_wrong_data_the_next_one_is_used(
     tiny: Use, server: Server, project: Path, arrays: Arrays, capsys: Capture
 ) -> None:
-    server.serve_npz(arrays | {"x_test": 255 - arrays["x_test"]})
-    server.serve_idx(project / "idx", arrays)
-    tiny(url_without_server(), server.url("/mnist.npz"), server.url("/idx/"))
+    server.serve(packed(project, arrays | {"x_test": 255 - arrays["x_test"]}))
+    server.serve(*write_idx(project / "idx", arrays).iterdir())
+    tiny(NO_SERVER, server.url("/files/a.npz"), server.url("/files/"))
     download.main()
     printed = capsys.readouterr()
     assert "127.0.0.1 does not answer; trying the next mirror of mnist" in printed.err
     assert "127.0.0.1: x_test is not that of mnist" in printed.err
     assert "from 127.0.0.1" in printed.out
-    assert server.requests[1:] == [f"/idx/{name}" for name in IDX_FILES.values()]
+    assert server.requests[1:] == [f"/files/{name}" for name in IDX_FILES.values()]
 
 
 def test_a_request_that_fails_is_sent_again_and_none_if_an_earlier_run_left_the_arrays(
-    tiny: Use, server: Server, arrays: Arrays, monkeypatch: Patch
+    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch
 ) -> None:
     monkeypatch.setattr(mirrors, "RETRIES", 1)
-    server.serve_npz(arrays)
-    replies = iter([status(503), server.replies["/mnist.npz"]])
+    replies = iter([status(503), body(packed(project, arrays).read_bytes())])
     server.replies["/mnist.npz"] = lambda handler: next(replies)(handler)
     tiny(server.url("/mnist.npz"))
     download.main()
@@ -264,18 +225,12 @@ def test_without_a_network_the_embedded_digits_are_used_with_a_warning(tiny: Use
 def test_without_a_network_and_a_data_set_that_may_stand_in_the_stage_stops(
     tiny: Use, project: Path, refusal: Refusal, monkeypatch: Patch, name: str
 ) -> None:
-    unreachable = replace(DATA_SETS["fashion-mnist"], mirrors=(url_without_server(),))
+    unreachable = replace(DATA_SETS["fashion-mnist"], mirrors=(NO_SERVER,))
     monkeypatch.setitem(download.DATA_SETS, "fashion-mnist", unreachable)
     (project / "params.yaml").write_text(parameters(name, fallback=None if name == "mnist" else "mnist-5k"))
     line = refusal("download", download.main)
     assert f"no mirror served {name}: 127.0.0.1 does not answer; for the full set, run `dvc repro --force" in line
     assert not RAW.exists()
-
-
-def test_an_untrusted_certificate_is_an_answer(server: Server) -> None:
-    url = server.url("/mnist.npz").replace("http:", "https:")
-    with pytest.raises(OSError, match=r"^127\.0\.0\.1: the download failed with SSLError"):
-        mirrors.fetch_arrays(url, MNIST_5K)
 
 
 def own(project: Path, images: int = 12, shade: int = 0, classes: int = 3) -> None:

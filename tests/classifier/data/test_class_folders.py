@@ -1,5 +1,6 @@
 """Class folders of images: which files are read, how they are split, and what is refused by the name of the file."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,12 @@ from tests.classifier.data.pictures import encoded, pixels, png, two_classes, wr
 
 GREY, COLOUR = pixels(100), pixels(101, colour=True)
 WHOLE = encoded(GREY)
+read = partial(read_own, seed=0, share=0.2, size=None, most=2**20)
 
 
-def read(
-    source: Path, seed: int = 0, share: float = 0.2, size: tuple[int, int] | None = None, most: int = 2**20
-) -> tuple[Arrays, tuple[str, ...]]:
-    return read_own(source, seed, share, size, most)
-
-
-def split_set(*names: str) -> dict[str, bytes]:
+def split_set(*names: str, colour: bool = False) -> dict[str, bytes]:
     """One image of each `split/class` named."""
-    return {f"{name}/{row}.png": encoded(pixels(row)) for row, name in enumerate(names)}
+    return {f"{name}/{row}.png": encoded(pixels(row, colour=colour)) for row, name in enumerate(names)}
 
 
 FOUR = ["train/cat", "train/dog", "test/cat", "test/dog"]
@@ -33,12 +29,13 @@ def as_bytes(arrays: Arrays) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in arrays.items()}
 
 
-def test_train_and_test_are_read_as_they_are_split(tmp_path: Path) -> None:
-    files = split_set("train/dog", "train/cat", "test/cat", "test/dog", "train/cat")
+@pytest.mark.parametrize("colour", [False, True])
+def test_train_and_test_are_read_as_they_are_split(tmp_path: Path, colour: bool) -> None:
+    files = split_set("train/dog", "train/cat", "test/cat", "test/dog", "train/cat", colour=colour)
     arrays, classes = read(write(tmp_path, files))
     assert classes == ("cat", "dog")
-    np.testing.assert_array_equal(arrays["x_train"], [pixels(1), pixels(4), pixels(0)])
-    np.testing.assert_array_equal(arrays["x_test"], [pixels(2), pixels(3)])
+    np.testing.assert_array_equal(arrays["x_train"], [pixels(row, colour=colour) for row in (1, 4, 0)])
+    np.testing.assert_array_equal(arrays["x_test"], [pixels(row, colour=colour) for row in (2, 3)])
     assert (arrays["y_train"].tolist(), arrays["y_test"].tolist()) == ([0, 0, 1], [0, 1])
     assert arrays["y_train"].dtype == np.uint8
 
@@ -95,7 +92,6 @@ def test_hidden_files_are_skipped_and_links_followed(tmp_path: Path) -> None:
 # The path after that of the folder, or what is said of the folder itself.
 REFUSED = {
     "nothing": ({}, ": expected only CLASS/IMAGE.png"),
-    "images without classes": ({"0.png": b""}, "/0.png: expected only CLASS/IMAGE.png"),
     "a file beside classes": (two_classes() | {"labels.csv": b""}, "/labels.csv: expected only CLASS/IMAGE.png"),
     "another file": (two_classes() | {"cat/notes.txt": b""}, "/cat/notes.txt: expected only CLASS/IMAGE.png"),
     "a folder of images": (two_classes() | {"cat/more/0.png": b""}, "/cat/more: expected only CLASS/IMAGE.png"),
@@ -103,7 +99,6 @@ REFUSED = {
     "train alone": (split_set("train/cat", "train/dog"), "/train/cat: expected .* train/CLASS/... and test/CLASS"),
     "a third split": (split_set(*FOUR, "val/cat"), "/test/cat: expected .* train/CLASS/... and test/CLASS"),
     "a file beside train": (split_set(*FOUR) | {"notes.md": b""}, "/notes.md: .* move the rest"),
-    "no test images": (split_set(*FOUR[:2]) | {"test/.hidden": b""}, "/test: expected only CLASS/IMAGE.png"),
     "a class of test alone": (split_set(*FOUR, "test/cow"), ": .* each class must have a train image; not so for cow"),
     "few images": (two_classes(4), "/cat: expected at least 5 images; add some, or split them yourself"),
 }
@@ -113,13 +108,6 @@ REFUSED = {
 def test_a_folder_of_another_form_is_refused(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{tmp_path}{message}"):
         read(write(tmp_path, files))
-
-
-@pytest.mark.parametrize("colour", [False, True])
-def test_png_pixels_are_read_as_they_are(tmp_path: Path, colour: bool) -> None:
-    arrays, _ = read(write(tmp_path, two_classes(colour=colour)))
-    expected = {pixels(seed, colour=colour).tobytes() for seed in range(10)}
-    assert {image.tobytes() for image in [*arrays["x_train"], *arrays["x_test"]]} == expected
 
 
 def test_jpeg_and_black_and_white_files_are_read_whatever_the_case_of_their_names(tmp_path: Path) -> None:
@@ -146,23 +134,17 @@ def test_images_of_any_size_are_resized_as_the_same_arrays_are(tmp_path: Path) -
 
 ODD = {
     "gif": (encoded(GREY, "GIF"), "cannot identify image file"),
-    "cut": (WHOLE[: len(WHOLE) // 2], "not an image that can be used"),
     "without its end": (WHOLE[:-12], "not an image that can be used"),
     "flipped": (WHOLE[:60] + bytes([WHOLE[60] ^ 1]) + WHOLE[61:], "broken PNG file"),
     "cut JPEG": (encoded(pixels(1, 64, 64), "JPEG")[:-800], "image file is truncated"),
     "16-bit colour": (png(8, 10, 16, 2, bytes(49) * 10), "found RGB;16B"),
     "colour and alpha": (encoded(Image.fromarray(COLOUR).convert("RGBA")), "found RGBA"),
-    "grey and alpha": (encoded(Image.fromarray(GREY).convert("LA")), "found LA"),
     "a transparent grey": (encoded(GREY, transparency=0), "found L, transparency"),
     "palette": (encoded(Image.fromarray(COLOUR).quantize(16)), "found P"),
-    "CMYK": (encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG"), "found .*CMYK"),
     "beyond Pillow's limit": (png(10_000, 10_000, 8, 0, b""), "exceeds limit"),
     "smaller than can be classified": (encoded(np.zeros((7, 8), np.uint8)), r"found 7x8; download\.resize"),
     "larger than can be classified": (encoded(np.zeros((128, 129), np.uint8)), r"found 128x129; download\.resize"),
-    "another size": (
-        encoded(pixels(9, 8, 10)),
-        "one size and kind, found 8x10 grey here and 10x8 grey in .*cat/0",
-    ),
+    "another size": (encoded(pixels(9, 8, 10)), "found 8x10 grey here and 10x8 grey in .*cat/0.png"),
     "another kind": (encoded(COLOUR), "found 10x8 colour here and 10x8 grey in .*cat/0.png"),
 }
 
@@ -175,10 +157,7 @@ def test_an_image_that_is_not_whole_8_bit_and_like_the_first_is_refused(
         read(write(tmp_path, two_classes() | {"dog/odd.png": content}))
 
 
-def test_the_smallest_and_the_largest_image_are_taken_and_too_many_refused(tmp_path: Path) -> None:
-    for side in (8, 128):
-        content = encoded(np.zeros((side, side), np.uint8))
-        files = {f"{label}/{row}.png": content for label in "ab" for row in range(5)}
-        assert read(write(tmp_path / str(side), files))[0]["x_test"].shape == (2, side, side)
-    with pytest.raises(ValueError, match="images of 128x128 grey have more bytes, unpacked, than are allowed"):
-        read(tmp_path / "128", most=163_839)
+def test_more_images_than_the_limit_are_refused(tmp_path: Path) -> None:
+    assert read(write(tmp_path, two_classes()), most=800)[0]["x_test"].shape == (2, 10, 8)
+    with pytest.raises(ValueError, match="images of 10x8 grey have more bytes, unpacked, than are allowed"):
+        read(tmp_path, most=799)
