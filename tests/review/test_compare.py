@@ -67,7 +67,7 @@ def compare(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Compa
 
 def test_two_recipes_are_compared_in_full(repository: Repository, compare: Compare) -> None:
     losses = [0.10, 0.11, 0.12, 0.11, 0.10]
-    repository.measure(*BASE, loss=losses, others=[record(*BASE, epochs=9), record(0.5, 0.6, dataset="fashion")])
+    repository.measure(*BASE, loss=losses, others=[record(*BASE, epochs=9), record(0.5, epochs=7, dataset="fashion")])
     repository.commit("losses")
     other(repository, "head", misread(1), others=[], looks=[3, 5], loss=[loss / 2 for loss in losses])
     status, text = compare("main", "head")
