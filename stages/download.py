@@ -100,7 +100,7 @@ def fetch_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
     if shared := count_shared_images(arrays):
         images = f"{shared:,} of {len(arrays['x_test']):,} test images"
         print(f"download: warning: {source}: {images} are in train too, with the same pixels", file=sys.stderr)
-    return data_set, arrays, files
+    return data_set, arrays, files.partition(",")[0]  # how many; the MD5 is in dataset.json
 
 
 def refuse_changes(data_set: DataSet) -> None:

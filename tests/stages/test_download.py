@@ -247,7 +247,7 @@ def test_own_data_are_described_and_need_no_network(project: Path, capsys: Captu
     own(project)
     download.main()
     printed = capsys.readouterr()
-    assert "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 1 file, MD5 " in printed.out
+    assert "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 1 file -> " in printed.out
     assert printed.err == "download: warning: own.npz: 1 of 6 test images are in train too, with the same pixels\n"
     assert (read_data_set().name, read_data_set().classes) == ("own.npz", ("0", "1", "2"))
 
