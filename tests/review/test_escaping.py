@@ -13,7 +13,6 @@ from review.escaping import LONGEST, markdown, quote
 from review.report import as_page
 from review.results import leaves
 from tests.review.repository import Repository, noise, record
-from tests.review.test_report import tags
 
 VISIBLE = (
     "EVIL` ``` **b** _i_ ~~s~~ [l](http://e.vil) ![p](curves.png) <img src=x><!-- @user #1 GH-1 www.e.vil | &lt; $x$ \\"
@@ -100,7 +99,7 @@ def test_text_of_a_branch_is_only_text_in_a_report_in_its_page_and_in_the_lines_
     text = hostile.read("report/report.md")
     check_markdown(text)
     page = hostile.read("report/report.html")
-    assert not tags(page) & {"a", "b", "em", "s", "script", "h1"}
+    assert not set(re.findall(r"<(\w+)", page)) & {"a", "b", "em", "s", "script", "h1"}
     assert len(re.findall(r'(?:src|href)="(.*?)"', page)) == text.count("\n![")
     assert "http://e.vil" in page
     assert verify.main([BRANCH]) == 1
@@ -113,7 +112,7 @@ def test_links_and_pictures_of_elsewhere_stay_text_in_the_page() -> None:
     written = "[a](http://a.test) <http://b.test> <b>b</b> ![c](http://c.test/c.png) ![d](d.png)"
     page = as_page("<b>title", written, {"d.png": b"PNG"})
     assert re.findall(r'(?:src|href)="(.*?)"', page) == ["data:image/png;base64,UE5H"]
-    assert not tags(page) & {"a", "b"}
+    assert not set(re.findall(r"<(\w+)", page)) & {"a", "b"}
     assert "[a](http://a.test) <http://b.test> <b>b</b>" in html.unescape(page)
 
 
