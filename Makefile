@@ -58,7 +58,7 @@ setup: .venv/installed  ## install the locked packages of requirements.txt into 
 SURE := python -c 'from classifier.data.data_set import read_data_set; raise SystemExit(read_data_set().warning())' 2>/dev/null
 SAME := python -c 'from classifier.data.data_set import own_data_changed; raise SystemExit(own_data_changed())' 2>/dev/null
 # The pipeline's outputs in Git. Not all of evaluation/: `make noise` writes there too.
-RESULTS := dvc.lock metrics.json data/raw/dataset.json models/provenance.json 'evaluation/*.csv' 'evaluation/*.png'
+RESULTS := dvc.lock metrics.json data/raw/dataset.json models/provenance.json 'evaluation/*.csv' 'evaluation/*.png' evaluation/export.json
 repro: repository setup  ## run the pipeline and show its metrics
 	@if [ -f data/raw/dataset.json ] && ! { $(SURE) && $(SAME); }; then dvc repro --force download; fi
 	dvc repro
