@@ -16,10 +16,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 from tests.conftest import REPOSITORY
+
+T = TypeVar("T")
 
 HOME = Path(pwd.getpwuid(0).pw_dir)  # OpenSSH looks for ~ in the list of users and not in $HOME
 SOFTWARE = list(dict.fromkeys(Path(path).resolve() for path in (sys.prefix, sys.base_prefix)))
@@ -156,13 +159,14 @@ class Network:
             started.wait()
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 120) -> None:
-    """Return as soon as the condition is true. Raises TimeoutError."""
+def wait_until(condition: Callable[[], T], what: str, seconds: float = 120) -> T:
+    """Return the first true value of the condition. Raises TimeoutError."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() > end:
             raise TimeoutError(f"not within {seconds} s: {what}")
         time.sleep(0.02)
+    return value
 
 
 def _mounts(disk: Path, network: Path) -> list[str]:

@@ -96,11 +96,11 @@ def test_the_trial_of_a_worker_that_is_killed_in_this_step_runs_elsewhere(cluste
 
     def arrived() -> list[Host]:
         lines = arrivals.read_text().splitlines()
-        return training(cluster) or [host for host in cluster.workers if f"{step} {host.address}" in lines]
+        there = [host for host in cluster.workers if f"{step} {host.address}" in lines]
+        return training(cluster) if step == "train" else there
 
     sweep = cluster.start_sweep(rates)
-    wait_until(arrived, f"a worker in the step {step}")
-    victim = arrived()[0]
+    victim = wait_until(arrived, f"a worker in the step {step}")[0]
     kill_worker(victim)
     wait_until(lambda: not left(victim), f"the trial on {victim.name} ends", PATIENCE)
     cluster.storage.path("held").write_text("")
