@@ -5,15 +5,28 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NO_NETWORK = "http://127.0.0.1:9"  # no proxy runs there, so no mirror can be reached on any machine
 
 
-def commands(document: str, section: str) -> list[str]:
-    """The lines of the `sh` blocks in a section of a document."""
-    text = (REPOSITORY / document).read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
-    return "".join(re.findall(r"(?s)```sh\n(.*?)```", text)).splitlines()
+def commands(document: str) -> dict[str, list[str]]:
+    """The commands of a document by section: the lines of `sh` blocks, and of `console` blocks those after a dollar."""
+    typed: dict[str, list[str]] = {}
+    for section in (REPOSITORY / document).read_text().split("\n## ")[1:]:
+        for kind, block in re.findall(r"(?ms)^```(sh|console)\n(.*?)^```", section):
+            lines = re.findall(r"(?m)^(.+)$" if kind == "sh" else r"(?m)^\$ (.+)$", block)
+            typed.setdefault(section.partition("\n")[0], []).extend(lines)
+    return typed
+
+
+def finish(
+    command: list[str], environment: dict[str, str], seconds: float, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, without an input; return its exit status and what it printed."""
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    return subprocess.run(command, cwd=folder, env=environment, check=False, timeout=seconds, **streams)
 
 
 class Clone:
@@ -36,16 +49,7 @@ class Clone:
         }
 
     def attempt(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
+        return finish(["bash", "-c", command], self.environment | environment, 240, self.folder)
 
     def run(self, command: str, **environment: str) -> str:
         done = self.attempt(command, **environment)

@@ -22,7 +22,7 @@ PACKAGE = {
 }
 
 INSTALLING = "setup: installing"
-DOWNLOAD, INSTALL = commands("docs/offline.md", "Install without an index")
+DOWNLOAD, INSTALL = commands("docs/offline.md")["Install without an index"]
 
 
 def write_checkout(folder: Path) -> Clone:

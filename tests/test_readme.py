@@ -1,32 +1,16 @@
 """Every command of README is run exactly as written, on the embedded digits and without a network."""
 
 import json
-import re
 import sys
 
 import numpy as np
 import pytest
-from markdown_it import MarkdownIt
 
-from tests.clone import Clone
-from tests.conftest import REPOSITORY
+from tests.clone import REPOSITORY, Clone, commands
 
 TWO_COMMANDS, OWN, PARAMETERS = "Two commands", "Make it your own classifier", "Parameters"
 REVIEW = "Reviewing a change"
-
-
-def commands() -> dict[str, list[str]]:
-    """README's commands by section: all lines of `sh` blocks, and the lines of `console` blocks after a dollar sign."""
-    typed: dict[str, list[str]] = {}
-    section, heading = "", False
-    for token in MarkdownIt().parse((REPOSITORY / "README.md").read_text()):
-        if heading:
-            section = token.content
-        heading = token.type == "heading_open"
-        if token.type == "fence":
-            form = {"sh": "(.+)", "console": r"\$ (.+)"}[token.info]
-            typed.setdefault(section, []).extend(re.findall(rf"(?m)^{form}$", token.content))
-    return typed
+TYPED = commands("README.md")
 
 
 @pytest.fixture
@@ -39,12 +23,12 @@ def reader(clone: Clone) -> Clone:
 
 
 def test_every_section_of_readme_with_commands_has_a_test_here() -> None:
-    assert list(commands()) == [TWO_COMMANDS, OWN, PARAMETERS, REVIEW]
+    assert list(TYPED) == [TWO_COMMANDS, OWN, PARAMETERS, REVIEW]
 
 
 @pytest.mark.slow
 def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone) -> None:
-    repro, test, enter, mirror = commands()[TWO_COMMANDS]
+    repro, test, enter, mirror = TYPED[TWO_COMMANDS]
     assert "test.accuracy" in reader.run(repro)
     reader.environment["PYTEST_ADDOPTS"] = "-k the_licence"  # all tests would run this test again
     assert "1 passed" in reader.run(test)
@@ -61,7 +45,7 @@ def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone
 def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -> None:
     before = (reader.folder / "data/raw/mnist.npz").read_bytes()
     reader.set("train.epochs", 2)
-    typed = commands()[OWN]
+    typed = TYPED[OWN]
     back = typed.index("git checkout main")
     output = {command: reader.run(command) for command in typed[:back]}
     printed = next(line for line in output["dvc repro"].splitlines() if line.startswith("download: "))
@@ -79,7 +63,7 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
 @pytest.mark.slow
 def test_experiments_and_recipes_run_and_the_default_is_restored(reader: Clone) -> None:
     default = reader.read("params.yaml")
-    output = {command: reader.run(command) for command in commands()[PARAMETERS]}
+    output = {command: reader.run(command) for command in TYPED[PARAMETERS]}
     assert "larger-batches" in output["dvc exp show --only-changed"]
     assert reader.ran(output["dvc repro"])[-3:] == ["train", "export", "evaluate"]
     assert reader.read("params.yaml") == default
@@ -93,7 +77,7 @@ def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     reader.run("dvc repro")
     reader.commit("Results on the embedded digits")
     reader.environment["SEEDS"] = "2"  # README's five seeds would take 3 minutes
-    output = {command: reader.run(command) for command in commands()[REVIEW]}
+    output = {command: reader.run(command) for command in TYPED[REVIEW]}
     assert "train.epochs" in output["dvc params diff main"]
     assert "test.accuracy" in output["dvc metrics diff main"]
     assert "matches all 5 stages" in output["python -m review.verify"]

@@ -1,6 +1,5 @@
 """The review workflow in a shell: the code of base judges the commit of head, and one comment has the report."""
 
-import os
 import re
 import shlex
 import shutil
@@ -9,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
-from tests.clone import Clone
-from tests.conftest import REPOSITORY
+from tests.clone import REPOSITORY, Clone
 from tests.review.repository import Repository
+from tests.runner import DOCUMENTS, Runner, evaluate
 
-JOBS: dict[str, Any] = YAML(typ="safe").load((REPOSITORY / ".github/workflows/review.yml").read_text())["jobs"]
+REVIEW = DOCUMENTS["review.yml"]
 
 PIPELINE = "stages: {train: {cmd: echo 1, params: [train]}}\n"
 VALUES = "{params.yaml: {train: {epochs: 5, filters: [32, 64]}}}"
@@ -49,25 +47,20 @@ def pull_request(origin: Repository) -> str:
     return sha
 
 
-def report(origin: Repository, head: str, folder: Path) -> tuple[str, str, str]:
+def report(origin: Repository, event: dict[str, Any], folder: Path) -> tuple[str, str, str]:
     """Run the steps of the job `report`; return its output, its summary and everything that it printed."""
-    base = origin.run("git rev-parse main").strip()
-    steps = JOBS["report"]["steps"]
-    ref = steps[0]["with"]["ref"].replace("${{ github.event.pull_request.base.sha }}", base)
-    clone = Clone(folder / "checkout")
-    clone.folder.mkdir()
-    clone.run(f"git clone -q {origin.folder.as_uri()} . && git checkout -q {ref}")
+    steps = REVIEW["jobs"]["report"]["steps"]
+    sha = {name: evaluate(text, github={"event": event}) for name, text in REVIEW["env"].items()}
+    runner = Runner(folder / "checkout")
+    ref = evaluate(steps[0]["with"]["ref"], env=sha)
+    runner.run(f"git clone -q {origin.folder.as_uri()} . && git checkout -q {ref}")
     # Instead of `make setup`, which would install packages, make an environment that runs the python of these tests.
-    python = clone.folder / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    python.chmod(0o755)
-    clone.run("git hash-object requirements.txt > .venv/installed")
-    clone.environment |= {"BASE_SHA": base, "HEAD_SHA": head}
-    files = {"GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary")}
-    scripts = [step["run"] for step in steps if "run" in step and not step["run"].startswith("make setup")]
-    printed = "".join(clone.run(f"set -e\n{script}", **files) for script in scripts)
-    return (folder / "output").read_text(), (folder / "summary").read_text(), printed
+    runner.put_program(".venv/bin/python", f'exec {shlex.quote(sys.executable)} "$@"')
+    runner.run("git hash-object requirements.txt > .venv/installed")
+    done = [runner.step(step, **sha) for step in steps if not step.get("run", "make setup").startswith("make setup")]
+    assert [each.stderr for each in done if each.returncode] == []
+    printed = "".join(each.stdout + each.stderr for each in done)
+    return (folder / "GITHUB_OUTPUT").read_text(), (folder / "GITHUB_STEP_SUMMARY").read_text(), printed
 
 
 @pytest.mark.slow
@@ -79,7 +72,9 @@ def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_
     for path in ("review/__init__.py", "review/verify.py", "review/report.py", "sitecustomize.py"):
         origin.put(path, LIAR.format(mark=mark))
     origin.put("Makefile", f"$(shell touch {mark})\nsetup report:\n\ttouch {mark}\n")
-    output, summary, printed = report(origin, pull_request(origin), tmp_path)
+    base, head = origin.run("git rev-parse main").strip(), pull_request(origin)
+    event = {"pull_request": {"base": {"sha": base}, "head": {"sha": head}}}
+    output, summary, printed = report(origin, event, tmp_path)
     assert output == "lock=false\n"
     assert summary.startswith("**verdict: undecided: ")
     assert "verify: train: changed parameter train.epochs: 5 -> 9\n" in printed
@@ -88,30 +83,29 @@ def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_
 
 
 @pytest.mark.slow
-def test_invalid_results_of_a_pull_request_are_reported_as_plain_text(origin: Repository, tmp_path: Path) -> None:
+def test_invalid_results_in_a_merge_queue_are_reported_as_plain_text(origin: Repository, tmp_path: Path) -> None:
     origin.put("models/provenance.json", '{"dataset": "![@user](http://e.vil)", "images": {"train": 1}}')
-    output, summary, _ = report(origin, pull_request(origin), tmp_path)
+    base, head = origin.run("git rev-parse main").strip(), pull_request(origin)
+    output, summary, _ = report(origin, {"merge_group": {"base_sha": base, "head_sha": head}}, tmp_path)
     assert output == "lock=true\n"
     lines = summary.splitlines()
     assert "![@user](http://e.vil)" in lines[0]
     assert all(line.startswith("    ") for line in lines)  # indented lines are code in Markdown
 
 
-GH = '#!/bin/sh\nprintf "%s " "$@" > "$RUNNER_TEMP/asked"\ncp comment.md "$RUNNER_TEMP/comment"\n'
-
-
 def comment(folder: Path, text: str, *pictures: bytes) -> str:
     """Run the step that comments on a report, with a bare repository as origin and a script in place of gh."""
-    runner = Clone(folder)
-    runner.run(f"rm -rf report; mkdir report; git init -q --bare owner/name; printf %s '{GH}' > gh; chmod +x gh")
+    runner = Runner(folder / "checkout")
+    runner.put_program("../bin/gh", 'printf "%s " "$@" > "$RUNNER_TEMP/asked"\ncp comment.md "$RUNNER_TEMP/comment"')
+    runner.run("cd ..; rm -rf report; mkdir report; git init -q --bare owner/name")
     (folder / "report/report.md").write_text(text)
     for picture in pictures:
         (folder / "report/curves.png").write_bytes(picture)
-    *_, step = JOBS["comment"]["steps"]
-    runner.environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    *_, step = REVIEW["jobs"]["comment"]["steps"]
     runner.environment |= {"GITHUB_SERVER_URL": folder.as_uri(), "GITHUB_REPOSITORY": "owner/name"}
     runner.environment |= {"PULL_REQUEST": "7", "HEAD_SHA": "0123abcd", "GITHUB_RUN_ID": "42"}
-    runner.run(f"set -e\n{step['run']}", RUNNER_TEMP=str(folder), NAME=step["env"]["NAME"])
+    done = runner.step(step, NAME=step["env"]["NAME"])
+    assert done.returncode == 0, done.stderr
     return (folder / "comment").read_text()
 
 

@@ -2,18 +2,14 @@
 
 import itertools
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml import YAML
+import pytest
 
-from tests.conftest import REPOSITORY
+from tests.clone import REPOSITORY
+from tests.runner import DOCUMENTS, WORKFLOWS, Runner, evaluate
 
-WORKFLOWS = {path.name: path.read_text() for path in sorted((REPOSITORY / ".github/workflows").glob("*.yml"))}
-DOCUMENTS: dict[str, Any] = {name: YAML(typ="safe").load(text) for name, text in WORKFLOWS.items()}
 REVIEW = DOCUMENTS["review.yml"]
 STEPS = [step for document in DOCUMENTS.values() for job in document["jobs"].values() for step in job["steps"]]
 
@@ -52,15 +48,6 @@ def test_the_job_that_may_write_checks_nothing_out_and_no_checkout_keeps_a_token
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def run_script(job: dict[str, Any], word: str, folder: Path, make: str = "true", **environment: str) -> int:
-    """Run the script of a job that has a word, with a script in place of make; return its exit status."""
-    (script,) = [step["run"] for step in job["steps"] if word in step.get("run", "")]
-    (folder / "make").write_text(f"#!/bin/sh\n{make}\n")
-    (folder / "make").chmod(0o755)
-    environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(["bash", "-e", "-c", script], cwd=folder, env=environment, check=False, timeout=60).returncode
-
-
 def test_the_job_that_publishes_the_page_runs_no_code_of_the_repository() -> None:
     page, publish = DOCUMENTS["pages.yml"]["jobs"].values()
     assert page["steps"][-1]["with"]["path"] == "page"
@@ -84,8 +71,10 @@ def test_the_check_passes_only_if_everything_that_it_needs_succeeded(tmp_path: P
     assert step["env"] == values
     assert REVIEW["jobs"]["comment"]["if"] in values["SAME_REPOSITORY"]  # skipped on purpose where it is false
 
+    runner = Runner(tmp_path / "checkout")
+
     def passes(*given: str) -> bool:
-        return run_script(job, "fail", tmp_path, **dict(zip(values, given, strict=True))) == 0
+        return runner.step(step, **dict(zip(values, given, strict=True))).returncode == 0
 
     cases = itertools.product(RESULTS, ("true", "false", ""), RESULTS, ("true", "false"))
     assert {case for case in cases if passes(*case)} == {
@@ -96,18 +85,51 @@ def test_the_check_passes_only_if_everything_that_it_needs_succeeded(tmp_path: P
 
 
 def test_a_crash_of_the_report_fails_the_job(tmp_path: Path) -> None:
-    (tmp_path / "verify.txt").touch()
-    commits = {"BASE_SHA": "0" * 40, "HEAD_SHA": "1" * 40, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
-    refuse, crash = "echo 'report: no split in common' >&2; exit 2", "echo Traceback >&2; exit 2"
-    assert run_script(REVIEW["jobs"]["report"], "make report", tmp_path, refuse, **commits) == 0
-    assert run_script(REVIEW["jobs"]["report"], "make report", tmp_path, crash, **commits) == 1
+    runner = Runner(tmp_path / "checkout")
+    (runner.folder / "verify.txt").touch()
+    runner.environment |= {"BASE_SHA": "0" * 40, "HEAD_SHA": "1" * 40}
+    (step,) = [step for step in REVIEW["jobs"]["report"]["steps"] if "make report" in step.get("run", "")]
+    runner.put_program("../bin/make", "echo Traceback >&2; exit 2")
+    assert runner.step(step).returncode == 1
+
+
+REMOTE = ["make extra PYTHON=python", "dvc pull page/index.html"]
+
+
+@pytest.mark.parametrize(("remote", "ran"), [("shared s3://store", REMOTE), ("", ["make repro PYTHON=python"])])
+def test_the_page_is_fetched_with_the_packages_for_servers_or_else_made(
+    tmp_path: Path, remote: str, ran: list[str]
+) -> None:
+    runner = Runner(tmp_path / "checkout")
+    runner.put_program("../bin/make", 'echo "make $*" >> ran')
+    runner.put_program(".venv/bin/dvc", f'test "$1" = remote && echo "{remote}" || echo "dvc $*" >> ran')
+    (step,) = [step for step in STEPS if "dvc pull" in step.get("run", "")]
+    assert runner.step(step).returncode == 0
+    assert runner.read("ran").splitlines() == ran
+
+
+def test_a_merge_queue_gets_the_required_checks_and_another_base_of_a_pull_request_is_reviewed_again() -> None:
+    assert all("merge_group" in DOCUMENTS[name]["on"] for name in ("review.yml", "test.yml"))
+    assert {"opened", "synchronize", "reopened", "edited"} == set(REVIEW["on"]["pull_request"]["types"])
+    pull_request = {"pull_request": {"base": {"sha": "b"}, "head": {"sha": "h"}}}
+    for event in (pull_request, {"merge_group": {"base_sha": "b", "head_sha": "h"}}):
+        sha = {name: evaluate(text, github={"event": event}) for name, text in REVIEW["env"].items()}
+        assert sha == {"BASE_SHA": "b", "HEAD_SHA": "h"}
+
+
+def test_each_job_that_installs_packages_keeps_their_files_for_the_next_run() -> None:
+    for job in (job for document in DOCUMENTS.values() for job in document["jobs"].values()):
+        installs = any(re.search(r"\bmake ", step.get("run", "")) for step in job["steps"])
+        python = [step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/setup-python@")]
+        keeps = [(given.get("cache"), given.get("cache-dependency-path")) for given in python]
+        assert keeps == [("pip", "requirements*.txt")] * installs
 
 
 def test_ci_stops_at_the_first_step_that_fails(tmp_path: Path) -> None:
-    (tmp_path / "apt-get").symlink_to("/bin/true")
-    job = {"steps": [{"run": f"bash '{REPOSITORY}/.ci/run'"}]}
-    make = f"echo $1 >> '{tmp_path}/asked'; test $1 != extra"
-    assert run_script(job, "ci/run", tmp_path, make) == 1
+    runner = Runner(tmp_path / "checkout")
+    runner.put_program("../bin/apt-get", "true")
+    runner.put_program("../bin/make", f"echo $1 >> '{tmp_path}/asked'; test $1 != extra")
+    assert runner.attempt(f"bash '{REPOSITORY}/.ci/run'").returncode == 1
     assert (tmp_path / "asked").read_text().split() == ["setup", "test", "extra"]
 
 
@@ -116,3 +138,4 @@ def test_the_dev_container_has_the_newest_tested_python_and_runs_make_setup() ->
     newest = DOCUMENTS["test.yml"]["jobs"]["test"]["strategy"]["matrix"]["python"][-1]
     assert f"/python:1-{newest}-" in container["image"]
     assert container["postCreateCommand"] == "make setup"
+    assert container["remoteEnv"]["PATH"] == "${containerWorkspaceFolder}/.venv/bin:${containerEnv:PATH}"

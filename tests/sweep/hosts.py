@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import psutil
 
-from tests.conftest import REPOSITORY
+from tests.clone import REPOSITORY, finish
 
 T = TypeVar("T")
 
@@ -67,15 +67,7 @@ class Host:
         return Path(f"/proc/{self.machine.pid}/root") / (HOME / path).relative_to("/")
 
     def attempt(self, command: str, folder: str = ".", **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self._entering(command, folder),
-            env=self.environment | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
+        return finish(self._entering(command, folder), self.environment | environment, 600)
 
     def run(self, command: str, folder: str = ".", **environment: str) -> str:
         """Run a command in a folder below the home and return its output."""
