@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from classifier.inputs import unchanged_inputs
+
 # They change the kernels of NumPy and the C library, which read them before a stage could unset them.
 REFUSED = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES")
 PACKAGES = {"dvc", "scmrepo", "_pygit2", "yaml"}  # a user can cause their errors; known by name, as imports take long
@@ -31,7 +33,7 @@ def run(name: str, main: Callable[[], None]) -> None:
     def stage(_: list[str] | None) -> int:
         refuse_other_kernels()
         end_with_starter(name)
-        with alone(LOCK, f"stage {name}", "this folder"):
+        with alone(LOCK, f"stage {name}", "this folder"), unchanged_inputs(name):
             main()
         return 0
 

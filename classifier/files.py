@@ -3,10 +3,34 @@
 import csv
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_held: dict[Path, Callable[[], object] | None] = {}  # within `together`: what is done to each path at the end
+
+
+@contextmanager
+def together(outputs: Iterable[Path]) -> Iterator[None]:
+    """Let `whole_file` replace these outputs, and `remove` act, at the end of the block; not at all if it raises."""
+    _held.update(dict.fromkeys(outputs))
+    try:
+        yield
+        for act in filter(None, _held.values()):
+            act()
+    finally:
+        for partial in filter(Path.exists, map(_partial, _held)):
+            partial.unlink()
+        _held.clear()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there; within `together` after its outputs have replaced the old ones."""
+    if _held:
+        _held[path] = lambda: path.unlink(missing_ok=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -14,23 +38,30 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path for the block to write; on success the file there replaces `path` in one step.
 
     If the block raises, `path` does not change. The temporary file is in the same folder under a fixed name, so a
-    killed run leaves at most one file, which the next run overwrites.
+    killed run leaves at most one file for each, which the next run overwrites.
 
     Raises:
         OSError: the file cannot be written, for example because the disk is full or the folder is read-only.
     """
-    partial = path.with_name(f".partial-{path.name}")
+    partial = _partial(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        partial.replace(path)
+        if path in _held:
+            _held[path] = lambda: partial.replace(path)
+        else:
+            partial.replace(path)
     except OSError as error:
         raise OSError(f"{path} could not be written: {error.strerror or error}") from error
     finally:
-        if partial.exists():
+        if path not in _held and partial.exists():
             partial.unlink()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".partial-{path.name}")
 
 
 def save_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -1,7 +1,8 @@
 """Show what changed from one revision to another, and whether the new recipe is better, worse, or neither is shown.
 
 It compares the parameters, metrics, predictions and measured seeds that Git holds, and needs no data, cache or remote.
-The verdict is about recipes: over their seeds and over the images that both read (docs/review.md).
+The verdict is about recipes: over their seeds and over the images that both read (docs/review.md). Results that
+review.verify refuses get none.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 
 from classifier.command import command
 from review.comparison import compare_results
+from review.lock import mismatches
 from review.revision import read_results
 from review.text import as_json, as_markdown, as_text
 
@@ -25,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     form.add_argument("--json", action="store_const", dest="render", const=as_json, help="for programs")
     parser.add_argument("--final", action="store_true", help="show the test images too")
     parser.add_argument("--margin", type=float, metavar="M", help="the loss of accuracy that does not matter: 0.002")
+    parser.add_argument("--stale", action="store_true", help="compare results that review.verify refuses, too")
     gate = parser.add_mutually_exclusive_group()
     gate.add_argument("--fail-if", choices=["worse"], help="exit with 1 if HEAD is worse")
     gate.add_argument(
@@ -36,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.margin is not None and not 0 < options.margin < 1:
         parser.error(f"--margin: expected an accuracy between 0 and 1, such as 0.002, got {options.margin:g}")
     comparison = compare_results(read_results(options.base), read_results(options.head), options.margin)
+    if found := mismatches(options.base, options.head, options.stale):
+        print(f"compare: warning: {found}", file=sys.stderr)
     if options.render:
         print(options.render(comparison, options.final))
     else:

@@ -10,9 +10,10 @@ from typing import Any
 
 from classifier.parameters import parse_yaml
 from classifier.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE
-from review.results import Stage, leaves, parse_lock
+from review.escaping import quote
+from review.results import Stage, leaves, name_of, parse_lock
 from review.revision import find_commit, read_file, read_results
-from review.seeds import contradiction, differing_keys, same_recipe
+from review.seeds import contradiction, differing_keys, listed, same_recipe
 
 
 def stage_findings(revision: str | None) -> dict[str, list[str]]:
@@ -26,8 +27,6 @@ def stage_findings(revision: str | None) -> dict[str, list[str]]:
     findings |= {name: [f"in {LOCK}, but not in {PIPELINE}"] for name in recorded}
     for name in declared.keys() & recorded.keys():
         findings[name] = list(_findings(commit, declared[name], recorded[name], recorded))
-        if name == "download":
-            findings[name] += _other_data_set(commit)
     return findings
 
 
@@ -46,6 +45,23 @@ def noise_findings(revision: str | None) -> list[str]:
         return [str(error)]
     reasons = (contradiction(record, results) for record in results.noise if same_recipe(record, results))
     return [f"{NOISE}: {reason}" for reason in reasons if reason]
+
+
+def mismatches(base: str | None, head: str | None, accepted: bool) -> str:
+    """Return in a sentence what review.verify finds about two revisions, or "". Raises ValueError unless `accepted`."""
+    found = []
+    for revision in (base, head):
+        try:
+            findings = {**stage_findings(revision), "seed noise": noise_findings(revision)}
+            reasons = [f"{name}: {reason}" for name, of_name in findings.items() for reason in of_name]
+        except (OSError, ValueError) as error:
+            reasons = [str(error)]
+        if reasons:
+            quoted = listed(quote(reason.replace("`", "'")) for reason in reasons)
+            found.append(f"the results of {name_of(revision)} do not match the files beside them: {quoted}")
+    if found and not accepted:
+        raise ValueError(f"{'; '.join(found)}; run `dvc repro` there, or compare with --stale")
+    return "; ".join(found)
 
 
 def inputs_of_train(commit: str | None) -> dict[str, str | None] | None:
@@ -132,15 +148,28 @@ def _findings(commit: str | None, declared: Stage, stage: Stage, recorded: Mappi
             yield f"missing output {path}, which Git should hold"
         elif md5 and md5 != stage.outputs[path]:
             yield f"{path} is {md5[:8]}, but the stage wrote {stage.outputs[path][:8]}"
+    if str(PROVENANCE) in stage.outputs:
+        yield from _other_training(commit, stage)
 
 
-def _other_data_set(commit: str | None) -> Iterator[str]:
-    """Yield stand-in data: dvc.lock matches, but the results are not of the data set in params.yaml."""
-    with suppress(OSError, ValueError, KeyError, TypeError):  # the stage of a broken file reports its own reason
-        used = json.loads(read_file(commit, PROVENANCE))["dataset"]
-        wanted = _read_yaml(commit, PARAMS)["download"]["dataset"]
-        if used != wanted:
+def _other_training(commit: str | None, stage: Stage) -> Iterator[str]:
+    """Yield what models/provenance.json says of the training that params.yaml or dvc.lock does not.
+
+    This finds stand-in data, a file that was edited while the stage ran, and a dvc.lock of two runs.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # a broken file has another reason
+        provenance, params = json.loads(read_file(commit, PROVENANCE)), _read_yaml(commit, PARAMS)
+        used, section = provenance["dataset"], f"{PARAMS}:train."
+        if used != (wanted := params.get("download", {}).get("dataset", used)):
             yield f"the results come from {used}, but {PARAMS} asks for {wanted}"
+        data = provenance["data"]  # older files have neither this nor the parameters
+        trained = {f"{section}{key}": value for key, value in provenance["parameters"].items()} | data
+        recorded = {key: value for key, value in stage.parameters.items() if key.startswith(section)}
+        recorded |= {path: md5 for path, md5 in stage.inputs.items() if path in data}
+        for key in sorted(trained.keys() | recorded.keys()):
+            ours, theirs = trained.get(key, "absent"), recorded.get(key, "absent")
+            if ours != theirs:
+                yield f"the model was trained with {key.removeprefix(f'{PARAMS}:')} {ours}, but {LOCK} has {theirs}"
 
 
 def _written(recorded: Mapping[str, Stage], commit: str | None, path: str) -> tuple[str | None, str | None]:

@@ -1,8 +1,8 @@
 """Write what changed between two revisions as a folder for reviewers: report.md with its pictures, and report.html.
 
-The words and tables are those of review.compare, and review.verify says whether dvc.lock of head matches. The pictures
-are learning curves of both sides, what changed between the confusion matrices of the split that decided, and, if
-data/processed is in this folder, the images that the recipes read most differently.
+The words and tables are those of review.compare. The pictures are learning curves of both sides, what changed between
+the confusion matrices of the split that decided, and, if data/processed is in this folder, the images that the recipes
+read most differently.
 """
 
 import argparse
@@ -18,14 +18,14 @@ import numpy as np
 from markdown_it import MarkdownIt
 
 from classifier import pictures
-from classifier.command import command, one_line, printable
+from classifier.command import command, printable
 from classifier.data import splits
-from classifier.files import markdown_table
-from classifier.paths import HISTORY, LOCK, PROCESSED
+from classifier.files import markdown_table, together, whole_file
+from classifier.paths import HISTORY, PROCESSED
 from review.comparison import Comparison, changed_parameters, compare_results
 from review.drawing import draw_difference, draw_learning_curve
 from review.escaping import markdown, quote
-from review.lock import noise_findings, stage_findings
+from review.lock import mismatches
 from review.revision import read_results
 from review.text import SMOOTHING, as_markdown, conclude, images_that_differ, wrap
 
@@ -64,20 +64,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
     parser.add_argument("--final", action="store_true", help="show the test images too")
     parser.add_argument("--output", type=Path, default=Path("report"), help="the folder to write (default: report)")
+    parser.add_argument("--stale", action="store_true", help="compare results that review.verify refuses, too")
     options = parser.parse_args(arguments)
     comparison = compare_results(read_results(options.base), read_results(options.head))
-    files = render(comparison, about_lock(options.head), options.final)
+    files = render(comparison, mismatches(options.base, options.head, options.stale), options.final)
     save_files(options.output, files)
     print(wrap(conclude(comparison)))
     print(f"report: report.html, report.md and {len(files) - 2} pictures -> {printable(str(options.output))}")
     return 0
 
 
-def render(comparison: Comparison, lock: str, final: bool = False) -> dict[str, bytes]:
-    """Return the files of the report by name; `lock` is the Markdown that says whether head's dvc.lock matches."""
+def render(comparison: Comparison, found: str, final: bool = False) -> dict[str, bytes]:
+    """Return the files of the report by name; `found` is what review.verify finds."""
     verdict, why, rest = as_markdown(comparison, final).split("\n\n", 2)
     drawn: dict[str, bytes] = {}
-    blocks = [verdict, why, lock, rest]
+    matches = "The results of both belong to the code, the parameters and the data beside them, says `review.verify`."
+    blocks = [verdict, why, f"**{markdown(found)}**" if found else matches, rest]
     for section in (learning_curves, confusion, images):  # each yields Markdown, and adds to `drawn` the PNGs in it
         blocks += section(comparison, drawn)
     text = "\n\n".join(blocks) + "\n"
@@ -143,19 +145,6 @@ def read_images(comparison: Comparison) -> np.ndarray | None:
     return pixels if numbers and np.array_equal(labels.argmax(axis=1), predictions.actual) else None
 
 
-def about_lock(revision: str | None) -> str:
-    """Say in Markdown whether dvc.lock and the measured noise of head match its files, and if not, why."""
-    try:
-        findings = {**stage_findings(revision), "measured noise": noise_findings(revision)}
-    except (OSError, ValueError) as error:
-        message = one_line(error).replace("`", "'")
-        return f"**`{LOCK}` of head cannot be checked:** {quote(message)}"
-    false = [f"- {quote(name)}: {', '.join(map(quote, reasons))}" for name, reasons in findings.items() if reasons]
-    if not false:
-        return f"`{LOCK}` of head matches: the results belong to the code, the parameters and the data beside them."
-    return "\n".join([f"**`{LOCK}` of head or its measured noise does not match:**", "", *false])
-
-
 def as_page(title: str, text: str, drawn: Mapping[str, bytes]) -> str:
     """Render Markdown with its PNGs by name; links, other pictures and HTML, which a name may contain, stay text."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "autolink"])
@@ -170,18 +159,10 @@ def as_page(title: str, text: str, drawn: Mapping[str, bytes]) -> str:
 
 def save_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write all files, or keep the old ones: no file is replaced until all new ones are on the disk."""
-    partials = {name: folder / f".partial-{name}" for name in files}
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with together(folder / name for name in files):
         for name, content in files.items():
-            partials[name].write_bytes(content)
-        for name, partial in partials.items():
-            partial.replace(folder / name)
-    except OSError as error:
-        raise OSError(f"{folder} could not be written: {error.strerror}") from error
-    finally:
-        for partial in partials.values():
-            partial.unlink(missing_ok=True)
+            with whole_file(folder / name) as path:
+                path.write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -164,10 +164,10 @@ def parse_metrics(text: str) -> dict[str, float]:
 
 
 def parse_provenance(text: str) -> tuple[str, int, dict[str, Any]]:
-    """Return the data set that the model saw, how many images of it trained the model, and all else by dotted key."""
+    """Return the data set that the model saw, how many images of it trained the model, and the environment by key."""
     match json.loads(text):
-        case {"dataset": str(dataset), "images": {"train": int(images)}, **environment} if dataset.isprintable():
-            return dataset, images, dict(leaves(environment))
+        case {"dataset": str(dataset), "images": {"train": int(images)}, **rest} if dataset.isprintable():
+            return dataset, images, dict(leaves({key: rest[key] for key in rest if key not in ("parameters", "data")}))
     raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
 
 

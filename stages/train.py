@@ -13,7 +13,7 @@ from msgspec import Meta
 from classifier.command import run
 from classifier.data import augmentation, batches, splits
 from classifier.data.data_set import DataSet, read_data_set
-from classifier.files import whole_file
+from classifier.files import remove, whole_file
 from classifier.model import architecture, checkpoint, keras_file, learning, runtime
 from classifier.parameters import Seed, read_section
 from classifier.paths import HISTORY, MODEL, PROVENANCE, SOURCE
@@ -51,16 +51,19 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def main() -> None:
     """Train the network that params.yaml describes, and write the model, its provenance and the history."""
+    modules = [Path(__file__), *sorted(checkpoint.CODE.rglob("*.py"))]
+    code = list(checkpoint.digests(modules).values())  # before an edit: they name the checkpoint
     recipe = read_section("train", Parameters)
     data_set = read_data_set()
     check_size(recipe, data_set)
     images = {split: len(splits.map_split(split)[0]) for split in ("train", "validation")}
     files = [SOURCE, *(path(split) for path in (splits.images_path, splits.labels_path) for split in images)]
     with ThreadPoolExecutor() as pool:  # one processor reads the files while the other imports TensorFlow
-        digest = pool.submit(checkpoint.digest, Path(__file__), files)
+        digests = pool.submit(checkpoint.digests, files)
         runtime.start(recipe.seed, recipe.precision)
-    provenance = {"dataset": data_set.name, "images": images, **runtime.describe()}
-    belongs_to = json.dumps([msgspec.structs.asdict(recipe), digest.result(), provenance])
+    trained = {"parameters": msgspec.structs.asdict(recipe), "data": digests.result()}  # review.verify compares both
+    provenance = {"dataset": data_set.name, "images": images, **trained, **runtime.describe()}
+    belongs_to = json.dumps([code, provenance])
     import tensorflow as tf  # not before runtime.start
 
     try:
@@ -78,7 +81,7 @@ def main() -> None:
         path.write_text(json.dumps(provenance, indent=2) + "\n")
     learning.save_history(HISTORY, history)
     for path in (learning.GROWING, checkpoint.PATH):
-        path.unlink(missing_ok=True)
+        remove(path)
     summary = f"{recipe.epochs} epochs on {images['train']:,} images of {data_set.name} in {provenance['precision']}"
     print(f"train: {summary}, {seconds:.1f} s -> {MODEL}")
 

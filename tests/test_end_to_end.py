@@ -51,11 +51,16 @@ def test_in_another_folder_with_other_settings_every_byte_is_the_same(clone: Clo
 
 def test_a_refused_run_changes_no_output_and_no_lock_file(clone: Clone) -> None:
     clone.set("train.batch_size", 0)
-    nowhere = "DATASET_MIRROR=/nowhere/mnist.npz dvc repro --force"
-    for command, message in (("dvc repro", "train: params.yaml: "), (nowhere, "/nowhere/mnist.npz")):
+    edit = 'lambda: (main(), open("stages/evaluate.py", "a").write("# edited"))'  # while the stage runs
+    clone.replace("stages/evaluate.py", 'run("evaluate", main)', f'run("evaluate", {edit})')
+    for command, message in (
+        ("dvc repro", "train: params.yaml: "),
+        ("DATASET_MIRROR=/nowhere/mnist.npz dvc repro --force", "/nowhere/mnist.npz"),
+        ("dvc repro --single-item evaluate", "evaluate: stages/evaluate.py changed while the stage ran"),
+    ):
         done = clone.attempt(command)
         assert (done.returncode != 0, message in done.stderr, "Traceback" in done.stderr) == (True, True, False)
-    clone.run("git checkout -q params.yaml")
+    clone.run("git checkout -q params.yaml stages")
     assert clone.run("git status --porcelain") == ""
     assert "up to date" in clone.run("dvc status")
 
@@ -76,7 +81,7 @@ def test_an_experiment_becomes_a_branch_that_is_reviewed_in_a_clone_without_data
     metrics = json.loads(plain.run("dvc metrics diff main --json"))["metrics.json"]
     assert metrics["test.loss"]["new"] == float(experiment["test.loss"]) != metrics["test.loss"]["old"]
     for checkout in (clone, plain):
-        assert "verdict: undecided: " in checkout.run("python -m review.compare main")
+        assert "verdict: undecided: " in checkout.run("python -m review.compare main --stale")  # the data stand in
     plots = plain.run("dvc plots diff main --targets evaluation/history.csv --show-vega")
     assert all(f'"rev": "{revision}"' in plots for revision in ("main", "workspace"))
 

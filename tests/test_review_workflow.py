@@ -76,9 +76,9 @@ def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_
     event = {"pull_request": {"base": {"sha": base}, "head": {"sha": head}}}
     output, summary, printed = report(origin, event, tmp_path)
     assert output == "lock=false\n"
-    assert summary.startswith("**verdict: undecided: ")
     assert "verify: train: changed parameter train.epochs: 5 -> 9\n" in printed
-    assert "- `train`: `changed parameter train.epochs: 5 -> 9`" in summary
+    assert summary.startswith("    report: the results of ")  # without a verdict
+    assert "do not match the files beside them: `train: changed parameter train.epochs: 5 -> 9`" in summary
     assert not mark.exists()
 
 

@@ -7,6 +7,7 @@ it. A checkout has one, because only one stage runs there at a time.
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,14 @@ CODE = Path(__file__).parents[1]  # the modules that stages are made of
 History = list[dict[str, float]]  # the metrics of each epoch
 
 
-def digest(stage: Path, data: Iterable[Path]) -> str:
-    """Return a hash of the code, which is the file of the stage and all modules of stages, and of the data."""
-    hashed = hashlib.sha256()
-    for path in [stage, *sorted(CODE.rglob("*.py")), *data]:
+def digests(files: Iterable[Path]) -> dict[str, str]:
+    """Return the MD5 of each file, as DVC takes it, by path."""
+    hashed = {}
+    for path in files:
         with path.open("rb") as file:
-            hashed.update(hashlib.file_digest(file, "sha256").digest())
-    return hashed.hexdigest()
+            md5 = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
+        hashed[path.as_posix()] = md5.hexdigest()
+    return hashed
 
 
 def save(network: "keras.Model", history: History, belongs_to: str) -> None:
@@ -41,7 +43,7 @@ def save(network: "keras.Model", history: History, belongs_to: str) -> None:
     """
     about = {"history": np.array(json.dumps(history)), "belongs_to": np.array(belongs_to)}
     state = {f"{number:04}": np.asarray(variable) for number, variable in enumerate(_variables(network))}
-    with whole_file(PATH) as partial, partial.open("wb") as file:
+    with whole_file(PATH) as path, path.open("wb") as file:
         np.savez(file, allow_pickle=False, **about, **state)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from classifier.paths import NOISE
-from review.report import about_lock
+from review.lock import mismatches
 from review.results import Predictions, Record, Results
 from review.seeds import contradiction, parse_record, parse_records, why_stale, write_record
 from review.verify import main
@@ -188,4 +188,4 @@ def test_noise_that_cannot_be_true_is_a_line_of_verify_and_of_the_report(
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "verify: train: matches"
         assert [line.startswith(f"verify: seed noise: {reason}") for line in lines[1:-1]] == [True] * bool(reason)
-        assert (f"- `measured noise`: `{reason}" in about_lock(revision)) == bool(reason)
+        assert (f"`seed noise: {reason}" in mismatches(revision, revision, accepted=True)) == bool(reason)

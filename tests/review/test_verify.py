@@ -1,15 +1,18 @@
 """dvc.lock against tampering of every kind, in a small pipeline without data or cache."""
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
+from review import compare, report
 from review.verify import main
 from tests.conftest import REPOSITORY
 from tests.review.repository import Repository
@@ -155,6 +158,44 @@ def test_a_lock_that_matches_is_a_line_a_stage_and_outputs_in_the_folder_are_has
     assert lines[1].startswith("verify: train: models/model.keras is ")
     assert verify("HEAD")[0] == 0
     assert verify("topic") == (1, ["verify: unknown Git revision 'topic'"])
+
+
+def test_a_model_of_other_parameters_or_data_than_dvc_lock_says_is_found(plain: Repository, verify: Verify) -> None:
+    trained = {"parameters": {"epochs": 1, "filters": [32, 64]}, "data": {"data/raw/mnist.npz": DATA}}
+    text = FILES["models/provenance.json"].replace("{", json.dumps(trained)[:-1] + ", ", 1)
+    plain.put("models/provenance.json", text)
+    plain.replace("dvc.lock", MD5["models/provenance.json"], hashlib.md5(text.encode()).hexdigest())
+    assert verify()[0] == 0
+    # As DVC records an edit while the stage runs, and a merge by lines the half of a run.
+    plain.replace("params.yaml", "epochs: 1", "epochs: 4")
+    plain.replace("dvc.lock", "train.epochs: 1", "train.epochs: 4")
+    plain.replace("dvc.lock", DATA, "0" * 32)
+    start, data = "the model was trained with ", f"data/raw/mnist.npz {DATA}, but dvc.lock has {'0' * 32}"
+    assert verify()[1][1] == f"verify: train: {start}{data}; {start}train.epochs 1, but dvc.lock has 4"
+
+
+@pytest.mark.parametrize("command", [compare, report])
+def test_results_that_do_not_match_are_compared_only_if_asked(
+    plain: Repository, capsys: pytest.CaptureFixture[str], command: ModuleType
+) -> None:
+    assert command.main(["HEAD", "HEAD"]) == 0
+    capsys.readouterr()
+    tamper(plain, "params.yaml", "epochs: 1", "epochs: 9")
+    change = "`train: changed parameter train.epochs: 1 -> 9`"
+    reason = f"the results of this folder do not match the files beside them: {change}"
+    assert command.main(["HEAD"]) == 2
+    line = f"{command.__name__.removeprefix('review.')}: {reason}; run `dvc repro` there, or compare with --stale\n"
+    assert capsys.readouterr() == ("", line)
+    assert command.main(["HEAD", "--stale"]) == 0
+    printed = capsys.readouterr()
+    assert "verdict: " in printed.out
+    assert reason in (plain.read("report/report.md") if command is report else printed.err)
+    plain.commit("Stale")
+    assert command.main(["HEAD", "HEAD~"]) == 2
+    assert "the results of `HEAD` do not match" in capsys.readouterr().err
+    tamper(plain, "dvc.lock", "", None)
+    assert command.main(["HEAD~"]) == 2
+    assert "`there is no dvc.lock: 'dvc repro' writes it`" in capsys.readouterr().err
 
 
 WRITTEN_OUT = "verify: dvc.yaml: write the stages out, without "

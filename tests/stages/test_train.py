@@ -1,6 +1,8 @@
 import csv
+import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,15 +12,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from classifier.command import run
 from classifier.data import splits
 from classifier.data.catalogue import MNIST
 from classifier.data.data_set import Array, DataSet
 from classifier.model import checkpoint, learning, runtime
 from classifier.paths import HISTORY, MODEL, PROVENANCE, SOURCE
 from stages import train
+from tests.conftest import REPOSITORY
 from tests.stages.conftest import RECIPE, write_arrays, write_recipe
 
 OUTPUTS = (MODEL, PROVENANCE, HISTORY)
+IN_TRAINING = ("train", "validation")
 
 # For each parameter, another value than in RECIPE.
 OTHER: dict[str, Any] = {
@@ -107,59 +112,85 @@ def test_the_history_the_output_and_the_provenance_say_what_was_trained(trained:
     assert list(rows[1])[1:] == ["accuracy", "loss", "validation_accuracy", "validation_loss"]
     assert f"train: epoch 2 of 2: accuracy {float(rows[1]['accuracy']):.4f}, loss " in trained
     assert "train: 2 epochs on 40 images of mnist-5k in float32, " in trained
+    provenance = json.loads(PROVENANCE.read_text())
+    data = [SOURCE, *(path(split) for path in (splits.images_path, splits.labels_path) for split in IN_TRAINING)]
+    assert provenance.pop("data") == {str(path): hashlib.md5(path.read_bytes()).hexdigest() for path in data}
     images = {"train": 40, "validation": 30}
-    assert json.loads(PROVENANCE.read_text()) == {"dataset": "mnist-5k", "images": images, **runtime.describe()}
+    assert provenance == {"dataset": "mnist-5k", "images": images, "parameters": RECIPE, **runtime.describe()}
 
 
 VARIED = {"batch_normalization": True, "rotation": 10.0, "zoom": 0.1, "schedule": "constant", "label_smoothing": 0.1}
 
 
-@pytest.mark.parametrize(("epochs", "changed"), [(1, VARIED), (3, {})], ids=["in between", "before the outputs"])
-def test_an_interrupted_training_goes_on_to_the_bytes_of_one_that_was_not(
-    trained: str, keras: ModuleType, monkeypatch: Any, capsys: Any, epochs: int, changed: dict[str, Any]
+def killed() -> None:
+    raise KeyboardInterrupt
+
+
+def edited() -> None:
+    write_recipe(epochs=4)
+
+
+@pytest.mark.parametrize(("epochs", "changed", "end"), [(1, VARIED, killed), (3, {}, killed), (3, {}, edited)])
+def test_a_training_that_is_interrupted_or_refused_leaves_the_outputs_and_goes_on_to_the_same_bytes(
+    trained: str,
+    keras: ModuleType,
+    monkeypatch: Any,
+    capsys: Any,
+    epochs: int,
+    changed: dict[str, Any],
+    end: Callable[[], None],
 ) -> None:
+    shutil.copy(REPOSITORY / "dvc.yaml", "dvc.yaml")
     write_recipe(epochs=3, **changed)
-    train.main()
+    run("train", train.main)
     expected = outputs()
     for path in OUTPUTS:
         path.write_bytes(b"old")
     save = checkpoint.save
 
-    def interrupt(network: Any, history: checkpoint.History, belongs_to: str) -> None:
+    def save_and_end(network: Any, history: checkpoint.History, belongs_to: str) -> None:
         save(network, history, belongs_to)
         if len(history) == epochs:
-            raise KeyboardInterrupt
+            end()
 
     keras.utils.clear_session()
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "save", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train.main()
+        patched.setattr(checkpoint, "save", save_and_end)
+        with pytest.raises(SystemExit):
+            run("train", train.main)
+    if end == edited:
+        assert "params.yaml (section train) changed while the stage ran" in capsys.readouterr().err
     assert set(outputs()) == {b"old"}
     assert len(learning.GROWING.read_text().splitlines()) == 1 + epochs  # it can be read while the network trains
-    capsys.readouterr()
+    write_recipe(epochs=3, **changed)
     keras.utils.clear_session()
-    train.main()
+    run("train", train.main)
     assert f"train: an interrupted training goes on after epoch {epochs} of 3\n" in capsys.readouterr().out
     assert outputs() == expected
     assert not checkpoint.PATH.exists()
     assert not learning.GROWING.exists()
 
 
-def test_a_checkpoint_belongs_to_the_parameters_the_code_the_data_and_the_environment(
+def test_a_checkpoint_belongs_to_the_code_that_runs_the_parameters_the_data_and_the_environment(
     trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def note(_: Any, belongs_to: str) -> None:
         owners.append(json.loads(belongs_to))
         raise KeyboardInterrupt
 
+    def edit(*_: Any) -> None:
+        (Path("code") / "layers.py").write_text("edited after the modules were imported")
+
     owners: list[Any] = []
+    Path("code").mkdir()
+    (Path("code") / "layers.py").touch()
+    monkeypatch.setattr(checkpoint, "CODE", Path("code"))
+    code = list(checkpoint.digests([Path(train.__file__), Path("code/layers.py")]).values())
     monkeypatch.setattr(checkpoint, "resume", note)
+    monkeypatch.setattr(train, "check_size", edit)
     with pytest.raises(KeyboardInterrupt):
         train.main()
-    files = [path(split) for path in (splits.images_path, splits.labels_path) for split in ("train", "validation")]
-    digest = checkpoint.digest(Path(train.__file__), [SOURCE, *files])
-    assert owners == [[RECIPE, digest, json.loads(PROVENANCE.read_text())]]
+    assert owners == [[code, json.loads(PROVENANCE.read_text())]]
 
 
 def test_a_training_that_cannot_keep_a_checkpoint_warns_and_goes_on(

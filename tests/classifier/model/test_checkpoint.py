@@ -3,7 +3,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pytest
 
 from classifier.data.catalogue import MNIST
 from classifier.model import architecture, checkpoint, learning
@@ -27,17 +26,3 @@ def test_a_checkpoint_is_given_back_to_its_training_alone(project: Path, keras: 
     assert all(map(np.array_equal, network.get_weights(), before))
     assert checkpoint.resume(network, "this training") == HISTORY
     assert all(map(np.array_equal, network.get_weights(), saved.get_weights()))
-
-
-def test_the_digest_changes_with_the_code_and_the_data(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "CODE", project / "code")
-    files = [project / "stage.py", project / "code/model/layers.py", project / "images.npy"]
-    for path in files:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
-    digests = [checkpoint.digest(files[0], files[2:])]
-    for path in files:
-        path.write_text("x")
-        digests.append(checkpoint.digest(files[0], files[2:]))
-    assert len(set(digests)) == 4
-    assert len(checkpoint.digest(files[0], files[2:])) == 64

@@ -1,0 +1,73 @@
+"""A stage whose inputs are edited while it runs: what becomes of its outputs, and the line that says why."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copy2
+
+import pytest
+
+from classifier.command import run
+from classifier.files import remove, whole_file
+from classifier.inputs import SMALL
+
+OUTPUTS = [Path("models/model"), Path("metrics.json")]
+STAGE = {
+    "deps": ["code.py", "late.txt", "images.npy"],
+    "params": ["train"],
+    "outs": [{str(OUTPUTS[0]): {"persist": True}}],
+    "metrics": [{str(OUTPUTS[1]): {"cache": False}}],
+}
+
+
+def write(path: str, text: str) -> Callable[[], object]:
+    return lambda: Path(path).write_text(text)
+
+
+def fail() -> None:
+    raise ValueError("a reason")
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (write("code.py", "2"), "code.py changed while the stage ran, so its outputs stay the old ones"),
+        (lambda: Path("code.py").unlink(), "code.py changed"),
+        (write("late.txt", ""), "late.txt changed"),
+        (write("images.npy", "1" * (SMALL + 1)), "images.npy changed"),
+        (lambda: Path(copy2("images.npy", "same.npy")).rename("images.npy"), "images.npy changed"),
+        (write("params.yaml", "train: {epochs: 4}"), "params.yaml (section train) changed"),
+        (write("params.yaml", "]"), "params.yaml (section train) changed"),
+        (fail, "a reason"),
+        (write("params.yaml", "train: {epochs: 1}\ndownload: {seed: 1}"), None),
+        (write("code.py", "1"), None),
+    ],
+)
+def test_an_input_that_changes_while_a_stage_runs_is_named_and_all_outputs_stay_the_old_ones(
+    project: Path, refusal: Callable[..., str], edit: Callable[[], object], line: str | None
+) -> None:
+    Path("models").mkdir()
+    for path, text in {"code.py": "1", "images.npy": "0" * (SMALL + 1), "params.yaml": "train: {epochs: 1}"}.items():
+        Path(path).write_text(text)
+        os.utime(path, (0, 0))  # an edit has another time, however soon it comes
+    Path("dvc.yaml").write_text(json.dumps({"stages": {"train": STAGE}}))
+    for path in [*OUTPUTS, Path("checkpoint")]:
+        path.write_text("old")
+
+    def main() -> None:
+        for path in [*OUTPUTS, Path("training.csv")]:
+            with whole_file(path) as partial:
+                partial.write_text("new")
+        remove(Path("checkpoint"))
+        assert Path("training.csv").exists()  # which is no output: it is read while the network trains
+        assert {path.read_text() for path in OUTPUTS} == {"old"}
+        edit()
+
+    if line:
+        assert refusal("train", main).startswith(f"train: {line}")
+    else:
+        run("train", main)
+    assert {path.read_text() for path in OUTPUTS} == {"old" if line else "new"}
+    assert Path("checkpoint").exists() == bool(line)
+    assert not list(Path().rglob(".partial-*"))

@@ -1,0 +1,76 @@
+"""Two branches with real results, merged in the ways of Git and GitHub: verify accepts only the results of one."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from review.lock import stage_findings
+from tests.clone import Clone
+
+pytestmark = pytest.mark.slow
+
+SIDES = ("ours", "theirs")
+BY_HAND = "git merge -q b; git diff --name-only --diff-filter=U | xargs git checkout -q"
+BOTH = "git checkout -q b params.yaml && sed -i 's/epochs: 1 /epochs: 2 /' params.yaml;"  # GitHub's editor of conflicts
+MERGE_A, REVERT_A = "git reset -q --hard origin/main && git merge -q --no-ff -m a origin/a", "git revert --no-edit -m 1"
+WAYS = [
+    "git merge -q -s ours b",
+    *(f"git merge -q -X {side} b" for side in SIDES),
+    *(f"git merge -q --squash -X {side} b; git commit -qm b" for side in SIDES),
+    *(f"git rebase -q -X {side} b" for side in SIDES),
+    *(f"git cherry-pick -X {side} b" for side in SIDES),
+    *(f"{MERGE_A} && git merge -q -X {side} b && {REVERT_A} -X theirs HEAD~" for side in SIDES),
+    *(f"{BY_HAND} --{side} --; {edit} git commit -qam b" for side in SIDES for edit in ("", BOTH)),
+]
+
+
+@pytest.fixture(scope="session")
+def branches(clone_of_session: Path) -> Clone:
+    """On the branches a and b are other parameters of training, of which two stand side by side, and their results."""
+    branches = Clone(clone_of_session.parent / "branches")
+    with FileLock(f"{branches.folder}.lock"):
+        if not branches.folder.exists():
+            clone = Clone(branches.folder.with_name("training"))
+            shutil.copytree(clone_of_session, clone.folder, symlinks=True)
+            for branch, changes in {"a": {"epochs": 2}, "b": {"batch_size": 50, "shift": 0.0}}.items():
+                clone.run(f"git checkout -q -b {branch} main")
+                for name, value in changes.items():
+                    clone.set(f"train.{name}", value)
+                clone.run("dvc repro")
+                clone.commit(branch)
+            clone.folder.rename(branches.folder)
+    return branches
+
+
+def reasons() -> list[str]:
+    """What verify finds in this folder; it also finds that the data stand in for MNIST."""
+    found = [reason for of_stage in stage_findings(None).values() for reason in of_stage]
+    return [reason for reason in found if not reason.startswith("the results come from mnist-5k, ")]
+
+
+@pytest.mark.parametrize("merged_by_lines", ["", "dvc.lock !merge"], ids=["attributes", "none of dvc.lock"])
+@pytest.mark.parametrize("way", WAYS)
+def test_after_a_merge_the_results_are_those_of_one_side_or_verify_says_what_does_not_match(
+    branches: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, merged_by_lines: str
+) -> None:
+    here = Clone(tmp_path / "here")
+    branches.run(f"git clone -q {branches.folder} {here.folder}")
+    here.run("git checkout -q -B b origin/b && git checkout -q -b a origin/a")
+    (here.folder / ".git/info/attributes").write_text(merged_by_lines)
+    here.run(way)
+    monkeypatch.chdir(here.folder)
+    merged, *true = here.run("git rev-parse HEAD^{tree} origin/main^{tree} origin/a^{tree} origin/b^{tree}").split()
+    assert here.run("git status --porcelain") == ""
+    assert (reasons() == []) == (merged in true)
+
+
+def test_a_clone_whose_git_converts_line_ends_matches(
+    branches: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Clone(tmp_path / "here")
+    branches.run(f"git clone -q -c core.autocrlf=true {branches.folder} {here.folder}")
+    monkeypatch.chdir(here.folder)
+    assert reasons() == []
+    assert here.run("git status --porcelain") == ""
