@@ -59,7 +59,9 @@ SURE := python -c 'from classifier.data.data_set import read_data_set; raise Sys
 SAME := python -c 'from classifier.data.data_set import own_data_changed; raise SystemExit(own_data_changed())' 2>/dev/null
 # The pipeline's outputs in Git. Not all of evaluation/: `make noise` writes there too.
 RESULTS := dvc.lock metrics.json data/raw/dataset.json models/provenance.json 'evaluation/*.csv' 'evaluation/*.png' evaluation/export.json
+WHOLE := python -c 'from classifier.parameters import conflict; said = conflict(); raise SystemExit(said and f"make: {said}")'
 repro: repository setup  ## run the pipeline and show its metrics
+	@$(WHOLE)
 	@if [ -f data/raw/dataset.json ] && ! { $(SURE) && $(SAME); }; then dvc repro --force download; fi
 	dvc repro
 	dvc metrics show

@@ -2,7 +2,7 @@
 
     python -m bench.verdict
 
-The worlds come from the runs in evaluation/seed_noise.json: those of params.yaml, and of the recipe whose accuracy
+The worlds come from the runs in evaluation/noise: those of params.yaml, and of the recipe whose accuracy
 differs most. They say how often seeds misread each image. The probability of an image is drawn from what its count
 leaves open (beta-binomial, fitted to all images), and the images are drawn with replacement. A seed multiplies the odds
 of all images by a log-normal factor, whose size gives accuracy the standard deviation tau over seeds.
@@ -17,9 +17,7 @@ from scipy.optimize import brentq, minimize
 from scipy.special import betaln
 
 from classifier.files import markdown_table
-from classifier.paths import NOISE, PARAMS
-from review.results import parse_parameters, recipe_of
-from review.seeds import differing_keys, parse_records
+from review.revision import read_results
 from review.statistics import PLAN, Estimate, Readings, estimate, judge
 
 SPLIT = "validation"
@@ -85,9 +83,9 @@ def main() -> None:
 
 def real_recipes() -> tuple[Readings, Readings]:
     """Return the readings of the recipe in params.yaml, and of that whose accuracy differs most from it."""
-    recipe = recipe_of(parse_parameters(PARAMS.read_text(encoding="utf-8")))
-    records = [record for record in parse_records(NOISE.read_text(encoding="utf-8")) if len(record.runs) >= 5]
-    (base,) = (record for record in records if not differing_keys(record.parameters, recipe))
+    results = read_results(None)
+    records = [record for record in results.noise if len(record.runs) >= 5]
+    (base,) = (record for record in records if record.recipe == results.recipe)
     same = [record for record in records if (record.dataset, record.images) == (base.dataset, base.images)]
     first, *others = (readings for record in (base, *same) if (readings := record.readings(SPLIT)))
     return first, max(others, key=lambda other: abs(other.accuracy - first.accuracy))

@@ -1,6 +1,8 @@
 """Read params.yaml: a stage declares its section as a msgspec.Struct, and each key is checked before work starts."""
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,7 +24,8 @@ def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Sect
         OSError: the file cannot be read.
     """
     try:
-        document = parse_yaml(path.read_bytes())
+        content = path.read_bytes()
+        document = parse_yaml(content)
         return msgspec.convert(document.get(section) if isinstance(document, dict) else None, kind)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; run the pipeline in the folder that contains it") from None
@@ -30,7 +33,7 @@ def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Sect
         fault = str(error).replace("$", section)
         raise ValueError(f"{path}: section {section}: {fault}; params.schema.json has the rule of each key") from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {conflict(path, content) or error}") from error
 
 
 def parse_yaml(content: bytes | str) -> Any:
@@ -39,6 +42,21 @@ def parse_yaml(content: bytes | str) -> Any:
         return yaml.load(content, Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def conflict(path: Path | str = "", content: bytes = b"") -> str | None:
+    """Say how to end a merge, rebase or cherry-pick that left its markers in the content of a file of Git.
+
+    Without a path, of the files in this folder that Git lists as unmerged. None if there is no conflict.
+    """
+    files = [str(path)] if re.search(rb"(?m)^(<{7}|>{7}) ", content) else []
+    if not path:
+        listed = subprocess.run(["git", "ls-files", "--unmerged", "-z"], capture_output=True, check=False).stdout
+        files = sorted({entry.partition("\t")[2] for entry in listed.decode(errors="replace").split("\0")[:-1]})
+    if not files:
+        return None
+    take = f"take one side's with `git checkout --ours {shlex.join(files)}` (or --theirs) or edit"
+    return f"a merge left conflicts in {', '.join(files)}: {take}, then `git add` and `dvc repro`"
 
 
 class Loader(yaml.CSafeLoader):  # type: ignore[misc]

@@ -24,4 +24,4 @@ PER_CLASS = Path("evaluation/per_class.csv")
 CONFUSION_MATRIX = Path("evaluation/confusion_matrix.png")
 MISCLASSIFIED = Path("evaluation/misclassified.png")
 
-NOISE = Path("evaluation/seed_noise.json")  # written by `review.noise`
+NOISE = Path("evaluation/noise")  # a file for each recipe that `review.noise` measured

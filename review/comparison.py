@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from review.results import Record, Results, recipe_of
+from review.results import Record, Results
 from review.seeds import differing_keys, why_stale
 from review.statistics import ALPHA, Estimate, Paired, Readings, Verdict, estimate, judge, pair
 
@@ -97,10 +97,10 @@ def compare_results(
 def holding_records(base: Results, head: Results) -> Records:
     """Return the record in base's file that holds for base, and the one in head's file that holds for head."""
 
-    def holding(side: Results) -> Record | None:
-        return next((record for record in side.noise if why_stale(record, side) is None), None)
-
-    return holding(base), holding(head)
+    of_base, of_head = (
+        next((record for record in side.noise if why_stale(record, side) is None), None) for side in (base, head)
+    )
+    return of_base, of_head
 
 
 def readings_of(side: Results, record: Record | None, split: str) -> Readings:
@@ -109,7 +109,7 @@ def readings_of(side: Results, record: Record | None, split: str) -> Readings:
     runs = [np.flatnonzero(predictions.actual != predictions.predicted)]
     if record and split in record.images:
         committed = [] if record.run(side.parameters.get("train.seed")) else runs
-        runs = [*(run.misread[split] for run in record.runs), *committed]
+        runs = [*(np.array(run.on(split).misread, int) for run in record.runs), *committed]
     return Readings.of(runs, len(predictions.image))
 
 
@@ -142,7 +142,7 @@ def _are_one_recipe(base: Results, head: Results) -> bool:
 
     They have the same parameters but the seed, and the same files and commands, or the same model and predictions.
     """
-    if differing_keys(recipe_of(base.parameters), recipe_of(head.parameters)):
+    if base.recipe != head.recipe:
         return False
     if base.training and base.training == head.training and base.steps == head.steps:
         return True
@@ -156,16 +156,12 @@ def _are_one_recipe(base: Results, head: Results) -> bool:
 def _count_recipes(base: Results, head: Results) -> int:
     """Count the recipes that were judged against base's on the same images: head's, and those on record."""
 
-    def items(parameters: Mapping[str, Any], start: str = "") -> str:
-        return repr(sorted(item for item in parameters.items() if item[0].startswith(start)))
+    def same_images(parameters: Mapping[str, Any]) -> bool:
+        return not any(key.startswith("preprocess.") for key in differing_keys(parameters, base.parameters))
 
-    of_base, of_head = recipe_of(base.parameters), recipe_of(head.parameters)
-    recorded = {
-        items(record.parameters)
-        for record in (*base.noise, *head.noise)
-        if record.dataset == base.dataset and items(record.parameters, "preprocess.") == items(of_base, "preprocess.")
-    }
-    return len((recorded - {items(of_base)}) | {items(of_head)})
+    records = [record for record in (*base.noise, *head.noise) if record.dataset == base.dataset]
+    recorded = {record.recipe for record in records if same_images(record.parameters)}
+    return len((recorded - {base.recipe}) | {head.recipe})
 
 
 def _why_not_comparable(base: Results, head: Results) -> str | None:

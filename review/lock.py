@@ -5,15 +5,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
-from classifier.parameters import parse_yaml
+from classifier.parameters import conflict
 from classifier.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE
 from review.escaping import quote
 from review.results import Stage, leaves, name_of, parse_lock
-from review.revision import find_commit, read_file, read_results
-from review.seeds import contradiction, differing_keys, listed, same_recipe
+from review.revision import find_commit, read_file, read_noise, read_results, read_yaml
+from review.seeds import contradiction, differing_keys, listed
 
 
 def stage_findings(revision: str | None) -> dict[str, list[str]]:
@@ -31,20 +30,18 @@ def stage_findings(revision: str | None) -> dict[str, list[str]]:
 
 
 def noise_findings(revision: str | None) -> list[str]:
-    """Return the contradictions between evaluation/seed_noise.json and the results of a revision or of this folder.
+    """Return the contradictions between the measured noise and the results of a revision or of this folder.
 
     A record of another recipe, other code or another machine is not false: a branch that changes these may keep it.
     """
     try:
-        read_file(find_commit(revision), NOISE)
-    except FileNotFoundError:
-        return []
-    try:
+        if not read_noise(revision):
+            return []
         results = read_results(revision)
     except (OSError, ValueError) as error:
         return [str(error)]
-    reasons = (contradiction(record, results) for record in results.noise if same_recipe(record, results))
-    return [f"{NOISE}: {reason}" for reason in reasons if reason]
+    reasons = (contradiction(record, results) for record in results.noise if record.recipe == results.recipe)
+    return [f"{NOISE}/{results.recipe}.json: {reason}" for reason in reasons if reason]
 
 
 def mismatches(base: str | None, head: str | None, accepted: bool) -> str:
@@ -79,11 +76,13 @@ def inputs_of_train(commit: str | None) -> dict[str, str | None] | None:
 def read_lock(commit: str | None) -> dict[str, Stage]:
     """Read the stages of dvc.lock."""
     try:
-        return parse_lock(read_file(commit, LOCK).decode())
+        content = read_file(commit, LOCK)
+        return parse_lock(content.decode())
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no {LOCK}: `dvc repro` writes it") from None
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError(f"{LOCK} is not a whole lock file: run `git checkout {LOCK}`, then `dvc repro`") from None
+        broken = f"{LOCK} is not a whole lock file: run `git checkout {LOCK}`, then `dvc repro`"
+        raise ValueError(conflict(LOCK, content) or broken) from None
 
 
 def read_stages(commit: str | None) -> dict[str, Stage]:
@@ -92,7 +91,7 @@ def read_stages(commit: str | None) -> dict[str, Stage]:
     An input has no MD5, and in place of that of an output stands whether Git holds it rather than DVC's cache.
     Templates are refused: only DVC expands them.
     """
-    document = _read_yaml(commit, PIPELINE)
+    document = read_yaml(commit, PIPELINE)
     try:
         keys = {key for part in (document, *document["stages"].values()) for key in part}
         if "${" in repr(document) or keys & {"vars", "foreach", "matrix", "wdir"}:
@@ -102,19 +101,12 @@ def read_stages(commit: str | None) -> dict[str, Stage]:
         raise ValueError(f"{PIPELINE}: expected stages with cmd, deps, params and outs: {error}") from None
 
 
-def _read_yaml(commit: str | None, path: str | Path) -> Any:
-    try:
-        return parse_yaml(read_file(commit, path))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
 def _stage(commit: str | None, part: Mapping[str, Any]) -> Stage:
     parameters: dict[str, Any] = {}
     for item in part.get("params", []):
         for file, keys in item.items() if isinstance(item, dict) else [(str(PARAMS), [item])]:
             with suppress(FileNotFoundError):
-                values = dict(leaves(_read_yaml(commit, file)))
+                values = dict(leaves(read_yaml(commit, file)))
                 wanted = tuple(f"{key}." for key in keys)
                 parameters |= {f"{file}:{key}": value for key, value in values.items() if f"{key}.".startswith(wanted)}
     outputs = [item for kind in ("outs", "metrics", "plots") for item in part.get(kind, [])]
@@ -147,7 +139,8 @@ def _findings(commit: str | None, declared: Stage, stage: Stage, recorded: Mappi
         if md5 is None and declared.outputs[path]:
             yield f"missing output {path}, which Git should hold"
         elif md5 and md5 != stage.outputs[path]:
-            yield f"{path} is {md5[:8]}, but the stage wrote {stage.outputs[path][:8]}"
+            way_out = "" if declared.outputs[path] else ": `dvc checkout` restores it"
+            yield f"{path} is {md5[:8]}, but the stage wrote {stage.outputs[path][:8]}{way_out}"
     if str(PROVENANCE) in stage.outputs:
         yield from _other_training(commit, stage)
 
@@ -158,7 +151,7 @@ def _other_training(commit: str | None, stage: Stage) -> Iterator[str]:
     This finds stand-in data, a file that was edited while the stage ran, and a dvc.lock of two runs.
     """
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # a broken file has another reason
-        provenance, params = json.loads(read_file(commit, PROVENANCE)), _read_yaml(commit, PARAMS)
+        provenance, params = json.loads(read_file(commit, PROVENANCE)), read_yaml(commit, PARAMS)
         used, section = provenance["dataset"], f"{PARAMS}:train."
         if used != (wanted := params.get("download", {}).get("dataset", used)):
             yield f"the results come from {used}, but {PARAMS} asks for {wanted}"

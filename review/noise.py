@@ -17,7 +17,7 @@ from review.training import add_places, load_recipe, measure
 
 @command("noise", refused=1, interrupted="the runs that ended are kept, and the same command goes on")
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, write evaluation/seed_noise.json and return 0; or say in one line why not, and return 1."""
+    """Measure, write the file of the recipe and return 0; or say in one line why not, and return 1."""
     parser = argparse.ArgumentParser(prog="python -m review.noise", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recipe", nargs="?", type=Path, default=PARAMS, help="a params.yaml (default: this one)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="train with the seeds 0 to N-1 (default: 5)")
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     measured = measure(recipe, range(options.seeds), options.anew, options.scheduler, options.workers)
     for split in SPLITS:
         if readings := measured.readings(split):
-            print(f"noise: {split} {spread(readings)} -> {NOISE}")
+            print(f"noise: {split} {spread(readings)} -> {NOISE}/{measured.recipe}.json")
     return 0
 
 

@@ -5,14 +5,17 @@ TypeError, KeyError or AttributeError.
 """
 
 import csv
+import hashlib
 import io
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from classifier.data.data_set import DataSet, parse_data_set
@@ -21,6 +24,7 @@ from review.escaping import quote
 from review.statistics import Readings
 
 SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
+NOT_MEASURED: dict[str, Any] = {"environment": {}, "training": {}, "images": {}, "looks": [], "seeds": []}
 CURVES = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
 
@@ -38,27 +42,55 @@ class Predictions:
         return misread
 
 
-@dataclass(frozen=True)
-class Run:
-    """A recipe trained with one seed: the MD5 of the model; by split its loss, and the images that it misreads."""
+class Measured(msgspec.Struct, frozen=True):
+    """What a model does on one split: its loss in nats, and the numbers of the images that it misreads, ascending."""
+
+    loss: float
+    misread: tuple[int, ...]
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A recipe trained with one seed: the MD5 of the model, and what it does on the splits that there are."""
 
     seed: int
     model: str
-    loss: dict[str, float]
-    misread: dict[str, np.ndarray]
+    validation: Measured | None = None
+    test: Measured | None = None
+
+    def on(self, split: str) -> Measured:
+        measured: Measured = getattr(self, split)
+        return measured
 
 
-@dataclass(frozen=True)
-class Record:
-    """The measurement of one recipe over seeds; a record in an older form has no runs."""
+class Record(msgspec.Struct, frozen=True):
+    """The measurement of one recipe over seeds, as its file has it; a record in an older form has no runs.
+
+    `images` is the number of images by split, and `looks` are the numbers of seeds at which somebody looked.
+    """
 
     dataset: str
     parameters: dict[str, Any]
     environment: dict[str, Any]
     training: dict[str, str]
-    images: dict[str, int]
+    images: dict[Literal["validation", "test"], int]
     looks: tuple[int, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...] = msgspec.field(name="seeds")
+
+    def __post_init__(self) -> None:
+        seeds = len({run.seed for run in self.runs})
+        rising = list(self.looks) == sorted({*self.looks, seeds}) and 0 not in self.looks
+        if self.images and not (rising and seeds == len(self.runs)):
+            raise ValueError(f"expected each seed once, and looks, rising numbers of seeds up to {seeds}")
+        for split, count in self.images.items():
+            for run in self.runs:
+                measured = run.on(split)
+                ascending = measured and np.all(np.diff(measured.misread, prepend=-1, append=count) > 0)
+                if not (ascending and measured.loss >= 0):
+                    raise ValueError(f"expected a loss and misread {split} images from 0 to {count - 1:,}, ascending")
+
+    @property
+    def recipe(self) -> str:
+        return name_recipe(self.dataset, self.parameters)
 
     def run(self, seed: Any) -> Run | None:
         """Return the run with this seed, if there is one."""
@@ -68,7 +100,7 @@ class Record:
         """Return which images of a split the seeds misread, or None where the split was not measured."""
         if split not in self.images:
             return None
-        return Readings.of([run.misread[split] for run in self.runs], self.images[split])
+        return Readings.of([run.on(split).misread for run in self.runs], self.images[split])
 
 
 @dataclass(frozen=True)
@@ -87,7 +119,7 @@ class Results:
 
     `training` has the MD5 of each file that the stage train read, according to dvc.lock. `steps` has the commands of
     train, export and evaluate, and what they read but the models. Without dvc.lock they are empty and `model`, the MD5
-    of the model, is None. `noise` are all records of the file. `history` maps names such as "validation_loss" to a
+    of the model, is None. `noise` are the records of all recipes. `history` maps names such as "validation_loss" to a
     value for each epoch. `data_set` is None for the project's first versions, which do not describe it.
     """
 
@@ -110,6 +142,10 @@ class Results:
     def name(self) -> str:
         return name_of(self.revision)
 
+    @property
+    def recipe(self) -> str:
+        return name_recipe(self.dataset, self.parameters)
+
 
 def name_of(revision: str | None) -> str:
     """Return a revision for a sentence."""
@@ -121,6 +157,13 @@ def name_of(revision: str | None) -> str:
 def recipe_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a recipe: all but the seed of training and the section download."""
     return {key: value for key, value in parameters.items() if key != "train.seed" and not key.startswith("download.")}
+
+
+def name_recipe(dataset: str, parameters: Mapping[str, Any]) -> str:
+    """Return a name that no other recipe has: letters of its data set, and a hash of that and of all its parameters."""
+    known = json.dumps([dataset, recipe_of(parameters)], sort_keys=True, default=repr)
+    letters = re.sub("[^a-z0-9]+", "-", Path(dataset).stem.lower())[:40].strip("-")
+    return f"{letters or 'data'}-{hashlib.sha256(known.encode()).hexdigest()[:12]}"
 
 
 def parse_predictions(text: str) -> dict[str, Predictions]:
@@ -180,6 +223,13 @@ def parse_lock(text: str) -> dict[str, Stage]:
         inputs, outputs = ({file["path"]: file["md5"] for file in stage.get(kind, [])} for kind in ("deps", "outs"))
         stages[name] = Stage(stage["cmd"], parameters, inputs, outputs)
     return stages
+
+
+def parse_records(text: str) -> list[Record]:
+    """Return the record in the file of a recipe, or those in the file of all recipes that older revisions have."""
+    document = json.loads(text)
+    records = document.get("recipes", [document])
+    return [msgspec.convert(record if "images" in record else {**record, **NOT_MEASURED}, Record) for record in records]
 
 
 def parse_description(text: str) -> DataSet | None:

@@ -8,12 +8,14 @@ import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from classifier.parameters import conflict, parse_yaml
 from classifier.paths import HISTORY, LOCK, METRICS, MODEL, NOISE, ONNX, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
 from review import results
-from review.results import Results, Stage, name_of
-from review.seeds import parse_records
+from review.results import Record, Results, Stage, name_of
+
+OLD_NOISE = Path("evaluation/seed_noise.json")  # of all recipes, in older revisions
 
 T = TypeVar("T")
 
@@ -48,19 +50,33 @@ def read_results(revision: str | None) -> Results:
         model=train.outputs.get(str(MODEL)),
         metrics=read(METRICS, results.parse_metrics, "{}"),
         predictions=read(PREDICTIONS, results.parse_predictions),
-        noise=read(NOISE, parse_records, '{"recipes": []}'),
+        noise=read_noise(revision),
         history=read(HISTORY, results.parse_history, ""),
         data_set=data_set if data_set and data_set.name == dataset else None,
     )
+
+
+def read_noise(revision: str | None) -> list[Record]:
+    """Read the measured recipes of a revision or of this folder. Raises as `read_results` does."""
+    commit = find_commit(revision)
+    if commit:
+        listed = _git("ls-tree", "--name-only", "-z", commit, f"{NOISE}/", str(OLD_NOISE)).stdout.decode()
+        paths = [Path(name) for name in listed.split("\0") if name.endswith(".json")]
+    else:
+        paths = [path for path in (*sorted(NOISE.glob("[!.]*.json")), OLD_NOISE) if path.exists()]
+    return [record for path in paths for record in _parse(revision, commit, path, results.parse_records)]
 
 
 def find_commit(revision: str | None) -> str | None:
     """Return the hash of the commit that a revision names; None for this folder.
 
     Raises:
-        ValueError: there is no such revision. OSError: there is no Git repository, or it belongs to another user.
+        ValueError: there is no such revision, or a merge left conflicts in this folder. OSError: there is no Git
+            repository, or it belongs to another user.
     """
     if revision is None:
+        if reason := conflict():
+            raise ValueError(reason)
         return None
     done = _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if done.returncode == 0:
@@ -72,7 +88,9 @@ def find_commit(revision: str | None) -> str | None:
         raise OSError(message)
     experiments = _git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{revision}").stdout.decode().split()
     if len(experiments) != 1:
-        raise ValueError(f"{'ambiguous' if experiments else 'unknown'} Git revision '{revision}'")
+        shallow = _git("rev-parse", "--is-shallow-repository").stdout == b"true\n"
+        way_out = ": this clone is shallow, and `git fetch --unshallow` fetches the other commits" if shallow else ""
+        raise ValueError(f"{'ambiguous' if experiments else 'unknown'} Git revision '{revision}'{way_out}")
     return experiments[0]
 
 
@@ -94,22 +112,31 @@ def read_file(commit: str | None, path: str | Path) -> bytes:
     return done.stdout
 
 
+def read_yaml(commit: str | None, path: str | Path) -> Any:
+    """Return the value of a YAML or JSON file, as `read_file` does. Raises ValueError if it is neither."""
+    content = read_file(commit, path)
+    try:
+        return parse_yaml(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {conflict(path, content) or error}") from None
+
+
 def _parse(
     revision: str | None, commit: str | None, path: Path, parse: Callable[[str], T], missing: str | None = None
 ) -> T:
     """Return what `parse` makes of a file, or of the text `missing` if there is no file; an error names the file."""
     name = name_of(revision)
     try:
-        return parse(read_file(commit, path).decode())
+        content = read_file(commit, path)
+        return parse(content.decode())
     except FileNotFoundError:
         if missing is not None:
             return parse(missing)
         remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
         raise FileNotFoundError(f"{name} holds no {path}: {remedy}") from None
-    except KeyError as error:
-        raise ValueError(f"{path} of {name}: {error} is missing") from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} of {name}: {error}") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} of {name}: {conflict(path, content) or reason}") from None
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -115,9 +115,9 @@ class Readings:
     counts: np.ndarray
 
     @classmethod
-    def of(cls, misread: Sequence[np.ndarray], images: int) -> "Readings":
-        """Count the misread images of each seed: int arrays of different numbers from 0 to images - 1."""
-        counts = np.bincount(np.concatenate([np.empty(0, int), *misread]), minlength=images)
+    def of(cls, misread: Sequence[np.ndarray | Sequence[int]], images: int) -> "Readings":
+        """Count the misread images of each seed, at least 1: different numbers from 0 to images - 1."""
+        counts = np.bincount(np.concatenate([np.array(numbers, int) for numbers in misread]), minlength=images)
         return cls(np.array(list(map(len, misread))), counts)
 
     @property

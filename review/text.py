@@ -14,7 +14,7 @@ from classifier.files import markdown_table
 from review.comparison import Comparison, Split, changed_parameters, metrics
 from review.escaping import cell, in_10_000, limits, markdown, p_value, quote, shorten, spread, unquote
 from review.results import SPLITS, Record, Results
-from review.seeds import differing_keys, listed, same_recipe, why_stale
+from review.seeds import differing_keys, listed, why_stale
 from review.statistics import ALPHA, PROVISIONAL_ALPHA, Estimate, OfClass
 
 Table = list[list[str]]  # the first row is the header
@@ -88,7 +88,7 @@ def _source(side: Results, record: Record | None) -> str:
     if record:
         keys = differing_keys(record.environment, side.environment)
         return f"; seeds from another machine ({listed(map(quote, keys))})" if keys else ""
-    stale = [why_stale(kept, side) for kept in side.noise if same_recipe(kept, side)]
+    stale = [why_stale(kept, side) for kept in side.noise if kept.recipe == side.recipe]
     return f"; its measurement is stale: {stale[0]}" if stale else ""
 
 
@@ -107,7 +107,9 @@ def _loss(comparison: Comparison) -> str:
         return "loss: not compared, because the recipes have different label smoothing"
     split, losses = comparison.decided_by, []
     for record in comparison.records:
-        losses.append(np.array([run.loss[split] for run in record.runs] if record and split in record.images else []))
+        losses.append(
+            np.array([run.on(split).loss for run in record.runs] if record and split in record.images else [])
+        )
     if any(len(of_recipe) < 2 or np.ptp(of_recipe) == 0 for of_recipe in losses):
         return "loss: not compared, because that takes at least 2 seeds of each recipe, with different losses"
     test = ttest_ind(losses[1], losses[0], equal_var=False)

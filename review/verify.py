@@ -3,7 +3,7 @@
 It needs no data, cache or remote: it compares what dvc.lock recorded of each stage's command, parameters, files and
 outputs with what Git holds, and follows each output from the stage that wrote it to those that read it. Outputs that
 are present are hashed too. `dvc status` and `dvc repro --dry` answer other questions: see treeverse/dvc#5369, #9818 and
-#9861. Of evaluation/seed_noise.json it compares the committed run's seed alone: the others need another training.
+#9861. Of the measured noise it compares the committed run's seed alone: the others need another training.
 """
 
 import argparse

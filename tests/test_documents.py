@@ -12,9 +12,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from review.escaping import spread
-from review.results import Results, parse_parameters, recipe_of
+from review.results import Results, name_recipe, parse_parameters
 from review.revision import read_results
-from review.seeds import differing_keys, same_recipe
 from tests.conftest import REPOSITORY
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in REPOSITORY.glob("docs/*.md"))]
@@ -89,7 +88,7 @@ def results(monkeypatch: pytest.MonkeyPatch) -> Results:
 
 def over_seeds(results: Results) -> dict[str, str]:
     """Accuracy over seeds by split, such as 0.9940 ± 0.0005 over 10 seeds; empty if the recipe was not measured."""
-    records = [record for record in results.noise if len(record.runs) > 1 and same_recipe(record, results)]
+    records = [record for record in results.noise if len(record.runs) > 1 and record.recipe == results.recipe]
     readings = {split: record.readings(split) for record in records for split in ("validation", "test")}
     return {split: spread(each) for split, each in readings.items() if each}
 
@@ -125,9 +124,9 @@ def test_the_accuracy_of_each_recipe_in_readme_is_that_of_its_record(results: Re
     readme, checked = committed("README.md"), 0
     for path, accuracy in re.findall(r"(?m)^\| `(\S+\.yaml)` \|.*\| (0\.\d{4} ± 0\.\d{4} over \d+ seeds) \|", readme):
         parameters = parse_parameters(committed(path))
+        name = name_recipe(parameters["download.dataset"], parameters)
         for record in results.noise:
-            alike = not differing_keys(record.parameters, recipe_of(parameters))
-            if record.dataset == parameters["download.dataset"] and alike and (readings := record.readings("test")):
+            if record.recipe == name and (readings := record.readings("test")):
                 assert spread(readings) == accuracy, path
                 checked += 1
     assert checked >= 5

@@ -144,6 +144,21 @@ def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(
 
 
 @pytest.mark.slow
+def test_in_a_conflict_make_repro_says_how_to_end_it(clone: Clone) -> None:
+    for branch, epochs in (("one", 3), ("two", 4)):
+        clone.run(f"git checkout -q -b {branch} main")
+        clone.set("train.epochs", epochs)
+        clone.commit(branch)
+    assert clone.attempt("git merge one").returncode == 1
+    done = clone.attempt("make --old-file=.venv/installed repro")
+    assert (
+        "make: a merge left conflicts in params.yaml: take one side's with `git checkout --ours params.yaml` "
+        in done.stderr
+    )
+    assert done.stdout == ""
+
+
+@pytest.mark.slow
 def test_on_a_stand_in_make_repro_downloads_again_and_says_how_to_restore_the_committed_results(clone: Clone) -> None:
     repro = "make --old-file=.venv/installed repro"
     output = clone.run(repro)
@@ -154,9 +169,9 @@ def test_on_a_stand_in_make_repro_downloads_again_and_says_how_to_restore_the_co
     committed = clone.read("metrics.json").replace('"errors": ', '"errors": 10')
     (clone.folder / "metrics.json").write_text(committed)
     clone.commit("Results of the full set")
-    (clone.folder / "evaluation/seed_noise.json").write_text("a measurement, not yet committed\n")
+    (clone.folder / "evaluation/noise/new.json").write_text("a measurement, not yet committed\n")
     last = clone.run(repro).splitlines()[-1]
     assert last.startswith("make: these are results on a stand-in for the data set: ")
     assert "metrics.json" in clone.run("git status --porcelain")
     clone.run(re.findall("`(git .*?)`", last)[0])
-    assert clone.run("git status --porcelain") == " M evaluation/seed_noise.json\n"
+    assert clone.run("git status --porcelain") == "?? evaluation/noise/new.json\n"

@@ -1,6 +1,7 @@
 """A repository with the results of runs that never were, and changes to one."""
 
 import json
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from functools import partial
 from operator import methodcaller
@@ -9,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from classifier.paths import NOISE
 from tests.clone import Clone
 
 IMAGES = 40
@@ -67,8 +69,14 @@ class Repository(Clone):
 
     def keep(self, *records: Any, md5: str | None = None, training: Mapping[str, str] | None = None) -> None:
         """Write these records, and a dvc.lock that names the model of seed 0 and what trained it."""
-        self.put("evaluation/seed_noise.json", noise(*records))
+        self.put_noise(*records)
         self.put("dvc.lock", lock(md5 or model(0), TRAINING if training is None else training))
+
+    def put_noise(self, *records: Any) -> None:
+        """Write a file of measured noise for each record, in place of those that there are."""
+        shutil.rmtree(self.folder / NOISE, ignore_errors=True)
+        for number, measured in enumerate(records):
+            self.put(f"{NOISE}/{number}.json", json.dumps(measured))
 
     def put(self, path: str, text: str) -> None:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -141,11 +149,6 @@ def record(
         "seeds": seeds,
     }
     return measured | changes
-
-
-def noise(*records: Any) -> str:
-    """evaluation/seed_noise.json of these recipes."""
-    return json.dumps({"recipes": records})
 
 
 OLD = {  # the form of before

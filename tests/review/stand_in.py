@@ -10,13 +10,16 @@ from contextlib import chdir, redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from review.results import name_recipe
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
-from tests.review.repository import OLD, noise
+from tests.review.repository import OLD
 from trials.engine import Ended, Engine
 from trials.trial import Trial, run
 
 IMAGES = 10  # of each split
+OLD_FILE = "evaluation/noise/mnist-000000000000.json"
+FILE = f"evaluation/noise/{name_recipe('mnist', {'train.epochs': 5})}.json"
 
 PREPROCESS = """\
 from pathlib import Path
@@ -88,7 +91,7 @@ class Project(Clone):
             "params.yaml": "download: {dataset: mnist}\ntrain: {epochs: 5, seed: 1}\n",
             "data/raw/mnist.npz": "images",
             "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
-            "evaluation/seed_noise.json": noise(OLD),
+            OLD_FILE: json.dumps(OLD),
         }.items():
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / path).write_text(text)
@@ -96,7 +99,7 @@ class Project(Clone):
         self.commit("A project")
 
     def records(self) -> Any:
-        return json.loads(self.read("evaluation/seed_noise.json"))["recipes"]
+        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("evaluation/noise/*"))]
 
     def runs(self) -> list[str]:
         """The seeds of the experiments that are here, in the order in which they ended, as texts."""

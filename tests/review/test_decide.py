@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import convert
 
 from review import decide
 from review.decide import main
 from review.results import Record
-from review.seeds import parse_record
 from review.statistics import PLAN
 from tests.review.repository import Repository, record
 from tests.review.stand_in import Project, trained
@@ -42,7 +42,7 @@ class Trainings:
         self.asked.append((recipe.revision, len(seeds)))
         self.place = place
         epochs = 5 if recipe.revision == "main" else 8
-        return parse_record(record(*self.seeds[recipe.revision][: len(seeds)], epochs=epochs), "the record")
+        return convert(record(*self.seeds[recipe.revision][: len(seeds)], epochs=epochs), Record)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_branch_and_this_folder_are_trained_with_three_seeds_each_and_once_onl
     assert status == 0
     assert trained("\n".join(lines)) == [0, 2, 0, 2]  # the results are those of seed 1
     assert lines[-1].startswith("verdict: this folder is better than `main`: 8,000 fewer misread in 10,000 (95 %: ")
-    assert stderr == "decide: commit evaluation/seed_noise.json, which has the seeds of this folder\n"
+    assert stderr == "decide: commit evaluation/noise, which has the seeds of this folder\n"
     (*_, kept) = here.records()
     assert [seed["validation"]["misread"] for seed in kept["seeds"]] == [[0], [1], [2]]
     again = run("main")

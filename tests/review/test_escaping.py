@@ -12,7 +12,7 @@ from review import compare, report, verify
 from review.escaping import LONGEST, markdown, quote
 from review.report import as_page
 from review.results import leaves
-from tests.review.repository import Repository, noise, record
+from tests.review.repository import Repository, record
 
 VISIBLE = (
     "EVIL` ``` **b** _i_ ~~s~~ [l](http://e.vil) ![p](curves.png) <img src=x><!-- @user #1 GH-1 www.e.vil | &lt; $x$ \\"
@@ -41,7 +41,7 @@ def hostile(repository: Repository) -> Repository:
     command = {"cmd": visible.replace("$", ""), "deps": [f"{visible}.py"]}
     repository.put("dvc.yaml", json.dumps({"stages": {"train": command}}))
     stale = record(0.5, 0.6, parameters=dict(leaves({"train": parameters})), training={visible: "1" * 32})
-    repository.put("evaluation/seed_noise.json", noise(stale))
+    repository.put_noise(stale)
     repository.run("git checkout -q -b filled")
     repository.commit("filled")
     repository.run('git update-ref refs/heads/"$NAME" HEAD && git checkout -q main', NAME=BRANCH)

@@ -7,8 +7,8 @@ import pytest
 
 from review.noise import main
 from review.training import load_recipe, measure
-from tests.review.repository import OLD, noise
-from tests.review.stand_in import IMAGES, TRAIN, Project, md5, seeds_of, trained
+from tests.review.repository import OLD
+from tests.review.stand_in import FILE, IMAGES, OLD_FILE, TRAIN, Project, md5, seeds_of, trained
 
 Noise = Callable[..., str]
 
@@ -40,8 +40,8 @@ def test_each_seed_is_kept_with_its_model_and_misread_images_and_is_not_trained_
     assert run_noise("--seeds", "2").splitlines() == [
         "noise: this folder: training seeds 0, 1",
         *(f"noise: seed {seed}: validation accuracy 0.9000" for seed in range(2)),
-        "noise: validation 0.9000 ± 0.0000 over 2 seeds -> evaluation/seed_noise.json",
-        "noise: test 0.8000 ± 0.0000 over 2 seeds -> evaluation/seed_noise.json",
+        f"noise: validation 0.9000 ± 0.0000 over 2 seeds -> {FILE}",
+        f"noise: test 0.8000 ± 0.0000 over 2 seeds -> {FILE}",
     ]
     record = {
         "dataset": "mnist",
@@ -53,10 +53,10 @@ def test_each_seed_is_kept_with_its_model_and_misread_images_and_is_not_trained_
         "seeds": seeds_of(0, 1),
     }
     assert here.records() == [OLD, record]
-    before = here.read("evaluation/seed_noise.json")
+    before = here.read(FILE)
     assert '"misread": [1, 9]' in before
     assert trained(run_noise("--seeds", "2")) == []
-    assert here.read("evaluation/seed_noise.json") == before
+    assert here.read(FILE) == before
     assert trained(run_noise("--seeds", "3")) == [2]
     assert here.records() == [OLD, record | {"looks": [2, 3], "seeds": seeds_of(0, 1, 2)}]
     assert trained(run_noise("--seeds", "2")) == []  # which takes no seed away
@@ -71,7 +71,7 @@ def test_a_clone_that_has_the_file_alone_trains_only_the_seeds_that_are_added(ra
     ran.forget()
     assert trained(run_noise("--seeds", "3")) == [2]
     assert ran.records()[1]["seeds"] == seeds_of(0, 1, 2)
-    ran.run("git checkout -q evaluation/seed_noise.json")
+    (ran.folder / FILE).unlink()
     assert trained(run_noise("--seeds", "3")) == [0]
 
 
@@ -92,7 +92,7 @@ def test_other_code_other_data_or_other_parameters_train_every_seed(
     assert here.read("params.yaml") == before
     Path("recipe.yaml").write_text("download: {dataset: mnist, fallback: x}\ntrain: {epochs: 9, seed: 4}\n")
     assert trained(run_noise("recipe.yaml", "--seeds", "3")) == [2]  # a recipe is its parameters
-    assert [record["parameters"] for record in here.records()[1:]] == [{"train.epochs": 5}, {"train.epochs": 9}]
+    assert sorted(record["parameters"]["train.epochs"] for record in here.records()[1:]) == [5, 9]
     experiments = here.run("git for-each-ref --format='%(objectname)' refs/exps").split()
     params = [here.run(f"git show {commit}:params.yaml") for commit in experiments]
     assert sum("epochs: 9" in text and "fallback" not in text for text in params) == 3
@@ -165,25 +165,25 @@ def test_a_revision_is_measured_with_its_code_and_its_record_is_not_written(here
     recipe = load_recipe(revision="main")
     assert (recipe.parameters, recipe.commit) == ({"train.epochs": 5}, here.run("git rev-parse main").strip())
     record = measure(recipe, range(2))
-    assert [run.misread["test"].tolist() for run in record.runs] == [[0, 9], [1, 9]]
+    assert [list(run.on("test").misread) for run in record.runs] == [[0, 9], [1, 9]]
     assert here.run("git status --porcelain") == ""
     record = measure(load_recipe(), range(2))
-    assert [run.misread["test"].tolist() for run in record.runs] == [[0, 8, 9], [1, 8, 9]]
+    assert [list(run.on("test").misread) for run in record.runs] == [[0, 8, 9], [1, 8, 9]]
     here.replace("params.yaml", "seed: 1", "seed:  3")  # Git may miss an edit of the same size and second
     here.run("dvc repro -q")
     here.commit("Results of seed 3, and the noise of seeds 0 and 1")
-    here.run("git rm -q evaluation/seed_noise.json metrics.json")
+    here.run("git rm -qr evaluation/noise metrics.json")
     here.forget()
     assert [run.seed for run in measure(load_recipe(revision="HEAD"), range(2)).runs] == [0, 1, 3]
     assert here.runs() == []
-    assert not Path("evaluation/seed_noise.json").exists()
+    assert not Path(FILE).exists()
 
 
 def test_runs_are_kept_apart_by_all_that_they_depend_on(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_recipe()
     here.replace("params.yaml", "seed: 1", "seed: 7")
     (here.folder / "docs.md").write_text("A page")
-    (here.folder / "evaluation/seed_noise.json").write_text("changed")
+    (here.folder / FILE).write_text("changed")
     here.commit("Another commit")
     same = [load_recipe(), load_recipe(revision="HEAD"), load_recipe(changes=["train.seed=9"])]
     assert {recipe.trial(3, 0).name for recipe in same} == {first.trial(3, 0).name}
@@ -197,7 +197,7 @@ def test_runs_are_kept_apart_by_all_that_they_depend_on(here: Project, monkeypat
     monkeypatch.setattr("review.training.version", lambda _: "9")
     others.append(load_recipe())
     assert len({recipe.identity for recipe in others}) == len(others)
-    (here.folder / "evaluation/seed_noise.json").write_text("measured since")
+    (here.folder / FILE).write_text("measured since")
     assert load_recipe().tree == others[-1].tree
 
 
@@ -223,12 +223,8 @@ def written(path: str, text: str) -> Callable[[Project], object]:
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        (written("evaluation/seed_noise.json", "["), "", "evaluation/seed_noise.json of this folder: Expecting value"),
-        (
-            written("evaluation/seed_noise.json", noise({"dataset": "x"})),
-            "",
-            "seed_noise.json of this folder: recipe 1: ",
-        ),
+        (written(OLD_FILE, "["), "", f"{OLD_FILE} of this folder: Expecting value"),
+        (written(OLD_FILE, '{"dataset": "x"}'), "", f"{OLD_FILE} of this folder: Object missing required field"),
         (written("dvc.lock", "schema: '2.0'\nstages:\n  train"), "", "dvc.lock is not a whole lock file"),
         (replaced("dvc.yaml", "  train:\n", "  fit:\n"), "", "dvc.yaml has no stage train"),
         (lambda _: Path("data/raw/dataset.json").unlink(), "", "dataset.json is missing: `dvc repro download` fetches"),
@@ -238,7 +234,7 @@ def written(path: str, text: str) -> Callable[[Project], object]:
             "data/raw holds mnist-5k, params.yaml has mnist",
         ),
         (written("recipe.yaml", "download: mnist\ntrain: {}"), "recipe.yaml", "recipe.yaml: expected the sections of"),
-        (written("recipe.yaml", "train: ]"), "recipe.yaml", "'recipe.yaml'"),
+        (written("recipe.yaml", "train: ]"), "recipe.yaml", "recipe.yaml: not valid YAML: "),
         (lambda _: None, "nowhere.yaml", "nowhere.yaml"),
         (lambda _: None, "-S train.epoch=9", "-S train.epoch=9: expected KEY=VALUE of a parameter in params.yaml: "),
         (lambda _: None, "-S train.epochs", "-S train.epochs: expected KEY=VALUE of a parameter in params.yaml: "),
@@ -253,12 +249,12 @@ def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_train
     message: str,
 ) -> None:
     change(here)
-    before = here.read("evaluation/seed_noise.json")
+    before = here.read(OLD_FILE)
     assert main(arguments.split()) == 1
     printed = capsys.readouterr()
     assert (printed.out, printed.err.count("\n"), printed.err.startswith("noise: ")) == ("", 1, True)
     assert message in printed.err
-    assert (here.read("evaluation/seed_noise.json"), here.runs()) == (before, [])
+    assert (here.read(OLD_FILE), here.runs()) == (before, [])
 
 
 def test_one_seed_has_no_deviation_and_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

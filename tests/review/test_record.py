@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
@@ -9,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import convert
 
 from classifier.paths import NOISE
 from review.lock import mismatches
-from review.results import Predictions, Record, Results
-from review.seeds import contradiction, parse_record, parse_records, why_stale, write_record
+from review.results import Predictions, Record, Results, name_recipe, parse_records
+from review.seeds import contradiction, why_stale, write_record
 from review.verify import main
-from tests.conftest import REPOSITORY
-from tests.review.repository import IMAGES, OLD, TRAINING, Repository, lock, model, noise, record
+from tests.review.repository import IMAGES, OLD, TRAINING, Repository, lock, model, record
 
 CHANGED = TRAINING | {"stages/train.py": "c" * 32}
 HERE = {"kernels": "avx2", "threads": 2}
@@ -25,7 +26,7 @@ THERE = {"environment": {"kernels": "avx512_core"}}
 
 def a_record(**changes: Any) -> Record:
     """Two seeds, measured here."""
-    return parse_record(record(0.75, 0.8, **({"environment": HERE} | changes)), "recipe 1")
+    return convert(record(0.75, 0.8, **({"environment": HERE} | changes)), Record)
 
 
 def predicted(*misread: int, images: int = IMAGES) -> dict[str, Predictions]:
@@ -106,7 +107,7 @@ def test_a_record_holds_where_the_same_files_or_the_same_model_tell_so(
 
 
 def test_a_record_of_an_older_form_holds_for_nothing() -> None:
-    (old,) = parse_records(noise(OLD))
+    (old,) = parse_records(json.dumps({"recipes": [OLD]}))
     assert why_stale(old, SIDE) == "it was measured in an older form"
     assert contradiction(old, SIDE) is old.readings("validation") is None
 
@@ -132,35 +133,43 @@ def second(**changes: Any) -> dict[str, Any]:
         *(second(validation={"loss": loss, "misread": [1]}) for loss in (-0.5, float("nan"))),
     ],
 )
-def test_a_record_of_another_form_is_refused_by_its_place_and_not_written(broken: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^recipe 2: .+\Z"):
-        parse_records(noise(record(0.5), broken))
-    with pytest.raises(ValueError, match=r"^the record: "):
-        write_record(broken, tmp_path / "seed_noise.json")
-    assert not list(tmp_path.iterdir())
+def test_a_record_of_another_form_is_refused(broken: Any) -> None:
+    for text in (json.dumps(broken), json.dumps({"recipes": [record(0.5), broken]})):
+        with pytest.raises(ValueError, match=r"Expected|expected|missing required field"):
+            parse_records(text)
 
 
-def test_a_record_replaces_that_of_its_recipe_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "seed_noise.json"
+def test_a_record_replaces_that_of_its_recipe_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     odd = {"train.a": ["x", None], "train.b": "[\n  1,\n  2\n]", "train.c": [1e-05, -2.5], "train.d": []}
-    path.write_text(noise(OLD, record(0.5, 0.6, epochs=8)))
-    for measured in (record(0.5, parameters=odd), record(0.7, 0.8), record(0.7, 0.9)):
-        write_record(measured, path)
-    kept = [record(0.7, 0.9), record(0.5, 0.6, epochs=8), record(0.5, parameters=odd)]
-    assert json.loads(path.read_text())["recipes"] == kept
-    path.write_text("[")
-    with pytest.raises(ValueError, match=r"brings back the committed one"):
-        write_record(record(0.7, 0.8), path)
-    assert path.read_text() == "["
+    for measured in (record(0.5, parameters=odd), record(0.7, 0.8), record(0.5, epochs=8), record(0.7, 0.9)):
+        write_record(convert(measured, Record))
+    kept = [json.loads(path.read_text()) for path in NOISE.iterdir()]
+    assert sorted(kept, key=repr) == sorted(
+        [record(0.7, 0.9), record(0.5, epochs=8), record(0.5, parameters=odd)], key=repr
+    )
 
 
-def test_each_committed_record_gives_the_bytes_of_the_committed_file(tmp_path: Path) -> None:
-    committed = (REPOSITORY / NOISE).read_bytes()
-    path = tmp_path / "seed_noise.json"
-    path.write_bytes(committed)
-    for measured in json.loads(committed)["recipes"]:
-        write_record(measured, path)
-        assert path.read_bytes() == committed
+def test_two_recipes_have_two_names_that_every_system_can_write() -> None:
+    paths = [
+        "mnist",
+        "~/my data/Cats & dogs.npz",
+        "~/my-data/cats-dogs.npz",
+        "../../a",
+        "a",
+        "/",
+        "..",
+        "Äpfel",
+        "x" * 300,
+    ]
+    names = [name_recipe(path, {"train.epochs": 5}) for path in paths]
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}-[0-9a-f]{12}", name) for name in names)
+    assert names[1].startswith("cats-dogs-")
+    others = [{"train.epochs": 6}, {"train.epochs": 5.0}, {"train.epochs": "5"}, {"train.epochs": 5, "train.b": None}]
+    names += [name_recipe("mnist", parameters) for parameters in others]
+    assert len(set(names)) == len(names)
+    same = {"train.b": None, "train.epochs": 5, "train.seed": 3, "download.dataset": "copy"}
+    assert name_recipe("mnist", same) == names[-1]
 
 
 @pytest.mark.parametrize(
@@ -169,8 +178,8 @@ def test_each_committed_record_gives_the_bytes_of_the_committed_file(tmp_path: P
         ((0.75, 0.8), {}, None),
         ((0.1, 0.8), {"parameters": {"train.epochs": 7}}, None),
         ((0.1, 0.8), THERE, None),
-        ((set(range(1, 11)), 0.8), {}, "evaluation/seed_noise.json: it says that other validation images are misread"),
-        ((), {}, "evaluation/seed_noise.json of "),
+        ((set(range(1, 11)), 0.8), {}, f"{NOISE}/{SIDE.recipe}.json: it says that other validation images are misread"),
+        ((), {}, "evaluation/noise/0.json of "),
     ],
 )
 def test_noise_that_cannot_be_true_is_a_line_of_verify_and_of_the_report(
@@ -181,7 +190,7 @@ def test_noise_that_cannot_be_true_is_a_line_of_verify_and_of_the_report(
     repository.put("dvc.yaml", "stages: {train: {cmd: echo 1, deps: [stages/train.py], outs: [models/model.keras]}}\n")
     repository.write(seed=0, validation=set(range(10)), environment=HERE, lock=lock(training=training))
     measured = record(*seeds, **({"environment": HERE, "training": training} | changes))
-    repository.put("evaluation/seed_noise.json", noise(measured))
+    repository.put_noise(measured)
     repository.commit("Noise")
     for revision in ("HEAD", None):
         assert main([revision] if revision else []) == (1 if reason else 0)

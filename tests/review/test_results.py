@@ -72,7 +72,7 @@ def test_a_description_is_read_and_that_of_the_first_versions_had_none() -> None
         ("evaluation/history.csv", "epoch,loss\n1,0.5\n"),
         ("evaluation/history.csv", "epoch,accuracy,loss,validation_loss\n1,0.5,0.5,\n2,0.5,0.5,0.5\n"),
         ("data/raw/dataset.json", '{"dataset": "a", "requested": "b", "classes": []}'),
-        ("evaluation/seed_noise.json", "{}"),
+        ("evaluation/noise/mnist.json", "{}"),
     ],
 )
 def test_a_file_of_another_form_is_refused_in_one_line_with_its_name(
@@ -81,3 +81,8 @@ def test_a_file_of_another_form_is_refused_in_one_line_with_its_name(
     repository.put(path, text)
     with pytest.raises(ValueError, match=rf"^{path} of this folder: .+\Z"):
         read_results(None)
+    repository.put(path, f"<<<<<<< HEAD\n{text}\n=======\n{text}\n>>>>>>> topic\n")
+    repository.commit("Somebody committed the markers of a merge")
+    for revision in (None, "HEAD"):
+        with pytest.raises(ValueError, match=f"a merge left conflicts in {path}: take .* `git checkout --ours {path}`"):
+            read_results(revision)

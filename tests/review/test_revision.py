@@ -1,12 +1,13 @@
 """The files of a revision, as Git holds them."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from review.revision import find_commit, read_file, read_results
-from tests.review.repository import TRAINING, Repository, lock, model
+from review.revision import find_commit, read_file, read_noise, read_results
+from tests.review.repository import OLD, TRAINING, Repository, lock, model, record
 
 
 def test_a_commit_is_found_by_branch_tag_hash_and_name_of_an_experiment(repository: Repository) -> None:
@@ -21,6 +22,35 @@ def test_a_commit_is_found_by_branch_tag_hash_and_name_of_an_experiment(reposito
     for revision, why in (("bright-owl", "ambiguous"), ("HEAD~9", "unknown"), ("", "unknown"), ("f" * 40, "unknown")):
         with pytest.raises(ValueError, match=f"^{why} Git revision '{revision}'"):
             find_commit(revision)
+
+
+def test_in_a_shallow_clone_an_unknown_revision_names_the_way_out(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.branch("other", epochs=9)
+    repository.run("git clone -q --depth 1 --branch other file://$PWD ../shallow")
+    monkeypatch.chdir("../shallow")
+    way_out = (
+        "unknown Git revision 'HEAD~1': this clone is shallow, and `git fetch --unshallow` fetches the other commits"
+    )
+    with pytest.raises(ValueError, match=f"^{way_out}$"):
+        find_commit("HEAD~1")
+    repository.run(f"cd ../shallow && {re.findall('`(.*)`', way_out)[0]}")
+    assert find_commit("HEAD~1")
+
+
+def test_noise_is_read_from_a_file_for_each_recipe_and_from_the_one_file_of_older_revisions(
+    repository: Repository,
+) -> None:
+    repository.put("evaluation/seed_noise.json", json.dumps({"recipes": [OLD, record(0.5), record(0.6, epochs=8)]}))
+    repository.commit("An older revision")
+    repository.put_noise(record(0.7, epochs=9), record(0.8))
+    repository.put("evaluation/noise/.partial-0.json", "{")  # as a killed command leaves it
+    for revision, epochs in (("HEAD", [5, 5, 8]), (None, [9, 5, 5, 5, 8])):
+        assert [record.parameters["train.epochs"] for record in read_noise(revision)] == epochs
+    repository.run("git rm -q evaluation/seed_noise.json && rm evaluation/noise/.p*")
+    repository.commit("A file for each")
+    assert [record.parameters["train.epochs"] for record in read_noise("HEAD")] == [9, 5]
 
 
 def test_a_file_has_the_bytes_that_git_holds_whatever_it_does_at_checkout(repository: Repository) -> None:

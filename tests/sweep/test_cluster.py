@@ -71,14 +71,15 @@ def test_trials_end_as_experiments_that_a_colleague_gets_and_run_once(cluster: C
 def test_seeds_of_a_recipe_are_measured_on_the_cluster_and_then_known_here(cluster: Cluster) -> None:
     command = f"python -m review.noise -S train.zoom=0.1 --seeds 3 --scheduler {cluster.address(PORT)}"
     cluster.user.run(command, PROJECT)
-    (record,) = json.loads(cluster.user.path(f"{PROJECT}/evaluation/seed_noise.json").read_text())["recipes"]
+    (measured,) = cluster.user.path(f"{PROJECT}/evaluation/noise").iterdir()
+    record = json.loads(measured.read_text())
     assert [run["validation"]["misread"] for run in record["seeds"]] == [[0], [1], [2]]
     before = cluster.started()
     # What noise itself has written need not be committed.
     assert "training" not in cluster.user.run(command, PROJECT)
-    cluster.user.run(f"rm evaluation/seed_noise.json && {command}", PROJECT)
+    cluster.user.run(f"rm -r evaluation/noise && {command}", PROJECT)
     assert cluster.started() == before
-    cluster.user.run("rm evaluation/seed_noise.json", PROJECT)
+    cluster.user.run("rm -r evaluation/noise", PROJECT)
 
 
 @pytest.mark.parametrize("step", ["git-upload-pack", "sftp-server", "train", "git-receive-pack"])

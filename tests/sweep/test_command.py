@@ -41,9 +41,10 @@ np.savez('small.npz', x_train=x[:300], y_train=y[:300], x_test=x[300:400], y_tes
     assert "train.learning_rate" in clone.run(f"python -m review.compare main {name}")
     # The noise of the recipe has the same bytes when it is measured again.
     clone.run("python -m review.noise --seeds 2")
-    noise = clone.read("evaluation/seed_noise.json")
+    hashes = "git hash-object evaluation/noise/*"
+    noise = clone.run(hashes)
     clone.run("python -m review.noise --seeds 2 --anew")
-    assert clone.read("evaluation/seed_noise.json") == noise
+    assert clone.run(hashes) == noise
     assert "matches all 5 stages" in clone.run("python -m review.verify")
     clone.run(f"git checkout -q evaluation && dvc exp apply {name}")
     assert "matches all 5 stages" in clone.run("python -m review.verify")
@@ -98,7 +99,7 @@ def test_a_sweep_that_ends_early_leaves_no_process_and_goes_on(project: Project,
 def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that_ended(project: Project) -> None:
     command = "python -m review.noise --workers 1 --seeds"  # the committed results are those of seed 0
     project.run(f"{command} 2")
-    before = project.read("evaluation/seed_noise.json")
+    before = project.run("cat evaluation/noise/*")
     process = project.start(f"{command} 3")
     second = project.attempt(f"{command} 3")
     running = f"noise: process {process.pid} (noise) is still running in this folder; wait until it ends, or end it\n"
@@ -108,7 +109,7 @@ def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that
     assert process.returncode == 130
     assert printed.endswith("noise: interrupted; the runs that ended are kept, and the same command goes on\n")
     assert project.is_quiet()
-    assert project.read("evaluation/seed_noise.json") == before
+    assert project.run("cat evaluation/noise/*") == before
     (project.home / "hold").unlink()
     assert "training seeds 2\n" in project.run(f"{command} 3")
 
