@@ -17,6 +17,7 @@ from review.lock import mismatches
 from review.results import Predictions, Record, Results, name_recipe, parse_records
 from review.seeds import contradiction, why_stale, write_record
 from review.verify import main
+from tests.conftest import REPOSITORY
 from tests.review.repository import IMAGES, OLD, TRAINING, Repository, lock, model, record
 
 CHANGED = TRAINING | {"stages/train.py": "c" * 32}
@@ -170,6 +171,18 @@ def test_two_recipes_have_two_names_that_every_system_can_write() -> None:
     assert len(set(names)) == len(names)
     same = {"train.b": None, "train.epochs": 5, "train.seed": 3, "download.dataset": "copy"}
     assert name_recipe("mnist", same) == names[-1]
+
+
+def test_each_committed_record_is_written_back_with_the_bytes_and_the_name_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    committed = {path.name: path.read_bytes() for path in (REPOSITORY / NOISE).iterdir()}
+    for content in committed.values():
+        (measured,) = parse_records(content.decode())
+        write_record(measured)
+    assert {path.name: path.read_bytes() for path in NOISE.iterdir()} == committed
+    assert len(committed) > 10
 
 
 @pytest.mark.parametrize(
