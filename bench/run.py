@@ -42,12 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print; return 0, or 1 if the arguments are wrong or a run fails."""
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="number of rounds (3)")
-    parser.add_argument("--mirror", default=os.environ.get("DATASET_MIRROR"), help="mnist.npz ($DATASET_MIRROR)")
+    mirror = os.environ.get("DATASET_MIRROR")
+    parser.add_argument("--mirror", type=Path, default=mirror, required=not mirror, help="mnist.npz ($DATASET_MIRROR)")
     parser.add_argument("--recipe", action="append", default=[], type=Path, help="another params.yaml to time as well")
     parser.add_argument("--once", action="append", default=[], type=Path, help="the same, in the first round only")
     options = parser.parse_args(arguments)
     try:
-        archive, commit = archive_of(options.mirror), measured_commit()
+        archive, commit = options.mirror.resolve(strict=True), measured_commit()
         always, once = ({path.name: path.read_text() for path in paths} for paths in (options.recipe, options.once))
         rounds = []
         for number in range(1, options.rounds + 1):
@@ -58,13 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"\nCommit {commit}; rounds: {options.rounds}; medians:\n\n{markdown_table(table(rounds), '---:')}")
     return 0
-
-
-def archive_of(mirror: str | None) -> Path:
-    """Return the absolute path of the archive. Raises ValueError if it is no file here: a download would be timed."""
-    if not mirror or not Path(mirror).is_file():
-        raise ValueError(f"name a copy of mnist.npz on this machine with --mirror or DATASET_MIRROR, got {mirror}")
-    return Path(mirror).resolve()
 
 
 def measured_commit() -> str:

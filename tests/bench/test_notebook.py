@@ -1,8 +1,13 @@
-"""bench.notebook has the network of the notebook, which is also that of the default recipe."""
+"""bench.notebook has the network of the notebook, and recipes/notebook.yaml trains the same in the same way."""
 
 from types import ModuleType
 
 import numpy as np
+
+from classifier.data.catalogue import MNIST
+from classifier.parameters import read_section
+from stages import train
+from tests.conftest import REPOSITORY
 
 
 def test_the_notebooks_network_has_the_notebooks_parameters_loss_and_optimizer(keras: ModuleType) -> None:
@@ -15,12 +20,16 @@ def test_the_notebooks_network_has_the_notebooks_parameters_loss_and_optimizer(k
     assert (notebook.EPOCHS, notebook.BATCH_SIZE) == (5, 100)
 
 
-def test_the_notebook_and_the_default_recipe_have_the_same_network(keras: ModuleType) -> None:
+def test_the_recipe_of_the_notebook_trains_the_same_network_in_the_same_way(keras: ModuleType) -> None:
     from bench import notebook
-    from classifier.data.catalogue import MNIST
-    from classifier.model import architecture
 
-    networks = notebook.build(), architecture.build(MNIST, [32, 64, 64], 3, [128, 64])
+    recipe = read_section("train", train.Parameters, REPOSITORY / "recipes/notebook.yaml")
+    assert (recipe.epochs, recipe.batch_size) == (notebook.EPOCHS, notebook.BATCH_SIZE)
+    assert not any((recipe.shift, recipe.rotation, recipe.zoom))
+    networks = notebook.build(), train.build(recipe, MNIST, steps=3000)
+    ours, theirs = (network.optimizer.get_config() | {"name": "adam"} for network in networks)
+    assert ours == theirs
+    assert networks[1].loss.get_config() == keras.losses.CategoricalCrossentropy().get_config()
     networks[1].set_weights(networks[0].get_weights())
     images = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
     predictions = [network.predict(images, verbose=0) for network in networks]

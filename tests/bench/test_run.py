@@ -23,10 +23,10 @@ def test_a_ratio_is_the_median_of_the_ratios_within_each_round() -> None:
     ]
 
 
-@pytest.mark.parametrize("mirror", ["", "absent.npz", "https://example.org/mnist.npz"])
-def test_an_archive_that_is_no_file_here_is_refused(mirror: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.main(["--mirror", mirror]) == 1
-    assert "name a copy of mnist.npz on this machine with --mirror" in capsys.readouterr().err
+def test_an_archive_that_is_not_here_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for mirror in ("absent.npz", "https://example.org/mnist.npz"):  # a download would be timed
+        assert run.main(["--mirror", mirror]) == 1
+        assert capsys.readouterr().err.startswith("bench: [Errno 2] No such file")
 
 
 def test_a_change_outside_bench_is_refused_and_one_in_bench_is_not(

@@ -1,5 +1,6 @@
 """params.yaml is read with the values that DVC reads, and a wrong key is refused in one line before work starts."""
 
+import importlib
 import json
 import re
 from collections.abc import Callable
@@ -41,13 +42,6 @@ def test_the_schema_for_editors_is_that_of_the_code() -> None:
     assert (REPOSITORY / schema.PATH).read_text() == schema.as_json(), "run `python -m tests.schema`"
 
 
-def test_the_notebook_recipe_has_the_parameters_of_the_notebook() -> None:
-    recipe = read_section("train", train.Parameters, REPOSITORY / "recipes/notebook.yaml")
-    assert (recipe.filters, recipe.kernel_size, recipe.dense_units) == ((32, 64, 64), 3, (128, 64))
-    assert (recipe.schedule, recipe.learning_rate, recipe.epochs, recipe.batch_size) == ("constant", 0.001, 5, 100)
-    assert not any((recipe.batch_normalization, recipe.shift, recipe.rotation, recipe.zoom, recipe.label_smoothing))
-
-
 SCALARS = """
 true True TRUE false False FALSE tRUE yes no on off y n null Null NULL nULL ~ nil
 0 -0 +0 1 -1 +12 0o17 0o18 -0o17 0O17 0b101 0b102 0x1F 0x1g -0xff 1_000 1:30
@@ -82,51 +76,41 @@ def test_a_value_that_a_program_writes_is_read_as_dvc_reads_it(value: Any) -> No
         assert value_of(parse_yaml, document) == value_of(read_by_dvc, document)
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ("batch_sise: 100", "Object contains unknown field `batch_sise`"),
-        ("epochs:", "Expected `int`, got `null` - at `train.epochs`"),
-        ("epochs: 0", "Expected `int` >= 1 - at `train.epochs`"),
-        ("epochs: 2.0", "Expected `int`, got `float` - at `train.epochs`"),
-        ("epochs: true", "Expected `int`, got `bool` - at `train.epochs`"),
-        ("learning_rate: .nan", "Expected `float` > 0.0 - at `train.learning_rate`"),
-        (f"learning_rate: 1{400 * '0'}", "Number out of range - at `train.learning_rate`"),
-        ("learning_rate: '1e-5'", "Expected `float`, got `str` - at `train.learning_rate`"),
-        ("filters: []", "Expected `array` of length >= 1 - at `train.filters`"),
-        ("dense_units: [128, 0]", "Expected `int` >= 1 - at `train.dense_units[1]`"),
-        ("batch_normalization: on", "Expected `bool`, got `str` - at `train.batch_normalization`"),
-        ("schedule: linear", "Invalid enum value 'linear' - at `train.schedule`"),
-        ("seed: 4294967296", "Expected `int` <= 4294967295 - at `train.seed`"),
-    ],
-)
-def test_a_wrong_training_parameter_is_refused_in_one_line(
-    project: Path, refusal: Callable[..., str], changed: str, message: str
-) -> None:
-    name, text = changed.partition(":")[0], PARAMS.read_text()
-    text = re.sub(rf"(?m)^  {name}:.*\n", "", text.partition("train:\n")[2])
-    (project / "params.yaml").write_text(f"train:\n{text}  {changed}\n")
-    line = refusal("train", train.main)
-    assert line.startswith(f"train: params.yaml: section train: {message}")
-    assert line.endswith("; params.schema.json has the rule of each key")
+KNOWN = "download.dataset must be mnist, mnist-5k, fashion-mnist or the path of your own data, got 'mnits'"
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("stage", "changed", "message"),
     [
-        ({"dataset": "mnits"}, "download.dataset must be mnist, mnist-5k, fashion-mnist or the path of your own data"),
-        ({"dataset": ["mnist"]}, "section download: Expected `str`, got `array` - at `download.dataset`"),
-        ({"fallback": "mnist"}, "section download: Invalid enum value 'mnist' - at `download.fallback`"),
-        ({"resize": [7, 32]}, "section download: Expected `int` >= 8 - at `download.resize[0]`"),
-        ({"test_share": 1}, "section download: Expected `float` < 1.0 - at `download.test_share`"),
+        ("train", "batch_sise: 100", "Object contains unknown field `batch_sise`"),
+        ("train", "epochs:", "Expected `int`, got `null` - at `train.epochs`"),
+        ("train", "epochs: 0", "Expected `int` >= 1 - at `train.epochs`"),
+        ("train", "epochs: 2.0", "Expected `int`, got `float` - at `train.epochs`"),
+        ("train", "epochs: true", "Expected `int`, got `bool` - at `train.epochs`"),
+        ("train", "learning_rate: .nan", "Expected `float` > 0.0 - at `train.learning_rate`"),
+        ("train", f"learning_rate: 1{400 * '0'}", "Number out of range - at `train.learning_rate`"),
+        ("train", "learning_rate: '1e-5'", "Expected `float`, got `str` - at `train.learning_rate`"),
+        ("train", "filters: []", "Expected `array` of length >= 1 - at `train.filters`"),
+        ("train", "dense_units: [128, 0]", "Expected `int` >= 1 - at `train.dense_units[1]`"),
+        ("train", "batch_normalization: on", "Expected `bool`, got `str` - at `train.batch_normalization`"),
+        ("train", "schedule: linear", "Invalid enum value 'linear' - at `train.schedule`"),
+        ("train", "seed: 4294967296", "Expected `int` <= 4294967295 - at `train.seed`"),
+        ("download", "dataset: [mnist]", "Expected `str`, got `array` - at `download.dataset`"),
+        ("download", "fallback: mnist", "Invalid enum value 'mnist' - at `download.fallback`"),
+        ("download", "resize: [7, 32]", "Expected `int` >= 8 - at `download.resize[0]`"),
+        ("download", "test_share: 1", "Expected `float` < 1.0 - at `download.test_share`"),
+        ("download", "dataset: mnits", KNOWN),
     ],
 )
-def test_a_wrong_parameter_of_the_data_set_is_refused_in_one_line(
-    project: Path, refusal: Callable[..., str], changed: dict[str, object], message: str
+def test_a_wrong_parameter_is_refused_in_one_line(
+    project: Path, refusal: Callable[..., str], stage: str, changed: str, message: str
 ) -> None:
-    section = parse_yaml(PARAMS.read_bytes())["download"]
-    (project / "params.yaml").write_text(json.dumps({"download": section | changed}))
-    assert refusal("download", schema.download.main).startswith(f"download: params.yaml: {message}")
+    section = PARAMS.read_text().partition(f"\n{stage}:\n")[2].partition("\n\n")[0]
+    others = re.sub(rf"(?m)^  {changed.partition(':')[0]}:.*\n", "", f"{section}\n")
+    (project / "params.yaml").write_text(f"{stage}:\n{others}  {changed}\n")
+    rule = f"section {stage}: {message}; params.schema.json has the rule of each key"
+    main = importlib.import_module(f"stages.{stage}").main
+    assert refusal(stage, main) == f"{stage}: params.yaml: {message if message == KNOWN else rule}"
 
 
 @pytest.mark.parametrize(

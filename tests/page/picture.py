@@ -13,7 +13,7 @@ if __name__ == "__main__":
     with sync_api.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1160, "height": 1000}, color_scheme="light")
-        strokes = [[(0.16 + x / 150, 0.1 + y / 200) for x, y in stroke] for stroke in STROKES[0][5]]
+        strokes = [[(0.16 + x / 150, 0.1 + y / 200) for x, y in stroke] for stroke in STROKES[5]]
         Visitor(tab, REPOSITORY / "page/index.html").draw(strokes)
         picture = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
     # 64 colours are enough for the page; with all of them the file would be three times as large.

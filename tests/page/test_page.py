@@ -12,10 +12,11 @@ from PIL import Image
 from classifier.data.catalogue import FASHION_MNIST
 from classifier.data.data_set import DataSet
 from classifier.page import document
+from tests.classifier.data.pictures import encoded
 from tests.classifier.page.test_document import own, some_layers, some_misread
 from tests.classifier.page.test_network import computed
 from tests.page.conftest import Visit, Visitor
-from tests.predict.hand import STROKES, Point, line, on_pad, on_paper, png
+from tests.predict.hand import STROKES, Point, line, on_pad, on_paper
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 
@@ -38,7 +39,7 @@ def test_of_sixty_digits_at_three_sizes_in_both_colour_schemes_at_least_58_are_r
 
 def strokes_of(digit: int) -> list[list[Point]]:
     """The strokes of a digit that fills the pad."""
-    return [[(0.2 + x / 167, 0.05 + y / 178) for x, y in stroke] for stroke in STROKES[0][digit]]
+    return [[(0.2 + x / 167, 0.05 + y / 178) for x, y in stroke] for stroke in STROKES[digit]]
 
 
 def test_a_pen_draws_but_a_second_finger_and_the_right_mouse_button_do_not(page_file: Path, visit: Visit) -> None:
@@ -86,10 +87,10 @@ def hand_over(visitor: Visitor, kind: str, name: str, content: bytes, sentence: 
 @pytest.mark.parametrize("kind", ["paste", "drop", "open"])
 def test_a_picture_is_read_and_what_is_no_picture_is_refused(page_file: Path, visit: Visit, kind: str) -> None:
     page = visit(page_file)
-    hand_over(page, kind, "photo.png", png(on_paper(line("5", (200, 160), 120, 12), 210, 30)), "It reads 5, with")
-    hand_over(page, kind, "line.png", png(on_paper(line("207", (540, 160), 120, 12))), "It reads 2 0 7. The least")
+    hand_over(page, kind, "photo.png", encoded(on_paper(line("5", (200, 160), 120, 12), 210, 30)), "It reads 5, with")
+    hand_over(page, kind, "line.png", encoded(on_paper(line("207", (540, 160), 120, 12))), "It reads 2 0 7. The least")
     assert page.tab.locator("#images canvas").count() == 3
-    hand_over(page, kind, "blank.png", png(np.full((50, 50), 200, np.uint8)), "No ink was found")
+    hand_over(page, kind, "blank.png", encoded(np.full((50, 50), 200, np.uint8)), "No ink was found")
     hand_over(page, kind, "notes.txt", b"no picture", "notes.txt is not a picture")
     assert page.press("Undo").answer == "2 0 7"
     assert page.draw(strokes_of(7)).answer == "7"  # on an empty pad, not on the picture
@@ -141,7 +142,7 @@ def test_on_the_page_of_another_data_set_a_picture_has_the_probabilities_that_py
     resized = Image.fromarray(picture).convert("L" if channels == 1 else "RGB").resize((width, height), Image.BILINEAR)
     image = (np.asarray(resized) / np.float32(255)).reshape(1, height, width, channels)
     expected = computed(layers, data_set, image)[0]
-    hand_over(page, "drop", "picture.png", png(picture), f"It sees {classes[expected.argmax()]}, with")
+    hand_over(page, "drop", "picture.png", encoded(picture), f"It sees {classes[expected.argmax()]}, with")
     assert page.tab.locator("#bars li").count() == count
     for item in page.tab.locator("#bars li").all():
         name, probability = item.locator("span").first.inner_text(), item.locator(".value").inner_text()

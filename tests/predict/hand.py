@@ -1,7 +1,6 @@
 """Digits drawn as by hand: strokes through points that shake a little, with pens of any width, upright or tilted."""
 
 import cmath
-import io
 import math
 
 import numpy as np
@@ -17,38 +16,23 @@ def arc(x: float, y: float, wide: float, tall: float, start: float, end: float) 
     return [(x + wide * math.cos(angle), y + tall * math.sin(angle)) for angle in angles]
 
 
-# Two ways to write the ten digits, as strokes in a box 100 wide and 160 tall.
-STROKES: list[list[list[list[Point]]]] = [
-    [
-        [arc(50, 80, 44, 76, -80, 290)],
-        [[(50, 4), (50, 156)]],
-        [[*arc(50, 42, 40, 38, -170, 40), (14, 152), (94, 150)]],
-        [[*arc(46, 40, 38, 36, -150, 80), *arc(46, 114, 44, 40, -80, 150)]],
-        [[(62, 4), (10, 100), (96, 98)], [(68, 60), (64, 156)]],
-        [[(84, 8), (22, 10), (18, 70), *arc(46, 108, 42, 44, -110, 140)]],
-        [[(76, 6), (40, 40), (16, 96), *arc(50, 112, 36, 42, 180, -180)]],
-        [[(8, 10), (92, 8), (40, 156)]],
-        [[*arc(50, 40, 34, 36, 90, -270), *arc(50, 118, 42, 40, -90, 270)]],
-        [[*arc(46, 46, 36, 40, 0, -360), (82, 46), (78, 156)]],
-    ],
-    [
-        [arc(50, 80, 34, 78, -60, 285)],
-        [[(24, 38), (54, 4), (50, 156)]],
-        [[*arc(48, 44, 42, 42, -160, 60), (30, 130), (8, 150), (22, 130), (40, 140), (70, 156), (94, 144)]],
-        [[(12, 8), (86, 6), (44, 62), *arc(44, 108, 42, 46, -80, 140)]],
-        [[(16, 8), (14, 80), (86, 74)], [(84, 6), (76, 156)]],
-        [[(24, 10), (20, 72), *arc(46, 108, 40, 46, -120, 130)], [(24, 10), (88, 6)]],
-        [[*arc(80, 90, 66, 86, -100, -180), *arc(48, 116, 34, 38, -180, 180)]],
-        [[(8, 14), (90, 8), (44, 156)], [(24, 84), (84, 78)]],
-        [[(82, 16), (50, 4), (18, 30), (50, 72), (86, 116), (50, 156), (14, 122), (46, 76), (82, 36), (82, 16)]],
-        [[*arc(48, 44, 38, 40, -10, -350), (84, 50), (80, 110), (58, 150), (26, 152)]],
-    ],
+# The ten digits as strokes in a box 100 wide and 160 tall.
+STROKES: list[list[list[Point]]] = [
+    [arc(50, 80, 44, 76, -80, 290)],
+    [[(50, 4), (50, 156)]],
+    [[*arc(50, 42, 40, 38, -170, 40), (14, 152), (94, 150)]],
+    [[*arc(46, 40, 38, 36, -150, 80), *arc(46, 114, 44, 40, -80, 150)]],
+    [[(62, 4), (10, 100), (96, 98)], [(68, 60), (64, 156)]],
+    [[(84, 8), (22, 10), (18, 70), *arc(46, 108, 42, 44, -110, 140)]],
+    [[(76, 6), (40, 40), (16, 96), *arc(50, 112, 36, 42, 180, -180)]],
+    [[(8, 10), (92, 8), (40, 156)]],
+    [[*arc(50, 40, 34, 36, 90, -270), *arc(50, 118, 42, 40, -90, 270)]],
+    [[*arc(46, 46, 36, 40, 0, -360), (82, 46), (78, 156)]],
 ]
 
 
 def draw(
     digit: int,
-    way: int,
     random: np.random.Generator,
     size: tuple[int, int] = (280, 280),
     centre: Point | None = None,
@@ -61,7 +45,7 @@ def draw(
     image = Image.new("L", (size[0] * FINER, size[1] * FINER))
     pencil = ImageDraw.Draw(image)
     radius = pen * FINER / 2
-    for stroke in STROKES[way][digit]:
+    for stroke in STROKES[digit]:
         points = []
         for right, below in (np.array(stroke) - (50, 80) + random.normal(0, 2.5, (len(stroke), 2))) * height / 160:
             turned = complex(right, below) * cmath.rect(1, math.radians(tilt))
@@ -76,7 +60,7 @@ def line(digits: str, size: tuple[int, int] = (270, 90), height: float = 60, pen
     """Return the ink of digits beside each other."""
     random, step = np.random.default_rng(0), size[0] / len(digits)
     places = [(step * (place + 0.5), size[1] / 2) for place in range(len(digits))]
-    drawn = [draw(int(digit), 0, random, size, place, height, pen) for digit, place in zip(digits, places, strict=True)]
+    drawn = [draw(int(digit), random, size, place, height, pen) for digit, place in zip(digits, places, strict=True)]
     return np.max(drawn, axis=0)
 
 
@@ -94,19 +78,12 @@ def photographed(ink: np.ndarray, random: np.random.Generator, noise: float = 10
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
-def png(picture: np.ndarray) -> bytes:
-    """Return a picture as the bytes of a file."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    return file.getvalue()
-
-
 def on_pad(digit: int, height: float, random: np.random.Generator) -> list[list[Point]]:
     """Return the strokes of a digit on a pad from 0 to 1, anywhere on it, with a slant and an unsteady hand."""
     slant = random.uniform(-0.15, 0.2)
     left, top = random.uniform(0.02, 0.98 - height, 2)
     strokes = []
-    for stroke in STROKES[0][digit]:
+    for stroke in STROKES[digit]:
         points = (np.array(stroke) - (50, 80)) / 160 + random.normal(0, 0.006, (len(stroke), 2))
         x = left + height * (0.5 + points[:, 0] - slant * points[:, 1])
         strokes.append(np.clip(np.stack([x, top + height * (0.5 + points[:, 1])], axis=1), 0.01, 0.99).tolist())

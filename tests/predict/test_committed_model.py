@@ -6,8 +6,9 @@ import pytest
 from predict.digits import normalize
 from predict.model import MODEL, Model, load_model
 from predict.reading import read
+from tests.classifier.data.pictures import encoded
 from tests.conftest import REPOSITORY
-from tests.predict.hand import draw, line, on_paper, photographed, png
+from tests.predict.hand import draw, line, on_paper, photographed
 
 pytestmark = pytest.mark.model
 
@@ -26,18 +27,18 @@ def by_hand() -> list[tuple[int, np.ndarray]]:
     """Twenty pictures with their digits: thin and thick pens, tilted, off centre, photographed, light on dark."""
     random = np.random.default_rng(20)
     made = []
-    for digit, way in np.ndindex(10, 2):
+    for digit, time in np.ndindex(10, 2):
         height = random.uniform(80, 190)
         centre = (random.uniform(100, 180), random.uniform(110, 170))
-        pen = height * (0.04, 0.08, 0.12, 0.2)[(digit + 2 * way) % 4]
-        ink = draw(digit, way, random, (280, 280), centre, height, pen, tilt=random.uniform(-15, 15))
+        pen = height * (0.04, 0.08, 0.12, 0.2)[(digit + 2 * time) % 4]
+        ink = draw(digit, random, (280, 280), centre, height, pen, tilt=random.uniform(-15, 15))
         looks = (on_paper(ink), photographed(ink, random, noise=15), on_paper(ink, paper=25, pen=210))
-        made.append((digit, looks[(digit + way) % 3]))
+        made.append((digit, looks[(digit + time) % 3]))
     return made
 
 
 def classes(picture: np.ndarray, model: Model) -> str:
-    return "".join(digit["class"] for digit in read(png(picture), model))
+    return "".join(digit["class"] for digit in read(encoded(picture), model))
 
 
 def test_of_twenty_pictures_made_by_hand_at_most_one_is_misread(model: Model) -> None:

@@ -1,6 +1,5 @@
 """Which files are read as pictures, how they are turned into grey, and which are refused."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +7,9 @@ import pytest
 from PIL import Image
 
 from predict import pictures
+from tests.classifier.data.pictures import encoded
 
 RAMP = np.add.outer(np.arange(20) * 8, np.arange(30) * 3).astype(np.uint8)
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)  # type: ignore[arg-type]
-    return file.getvalue()
 
 
 def grey(content: bytes) -> np.ndarray:

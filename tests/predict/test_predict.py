@@ -14,8 +14,9 @@ from PIL import Image
 
 from predict import __main__ as predict
 from predict.model import load_model
+from tests.classifier.data.pictures import encoded
 from tests.conftest import REPOSITORY
-from tests.predict.hand import draw, line, on_paper, png
+from tests.predict.hand import draw, line, on_paper
 
 Predicted = Callable[..., tuple[int, str, str]]
 
@@ -30,7 +31,7 @@ def predicted(capsys: pytest.CaptureFixture[str]) -> Predicted:
 def photos(tmp_path: Path) -> Path:
     """A folder with a 7, and a line of 2, 0 and 4."""
     (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/seven.png").write_bytes(png(on_paper(line("7", (90, 90)))))
+    (tmp_path / "photos/seven.png").write_bytes(encoded(on_paper(line("7", (90, 90)))))
     Image.fromarray(on_paper(line("204"), paper=20, pen=230)).save(tmp_path / "photos/line.jpg", quality=95)
     return tmp_path / "photos"
 
@@ -64,7 +65,7 @@ def test_json_has_the_probabilities_the_boxes_and_the_refusals(
 def test_the_box_is_in_the_pixels_of_a_large_photo_that_is_decoded_in_a_smaller_size(
     tmp_path: Path, templates: Path, predicted: Predicted, orientation: int
 ) -> None:
-    small = draw(7, 0, np.random.default_rng(0), (210, 170), centre=(60, 85), height=100, pen=12)
+    small = draw(7, np.random.default_rng(0), (210, 170), centre=(60, 85), height=100, pen=12)
     photo = Image.fromarray(on_paper(small)).resize((4201, 3401))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -112,7 +113,7 @@ def test_pictures_of_another_data_set_are_resized_as_download_does_it_and_that_i
     for side in (0, 1):
         picture = np.random.default_rng(side).integers(0, 100, (30, 50, 3), np.uint8)
         picture[:, 25 * side : 25 * side + 25, 0] += 100
-        (tmp_path / f"{side}.png").write_bytes(png(picture))
+        (tmp_path / f"{side}.png").write_bytes(encoded(picture))
     _, out, err = predicted(sides, "--json", tmp_path)
     left, right = (answer["classes"][0] for answer in json.loads(out))
     assert (left["class"], right["class"], right["box"]) == ("left side", "right side", [0, 0, 50, 30])

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.classifier.data.pictures import encoded
 from tests.conftest import REPOSITORY
-from tests.predict.hand import line, on_paper, png
+from tests.predict.hand import line, on_paper
 
 
 @pytest.mark.model
@@ -23,7 +24,7 @@ def test_the_server_of_the_document_reads_a_posted_picture_and_refuses_a_text(
     exec(compile(example, "server.py", "exec"), names)
     client = testclient.TestClient(names["app"])
     headers = {"Content-Type": "application/octet-stream"}
-    answer = client.post("/read", content=png(on_paper(line("7", (90, 90)))), headers=headers)
+    answer = client.post("/read", content=encoded(on_paper(line("7", (90, 90)))), headers=headers)
     assert answer.status_code == 200
     assert [digit["class"] for digit in answer.json()] == ["7"]
     refusal = client.post("/read", content=b"a text", headers=headers)

@@ -132,7 +132,7 @@ def test_every_kind_of_mirror_gives_the_same_bytes_and_no_secret_is_printed_or_s
 
 
 WRONG: dict[str, tuple[Reply | None, str]] = {
-    "404": (status(404), "the answer has the HTTP status 404"),
+    "404": (status(404), "the download failed with HTTPError, HTTP status 404"),
     "no answer in time": (lambda _: time.sleep(2), "the download failed with ReadTimeout"),
     "cut": (body(b"PK", length=1000), "the download failed with ChunkedEncodingError"),
     "too much": (body(bytes(200_000)), "the server sent more"),

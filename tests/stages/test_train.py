@@ -14,11 +14,10 @@ import pytest
 
 from classifier.command import run
 from classifier.data import splits
-from classifier.data.catalogue import MNIST
-from classifier.data.data_set import Array, DataSet
 from classifier.model import checkpoint, learning, runtime
 from classifier.paths import HISTORY, MODEL, PROVENANCE, SOURCE
 from stages import train
+from tests.classifier.page.test_document import own
 from tests.conftest import REPOSITORY
 from tests.stages.conftest import RECIPE, write_arrays, write_recipe
 
@@ -221,27 +220,21 @@ def test_the_same_bytes_come_again_and_the_same_model_without_validation_images(
     assert [(row["validation_accuracy"], row["validation_loss"]) for row in rows] == [("", "")] * 2
 
 
-def test_a_loss_of_nan_stops_training_and_the_old_outputs_stay(trained: str, refusal: Callable[..., str]) -> None:
-    first = outputs()
-    write_recipe(learning_rate=1e30, schedule="constant")
-    assert re.search(r"the loss is nan after epoch \d; lower train.learning_rate", refusal("train", train.main))
-    assert outputs() == first
-    assert not list(Path().rglob(".partial-*"))
-
-
-def test_when_memory_runs_out_the_message_names_the_parameters_to_lower_and_the_old_outputs_stay(
-    trained: str, refusal: Callable[..., str]
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"learning_rate": 1e30, "schedule": "constant"}, r"the loss is nan after epoch \d; lower train.learning_rate"),
+        ({"dense_units": [10**9, 10**9]}, "params.yaml: memory ran out; lower train.batch_size"),  # 4 EB
+    ],
+)
+def test_a_loss_of_nan_and_too_little_memory_stop_training_and_the_old_outputs_stay(
+    trained: str, refusal: Callable[..., str], changed: dict[str, Any], message: str
 ) -> None:
     first = outputs()
-    write_recipe(dense_units=[10**9, 10**9])  # 4 EB, which TensorFlow refuses
-    assert "train: params.yaml: memory ran out; lower train.batch_size" in refusal("train", train.main)
+    write_recipe(**changed)
+    assert re.match(f"train: {message}", refusal("train", train.main))
     assert outputs() == first
-
-
-def of_size(height: int, width: int, channels: int = 1) -> DataSet:
-    """The description of a data set of two classes of images of this size."""
-    shape = (40, height, width) if channels == 1 else (40, height, width, channels)
-    return DataSet("own", ("a", "b"), {name: Array(shape, "0") for name in MNIST.arrays})
+    assert not list(Path().rglob(".partial-*"))
 
 
 @pytest.mark.parametrize(
@@ -255,7 +248,7 @@ def of_size(height: int, width: int, channels: int = 1) -> DataSet:
 def test_a_parameter_that_does_not_fit_the_size_of_the_images_is_refused(
     project: Path, refusal: Callable[..., str], size: tuple[int, int], changed: dict[str, Any], message: str
 ) -> None:
-    write_arrays(of_size(*size), train=2, validation=0)
+    write_arrays(own(size, ("a", "b")), train=2, validation=0)
     write_recipe(**changed)
     assert f"train: params.yaml: train.{message}" in refusal("train", train.main)
 
@@ -264,12 +257,12 @@ def test_a_parameter_that_does_not_fit_the_size_of_the_images_is_refused(
 def test_the_largest_values_that_fit_a_size_build_a_network(keras: ModuleType, side: int) -> None:
     edge = RECIPE | {"filters": [1] * (side.bit_length() - 1), "kernel_size": side, "shift": side / 2 - 0.001}
     recipe = msgspec.convert(edge, train.Parameters)
-    train.check_size(recipe, of_size(side, 128))
-    assert train.build(recipe, of_size(side, 128), steps=1).output_shape == (None, 2)
+    train.check_size(recipe, own((side, 128), ("a", "b")))
+    assert train.build(recipe, own((side, 128), ("a", "b")), steps=1).output_shape == (None, 2)
 
 
 def test_colour_images_train_with_the_largest_changes_of_each_image(project: Path, keras: ModuleType) -> None:
-    write_arrays(of_size(12, 16, 3), train=40, validation=0)
+    write_arrays(own((12, 16, 3), ("a", "b")), train=40, validation=0)
     write_recipe(shift=5.999, rotation=179.999, zoom=0.999, batch_size=10**9)  # a batch of all images
     train.main()
     network = keras.models.load_model(MODEL)

@@ -42,16 +42,6 @@ def test_the_tuner_of_tensorflow_is_off(numbered: None, keras: ModuleType) -> No
     assert batches.read_batches("train", 10).options().autotune.enabled is False
 
 
-def test_with_a_seed_each_epoch_has_every_image_once_in_a_new_order(numbered: None, keras: ModuleType) -> None:
-    of = batches.read_batches("train", 10, seed=3)
-    first, second = epoch(of), epoch(of)
-    assert sorted(first) == sorted(second) == list(range(25))
-    assert first != second
-    again = batches.read_batches("train", 10, seed=3)
-    assert [epoch(again), epoch(again)] == [first, second]
-    assert epoch(batches.read_batches("train", 10, seed=4)) != first
-
-
 @pytest.mark.parametrize("block", [1, 2 * 10 * 28 * 28 * 4, 2**23], ids=["a batch", "two batches", "all batches"])
 @pytest.mark.parametrize("kept", [0, 2**28], ids=["mapped again", "kept"])
 def test_batches_do_not_depend_on_how_many_are_read_at_once(

@@ -1,4 +1,3 @@
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -6,9 +5,6 @@ import pytest
 
 from classifier.data.catalogue import MNIST
 from classifier.model import architecture, learning
-from classifier.parameters import read_section
-from stages import train
-from tests.conftest import REPOSITORY
 
 
 def rates(schedule: str, peak: float, warmup: float, steps: int) -> list[float]:
@@ -37,15 +33,3 @@ def test_label_smoothing_gives_each_digit_a_share_of_the_label(keras: ModuleType
     probabilities[0, 0], probabilities[0, 1] = 0.15, 0.05
     smoothed = [0.91, *[0.01] * 9]
     assert float(network.loss(label, probabilities)) == pytest.approx(-np.dot(smoothed, np.log(probabilities[0])))
-
-
-def test_the_notebook_recipe_has_the_optimizer_loss_and_size_of_the_notebook(project: Path, keras: ModuleType) -> None:
-    recipe = read_section("train", train.Parameters, REPOSITORY / "recipes/notebook.yaml")
-    network = architecture.build(
-        MNIST, recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization
-    )
-    rate = learning.rate(recipe.schedule, recipe.learning_rate, recipe.warmup, steps=3000)
-    learning.prepare(network, rate, recipe.label_smoothing)
-    assert network.optimizer.get_config() | {"name": "adam"} == keras.optimizers.Adam(name="adam").get_config()
-    assert network.loss.get_config() == keras.losses.CategoricalCrossentropy().get_config()
-    assert network.count_params() == 138_506

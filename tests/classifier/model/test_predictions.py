@@ -5,22 +5,15 @@ import pytest
 
 from classifier.data.catalogue import MNIST
 from classifier.model import onnx_file, predictions
-from classifier.model.layers import Layer
 from classifier.model.predictions import Outcome
-
-
-def model() -> bytes:
-    """A network of one dense layer with random weights."""
-    kernel = np.random.default_rng(0).normal(0, 0.1, (784, 10)).astype(np.float32)
-    dense = Layer("dense", "digits", kernel, np.zeros(10, np.float32))
-    return onnx_file.build([Layer("flatten", "flatten"), dense, Layer("softmax", "digits")], MNIST)
+from tests.classifier.page.test_document import some_layers
 
 
 def test_predictions_of_several_batches_are_in_the_order_of_the_images() -> None:
     count = 2 * predictions.BATCH + 7
     random = np.random.default_rng(1)
     images, labels = random.random((count, 28, 28, 1), np.float32), np.eye(10)[random.integers(0, 10, count)]
-    session = predictions.open_session(model(), MNIST)
+    session = predictions.open_session(onnx_file.build(some_layers(), MNIST), MNIST)
     outcomes = predictions.predict_splits(session, {"test": (images, labels), "validation": (images[:0], labels[:0])})
     (outcome,) = outcomes.values()
     assert (outcome.probabilities.shape, outcome.probabilities.dtype) == ((count, 10), np.float32)
@@ -34,7 +27,7 @@ def test_predictions_of_several_batches_are_in_the_order_of_the_images() -> None
 def test_settings_that_choose_other_kernels_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLAS_NCHWC_FSS_TARGET", "1")
     monkeypatch.setenv("ORT_INTRA_OP_NUM_THREADS", "7")
-    session = predictions.open_session(model(), MNIST)
+    session = predictions.open_session(onnx_file.build(some_layers(), MNIST), MNIST)
     assert not [name for name in os.environ if name.startswith(("MLAS_", "ORT_"))]
     assert session.get_session_options().intra_op_num_threads == 1
 

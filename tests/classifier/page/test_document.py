@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from classifier.data.catalogue import FASHION_MNIST, MNIST
-from classifier.data.data_set import Array, DataSet
+from classifier.data.data_set import NAMES, Array, DataSet
 from classifier.model.layers import Layer
 from classifier.page import document
 from classifier.page.document import Misread
@@ -28,7 +28,7 @@ def some_layers(data_set: DataSet = MNIST) -> list[Layer]:
 
 def own(shape: tuple[int, ...], classes: tuple[str, ...]) -> DataSet:
     """A description of a user's own data."""
-    return DataSet("own.npz", classes, {name: Array((10, *shape), "") for name in ("x_train", "x_test")})
+    return DataSet("own.npz", classes, {name: Array((10, *shape), "") for name in NAMES})
 
 
 def some_misread(data_set: DataSet, count: int) -> list[Misread]:

@@ -20,7 +20,7 @@ NORMALIZE = "give(input.map((picture) => normalize(picture).map((image) => [...i
 
 def test_the_digits_of_a_picture_are_those_that_predict_finds_within_one_grey_level(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    photo = photographed(draw(9, 1, random, (810, 640), pen=20), random)  # 3 pixels in one, with some left at the edge
+    photo = photographed(draw(9, random, (810, 640), pen=20), random)  # 3 pixels in one, with some left at the edge
     pictures = [photo, *PICTURES]
     given = [{"values": each.ravel().tolist(), "width": each.shape[1], "height": each.shape[0]} for each in pictures]
     expected = [[digit.image for digit in normalize(photo)], *IMAGES]
