@@ -69,17 +69,10 @@ class DataSet:
 
     def save(self, path: Path) -> None:
         """Write what later stages and reviews need as JSON."""
-        document = {
-            "dataset": self.name,
-            "requested": self.requested or self.name,
-            "image_shape": self.image_shape,
-            "classes": self.classes,
-            "noun": self.noun,
-            "arrays": msgspec.to_builtins(self.arrays),
-        }
-        optional = {"licence": self.licence, "source": self.source, "files": self.files}
-        document |= {key: value for key, value in optional.items() if value}
-        path.write_text(json.dumps(document, indent=2) + "\n")
+        document = {"dataset": self.name, "requested": self.requested or self.name, "image_shape": self.image_shape}
+        keys = ("classes", "noun", "arrays", "licence", "source", "files")
+        document |= {key: value for key in keys if (value := getattr(self, key))}
+        path.write_text(json.dumps(msgspec.to_builtins(document), indent=2) + "\n")
 
 
 def read_data_set(path: Path = SOURCE) -> DataSet:

@@ -43,19 +43,22 @@ def host_of(location: str) -> str:
 def _download(location: str) -> Arrays:
     """Return the arrays in an archive, if the path of the URL ends in `.npz`, or in IDX files."""
     host, url = host_of(location), urlsplit(location)
+    packed = url.path.endswith(".npz")
+    paths = {"mnist.npz": ""} if packed else {name: f"/{name}" for name in IDX_FILES.values()}
+    urls = {name: url._replace(path=url.path.rstrip("/") + path).geturl() for name, path in paths.items()}
     if not _answers(location):
         raise ConnectionError(f"{host} does not answer")
+    for logger in (pooch.get_logger(), logging.getLogger("urllib3")):  # their messages have URLs
+        logger.setLevel("ERROR")
     try:
         with TemporaryDirectory() as folder:
-            if url.path.endswith(".npz"):
-                return read_arrays(_download_file(location, folder, "mnist.npz"), MOST)
-            for name in IDX_FILES.values():
-                _download_file(url._replace(path=f"{url.path.rstrip('/')}/{name}").geturl(), folder, name)
-            return read_arrays(Path(folder), MOST)
-    except requests.HTTPError as error:
-        raise OSError(f"{host}: the answer has the HTTP status {error.response.status_code}") from None
+            store = pooch.create(folder, base_url="", registry=dict.fromkeys(urls), urls=urls, retry_if_failed=RETRIES)
+            for name in urls:
+                store.fetch(name, downloader=_write)
+            return read_arrays(Path(folder, "mnist.npz" if packed else ""), MOST)
     except requests.RequestException as error:
-        raise OSError(f"{host}: the download failed with {type(error).__name__}") from None
+        status = "" if error.response is None else f", HTTP status {error.response.status_code}"
+        raise OSError(f"{host}: the download failed with {type(error).__name__}{status}") from None
     except (ValueError, OSError) as error:
         raise ValueError(f"{host}: {error}") from None
 
@@ -69,18 +72,11 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _download_file(url: str, folder: str, name: str) -> Path:
-    for logger in (pooch.get_logger(), logging.getLogger("urllib3")):  # their messages have URLs
-        logger.setLevel("ERROR")
+def _write(url: str, path: str, store: Any) -> None:
     timeout, headers = (CONNECT_SECONDS, READ_SECONDS), {"Accept-Encoding": "identity"}
     write = pooch.HTTPDownloader(sys.stderr.isatty(), chunk_size=2**16, timeout=timeout, headers=headers)
-
-    def download(url: str, output_file: str, store: Any) -> None:
-        with _CappedFile(io.FileIO(output_file, "w")) as file:
-            write(url, file, store)
-
-    store = pooch.create(path=folder, base_url="", registry={name: None}, urls={name: url}, retry_if_failed=RETRIES)
-    return Path(store.fetch(name, downloader=download))
+    with _CappedFile(io.FileIO(path, "w")) as file:
+        write(url, file, store)
 
 
 class _CappedFile(io.BufferedWriter):
