@@ -19,15 +19,27 @@ PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 DEPENDENCIES, GROUPS = PYPROJECT["project"]["dependencies"], PYPROJECT["dependency-groups"]
 
 
+def packages(modules: set[str]) -> set[str]:
+    """The names of the packages that have these modules, without those of Python and of the project."""
+    tops = {name.split(".")[0] for name in modules} - sys.stdlib_module_names - FOLDERS - {"tests"}
+    installed = packages_distributions()
+    return {canonicalize_name(installed.get(top, [top])[0]) for top in tops}
+
+
+def imported_in(*folders: str) -> set[str]:
+    files = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py")]
+    return {name for file in files for name in imported_modules(file)}
+
+
+def names(*lists: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for lines in lists for line in lines}
+
+
 def test_every_imported_package_is_declared_and_every_declared_package_is_used() -> None:
-    files = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py")]
-    modules = {name.split(".")[0] for file in files for name in imported_modules(file)}
     (walk,) = re.findall(r'\$ python -c "import (.*?);', (REPOSITORY / "README.md").read_text())
-    modules |= {re.split(r"[. ]", name)[0] for name in walk.split(", ")}
-    packages = packages_distributions()
-    used = {packages.get(module, [module])[0].lower() for module in modules - sys.stdlib_module_names - FOLDERS}
-    declared = {Requirement(line).name for line in DEPENDENCIES}
-    assert {name.replace("_", "-") for name in used} | USED_BY_OTHERS == declared | EXTRA
+    of_walk = {name.split(" ")[0] for name in walk.split(", ")}
+    assert packages(imported_in(*FOLDERS) | of_walk) | USED_BY_OTHERS == names(DEPENDENCIES) | EXTRA
+    assert packages(imported_in("tests")) <= names(DEPENDENCIES, GROUPS["dev"], GROUPS["extra"])
 
 
 def locked(name: str) -> dict[str, set[str]]:
