@@ -1,6 +1,7 @@
 """Every command of README is run exactly as written, on the embedded digits and without a network."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -77,7 +78,12 @@ def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     reader.run("dvc repro")
     reader.commit("Results on the embedded digits")
     reader.environment["SEEDS"] = "2"  # README's five seeds would take 3 minutes
-    output = {command: reader.run(command) for command in TYPED[REVIEW]}
+    measured = len(reader.run("ls evaluation/noise").split())
+    output = {}
+    for command in TYPED[REVIEW]:
+        done = reader.attempt(command)
+        output[command] = done.stdout + done.stderr
+        assert (done.returncode != 0) == (command == "git merge no-shift"), output[command]
     assert "train.epochs" in output["dvc params diff main"]
     assert "test.accuracy" in output["dvc metrics diff main"]
     assert "matches all 5 stages" in output["python -m review.verify"]
@@ -87,4 +93,11 @@ def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     assert "provisional: base has one seed" in compared  # main was not measured on the embedded digits
     assert " pictures -> report\n" in output["make report BASE=main"]
     assert "data:image/png;base64," in reader.read("report/report.html")
-    assert reader.run("git log -1 --format=%s main") == reader.run("git log -1 --format=%s one-epoch")
+    # The second merge has the changes and the noise of both branches, and results of its own.
+    conflicts = re.findall("(?m)^CONFLICT .* (.*)$", output["git merge no-shift"])
+    assert {"dvc.lock", "metrics.json"} <= set(conflicts)
+    assert [path for path in conflicts if "noise" in path or path == "params.yaml"] == []
+    assert reader.run("git log -1 --format=%s main") == "Merge branch 'no-shift'\n"
+    assert len(reader.run("ls evaluation/noise").split()) == measured + 2
+    assert {("epochs", "1"), ("shift", "0.0")} <= set(re.findall(r"(\w+): (\S+)", reader.read("params.yaml")))
+    assert "matches all 5 stages" in reader.run("python -m review.verify main")
