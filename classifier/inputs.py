@@ -40,10 +40,10 @@ def _inputs(stage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _state(path: Path) -> Any:
-    with suppress(OSError):  # the stage says what is missing
-        about = path.stat()
-        return path.read_bytes() if about.st_size <= SMALL else (about.st_size, about.st_mtime_ns, about.st_ino)
-    return None
+    if not path.is_file():
+        return None  # the stage says what is missing
+    about = path.stat()
+    return path.read_bytes() if about.st_size <= SMALL else (about.st_size, about.st_mtime_ns, about.st_ino)
 
 
 def _values(section: str) -> Any:

@@ -75,11 +75,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def render(comparison: Comparison, found: str, final: bool = False) -> dict[str, bytes]:
-    """Return the files of the report by name; `found` is what review.verify finds."""
+    """Return the files of the report by name; `found` is what `mismatches` finds."""
     verdict, why, rest = as_markdown(comparison, final).split("\n\n", 2)
     drawn: dict[str, bytes] = {}
-    matches = "The results of both belong to the code, the parameters and the data beside them, says `review.verify`."
-    blocks = [verdict, why, f"**{markdown(found)}**" if found else matches, rest]
+    blocks = [f"**{markdown(found)}**", verdict, why, rest] if found else [verdict, why, rest]
     for section in (learning_curves, confusion, images):  # each yields Markdown, and adds to `drawn` the PNGs in it
         blocks += section(comparison, drawn)
     text = "\n\n".join(blocks) + "\n"

@@ -61,7 +61,7 @@ def main() -> None:
     with ThreadPoolExecutor() as pool:  # one processor reads the files while the other imports TensorFlow
         digests = pool.submit(checkpoint.digests, files)
         runtime.start(recipe.seed, recipe.precision)
-    trained = {"parameters": msgspec.structs.asdict(recipe), "data": digests.result()}  # review.verify compares both
+    trained = {"parameters": msgspec.structs.asdict(recipe), "data": digests.result()}
     provenance = {"dataset": data_set.name, "images": images, **trained, **runtime.describe()}
     belongs_to = json.dumps([code, provenance])
     import tensorflow as tf  # not before runtime.start
