@@ -78,14 +78,14 @@ def check_lines(text: str) -> None:
 def test_text_of_a_branch_is_only_text_in_markdown_and_in_the_terminal(
     hostile: Repository, capsys: pytest.CaptureFixture[str], sides: list[str]
 ) -> None:
-    compare.main([*sides, "--markdown", "--final"])
+    compare.main([*sides, "--markdown", "--final", "--stale"])
     check_markdown(capsys.readouterr().out)
-    compare.main([*sides, "--final"])
+    compare.main([*sides, "--final", "--stale"])
     text = capsys.readouterr().out
     check_lines(text)
     assert "; its measurement is stale: it was measured with other files: `EVIL\\x60" in " ".join(text.split())
     assert [line for line in text.splitlines() if line.startswith(("verdict", "# ", "- "))] == text.splitlines()[:1]
-    compare.main([*sides, "--json"])
+    compare.main([*sides, "--json", "--stale"])
     printed = capsys.readouterr().out
     assert printed.isascii()
     assert json.loads(printed)["base"]["revision"] == sides[0]
@@ -94,7 +94,7 @@ def test_text_of_a_branch_is_only_text_in_markdown_and_in_the_terminal(
 def test_text_of_a_branch_is_only_text_in_a_report_in_its_page_and_in_the_lines_of_verify(
     hostile: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report.main(["main", BRANCH]) == 0
+    assert report.main(["main", BRANCH, "--stale"]) == 0
     check_lines(capsys.readouterr().out)
     text = hostile.read("report/report.md")
     check_markdown(text)
