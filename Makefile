@@ -1,25 +1,33 @@
-# Needs only Python 3.11 to 3.13 and git. PYTHON=... names an interpreter; without it, the newest one found is used.
+# Needs only Python 3.11 to 3.13 and git. PYTHON=... names an interpreter; without it, the newest one that works is used.
 .NOTPARALLEL:
 .PHONY: help repository rebuild setup repro report test slow extra noise bench lock
 
-# --no-compile: Python compiles the modules that are imported, a small part of all.
-INSTALL := .venv/bin/python -m pip install --no-compile --quiet --disable-pip-version-check --require-hashes --requirement
-
-# A command with the name python3.N may not be a working Python, so the version of each candidate is checked.
 SUPPORTED := import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 ifdef PYTHON
 # PYTHON is searched on the user's PATH, without .venv. If its version differs from the version in .venv, .venv is built again.
 override PYTHON := $(or $(shell command -v '$(PYTHON)'),$(PYTHON))
-REBUILD := $(shell test "$$('$(PYTHON)' --version 2>&1)" = "$$(.venv/bin/python --version 2>&1)" || echo rebuild)
+WANTED := $$('$(PYTHON)' --version 2>&1)
 else
 PYTHON = $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
+WANTED := $$version
 endif
+REBUILD := $(shell version=$$(.venv/bin/python --version 2>&1) && test "$$version" = "$(WANTED)" && \
+	git hash-object requirements.txt | cmp -s - .venv/installed || echo rebuild)
+
+# uv installs: the user's, if it is new enough, else that of requirements-uv.txt, which pip installs into .venv-uv.
+UV := $(shell printf '0.9\n%s' "$$(uv --version 2>/dev/null | cut -d ' ' -f 2)" | sort -VC && \
+	command -v uv | grep -v '/\.venv/' >/dev/null && echo uv || echo .venv-uv/bin/uv)
+# --python is needed where conda is active. With PIP_NO_INDEX, packages come from the folders of PIP_FIND_LINKS, as for pip.
+OPTIONS = --python .venv/bin/python --require-hashes $(if $(PIP_NO_INDEX),--offline --no-index $(PIP_FIND_LINKS:%=--find-links %))
+install = $(UV) pip $(1) $(2) $(OPTIONS) || { echo "make: uv failed; pip, which may know another index, downloads the packages" >&2 && \
+	.venv/bin/python -m ensurepip >/dev/null && .venv/bin/python -m pip download --require-hashes -r $(2) -d .venv/wheels && \
+	$(UV) pip $(1) $(2) $(OPTIONS) --offline --no-index --find-links .venv/wheels && rm -r .venv/wheels; }
 
 # `dvc` starts `python -E -m stages.NAME`, so the python of .venv must come first on the PATH.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# These variables make Python find other packages, hide the project's modules, or disable pytest's asserts.
-unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE
+# These hide the project's modules, disable pytest's asserts, compile DVC at each start, or let pip install elsewhere.
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,29 +38,19 @@ repository:
 		echo "make: $$PWD is not a git repository with a commit: run \`git init\`, \`git add --all\` and \`git commit\` in it first" ;; \
 		esac >&2; exit 1; }
 
-# .venv/installed holds the hash of requirements.txt, so a new time of requirements.txt alone installs nothing.
-.venv/installed: requirements.txt $(REBUILD)
-	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo "make: $(or $(PYTHON),python3) is not Python 3.11, 3.12 or 3.13: name one with PYTHON=..." >&2; exit 1; }
-	@if [ -z "$(REBUILD)" ] && [ "$$(git hash-object requirements.txt)" = "$$(cat $@ 2>/dev/null)" ]; then touch $@; else \
-		echo "setup: installing the locked packages into .venv with $(PYTHON)" && \
-		rm -rf .venv && "$(PYTHON)" -m venv .venv && $(INSTALL) requirements.txt && git hash-object requirements.txt > $@; fi
-
-# pip and venv write the path of .venv into scripts, `activate` and pyvenv.cfg (at its end). MOVE writes the new path after
-# the folder was moved or copied. In the new first lines a shell starts Python, because the path may contain a space.
-export define MOVE
-import re, shlex, venv
-from pathlib import Path
-folder = Path(".venv").resolve()
-start = f"#!/bin/sh\n'''exec' {shlex.quote(str(folder / 'bin/python'))} \"$$0\" \"$$@\"\n' '''\n".encode()
-for script in filter(Path.is_file, (folder / "bin").iterdir()):
-    old = script.read_bytes()
-    if (new := re.sub(rb"\A#!(/bin/sh\n'''exec' .*/bin/python.*\n' '''|/.*/bin/python.*)\n", lambda _: start, old)) != old:
-        script.write_bytes(new)
-venv.create(folder, symlinks=True)
-endef
+rebuild:
+	@"$(or $(PYTHON),$(UV))" $(if $(PYTHON),-c '$(SUPPORTED)',--version) >/dev/null 2>&1 || \
+		{ echo "make: $(or $(PYTHON),python3) is not Python 3.11, 3.12 or 3.13: name one with PYTHON=..." >&2; exit 1; }
+.venv-uv/bin/uv: requirements-uv.txt
+	@echo "setup: pip installs uv, which installs the packages, into .venv-uv: 18 MB to download"
+	@"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --require-hashes -r $< && touch -c $@
+.venv/installed: $(REBUILD) $(if $(REBUILD),$(filter-out uv,$(UV)))
+	@echo "setup: installing the locked packages into a new .venv with $(or $(PYTHON),a Python that uv chooses): 830 MB to download, 2.6 GB on the disk"
+	@base=$(if $(PYTHON),$$('$(PYTHON)' -c 'import sys; print(sys._base_executable)'),'>=3.11,<3.14') && rm -rf .venv && \
+		$(UV) venv --quiet --relocatable --python "$$base" .venv
+	@sed -i.bak 's|realpath -- "$$SCRIPT_PATH"|realpath -- "$${SCRIPT_PATH:-.venv/bin/activate}"|' .venv/bin/activate  # for dash
+	@{ $(call install,sync,requirements.txt); } && git hash-object requirements.txt > $@
 setup: .venv/installed  ## install the locked packages of requirements.txt into .venv, unless they are there
-	@test ! -f .venv/pyvenv.cfg || case "$$(cat .venv/pyvenv.cfg)" in *" $$(cd .venv && pwd -P)") ;; *) \
-		.venv/bin/python -c "$$MOVE" || { echo "make: .venv/bin/python does not run; after \`rm -r .venv\`, make builds it again" >&2; exit 1; };; esac
 
 # DVC sees neither that another data set stands in nor that own data have changed; download names both.
 SURE := python -c 'from classifier.data.data_set import read_data_set; raise SystemExit(read_data_set().warning())' 2>/dev/null
@@ -81,12 +79,14 @@ test: repository setup  ## run ruff, mypy and the tests; needs no network
 slow: repository setup  ## run the tests that take minutes, or ONLY=faults, datasets, servers, sweeps, or model after `make repro`
 	python -m pytest --numprocesses=2 --dist=loadfile -m '$(or $(ONLY),faults or datasets or servers or sweeps)'
 
-extra: setup  ## install packages for remotes on servers, `sweep --search`, and tests with servers and a browser
-	@$(INSTALL) requirements-extra.txt
+extra: setup $(filter-out uv,$(UV))  ## install packages for remotes on servers, `sweep --search`, and tests with servers and a browser
+	@$(call install,install -r,requirements-extra.txt)
 noise: repository setup  ## train with SEEDS=5 seeds, record what each misreads; RECIPE=... another params.yaml, SCHEDULER=... a cluster
 	python -m review.noise --seeds $(or $(SEEDS),5) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(RECIPE)
 bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=... names a copy of mnist.npz
 	python -m bench.run --recipe recipes/notebook.yaml --recipe recipes/quick.yaml --once recipes/accurate.yaml
-lock: setup  ## update both locks to the newest versions that pyproject.toml allows
-	uv pip compile --universal --upgrade --generate-hashes --no-header --quiet pyproject.toml --group dev -o requirements.txt
-	uv pip compile --universal --upgrade --generate-hashes --no-header --quiet --group extra -c requirements.txt -o requirements-extra.txt
+LOCK = $(UV) pip compile --universal --python-version 3.11 --upgrade --generate-hashes --no-header --quiet
+lock: setup $(filter-out uv,$(UV))  ## update the locks to the newest versions that pyproject.toml allows
+	$(LOCK) pyproject.toml --group dev -o requirements.txt
+	$(LOCK) --group extra -c requirements.txt -o requirements-extra.txt
+	$(LOCK) --group uv -o requirements-uv.txt

@@ -56,7 +56,11 @@ def locked(name: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(
     ("lock", "lines"),
-    [("requirements.txt", [*DEPENDENCIES, *GROUPS["dev"]]), ("requirements-extra.txt", GROUPS["extra"])],
+    [
+        ("requirements.txt", [*DEPENDENCIES, *GROUPS["dev"]]),
+        ("requirements-extra.txt", GROUPS["extra"]),
+        ("requirements-uv.txt", GROUPS["uv"]),
+    ],
 )
 def test_a_lock_has_versions_that_pyproject_allows(lock: str, lines: list[str]) -> None:
     versions = locked(lock)

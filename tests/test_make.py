@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import sys
 import zipfile
@@ -10,35 +11,56 @@ from pathlib import Path
 
 import pytest
 
-from tests.clone import REPOSITORY, Clone, commands
+from tests.clone import NO_NETWORK, REPOSITORY, Clone, commands
 
-# Its commands dvc and uv print the environment that they belong to.
-PACKAGE = {
-    "small.py": "import sys\n\n\ndef main():\n    print(sys.prefix, *sys.argv[1:])\n",
-    "small-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: small\nVersion: 1\n",
-    "small-1.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    "small-1.dist-info/RECORD": "small.py,,\n",
-    "small-1.dist-info/entry_points.txt": "[console_scripts]\ndvc = small:main\nuv = small:main\n",
+UV = Path(shutil.which("uv", path=f"{REPOSITORY / '.venv-uv/bin'}{os.pathsep}{os.environ['PATH']}") or "no uv")
+# The files of the wheel of each package in an index. `dvc` prints the environment that it belongs to.
+PACKAGES = {
+    "small": {
+        "small.py": "import sys\n\n\ndef main():\n    print(sys.prefix, *sys.argv[1:])\n",
+        "small-1.dist-info/entry_points.txt": "[console_scripts]\ndvc = small:main\n",
+    },
+    "uv": {"uv-1.data/scripts/uv": f'#!/bin/sh\nexec {shlex.quote(str(UV))} "$@"\n'},
 }
+METADATA = {
+    "METADATA": "Metadata-Version: 2.1\nName: {}\nVersion: 1\n",
+    "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "RECORD": "",
+}
+# What other tools leave in the environment of a user.
+OTHER_TOOLS = dict.fromkeys(("CONDA_PREFIX", "VIRTUAL_ENV", "UV_PYTHON", "PIP_TARGET", "PIP_PREFIX"), "elsewhere")
+OTHER_TOOLS |= dict.fromkeys(("UV_SYSTEM_PYTHON", "PIP_USER", "PIP_REQUIRE_VIRTUALENV"), "1")
 
-INSTALLING = "setup: installing"
+INSTALLING = "setup: installing the locked packages into a new .venv with"
 DOWNLOAD, INSTALL = commands("docs/offline.md")["Install without an index"]
 
 
 def write_checkout(folder: Path) -> Clone:
-    """Write this Makefile, an index with one wheel, and a lock of it into a folder."""
-    wheel = folder / "index/small/small-1-py3-none-any.whl"
-    wheel.parent.mkdir(parents=True)
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in PACKAGE.items():
-            archive.writestr(name, text)
-    (wheel.parent / "index.html").write_text(f"<a href='{wheel.name}'>{wheel.name}</a>")
-    checksum = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    (folder / "requirements.txt").write_text(f"small==1 --hash=sha256:{checksum}\n")
+    """Write this Makefile, an index of two wheels, and their locks into a folder, for a user whose uv is too old."""
+    for name, files in PACKAGES.items():
+        wheel = folder / f"index/{name}/{name}-1-py3-none-any.whl"
+        wheel.parent.mkdir(parents=True)
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for path, text in files.items():
+                member = zipfile.ZipInfo(path)
+                member.external_attr = 0o100755 << 16
+                archive.writestr(member, text)
+            for path, text in METADATA.items():
+                archive.writestr(f"{name}-1.dist-info/{path}", text.format(name))
+        (wheel.parent / "index.html").write_text(f"<a href='{wheel.name}'>{wheel.name}</a>")
+        checksum = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        lock = folder / {"small": "requirements.txt", "uv": "requirements-uv.txt"}[name]
+        lock.write_text(f"{name}==1 --hash=sha256:{checksum}\n")
+    shutil.copy(lock, folder / "requirements-extra.txt")
     shutil.copy2(REPOSITORY / "Makefile", folder)
-    (folder / ".gitignore").write_text("/.venv\n/index\n/wheels\n")
+    (folder / ".gitignore").write_text("/.venv*\n/index\n/old\n/wheels\n")
+    old = folder / "old/uv"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho uv 0.8.24; test $1 = --version\n")
+    old.chmod(0o755)
     checkout = Clone(folder)
     checkout.environment["GIT_CEILING_DIRECTORIES"] = str(folder.parent)
+    checkout.environment["PATH"] = f"{old.parent}{os.pathsep}{checkout.environment['PATH']}"
     return checkout
 
 
@@ -50,7 +72,8 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     checkout.commit("A checkout")
     checkout.run(DOWNLOAD, PIP_INDEX_URL=(checkout.folder / "index").as_uri())
     shutil.rmtree(checkout.folder / "index")
-    assert INSTALLING in checkout.run(INSTALL, PYTHON=sys.executable)
+    checkout.run("mkdir .venv && touch .venv/pyvenv.cfg")  # of another tool
+    assert f"{INSTALLING} {sys.executable}: " in checkout.run(INSTALL, PYTHON=sys.executable, **OTHER_TOOLS)
     return checkout
 
 
@@ -74,25 +97,18 @@ def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_not
     for here in (copied, moved):
         copied.folder.rename(here.folder)
         environment = here.folder / ".venv"
-        output = here.run("make lock")  # runs `uv pip compile`
-        assert f"\n{environment} pip compile " in output
-        assert INSTALLING not in output
-        activated = here.run(". .venv/bin/activate && dvc repro && echo $VIRTUAL_ENV")
-        assert activated == f"{environment} repro\n{environment}\n"
-        assert f" from {environment}/lib/" in here.run(".venv/bin/pip --version")
+        assert INSTALLING not in here.run("make setup")
+        for shell in ("bash", "sh"):
+            activated = here.run(f"{shell} -c '. .venv/bin/activate && dvc repro && echo $VIRTUAL_ENV'")
+            assert activated == f"{environment} repro\n{environment}\n"
     assert built_once.run(".venv/bin/dvc repro") == f"{built_once.folder / '.venv'} repro\n"
-
-    broken = copy(built_once, tmp_path / "broken")
-    (broken.folder / ".venv/bin/python").unlink()
-    assert "make: .venv/bin/python does not run; after `rm -r .venv`" in broken.attempt("make setup").stderr
 
 
 @pytest.mark.slow
-def test_the_environment_is_built_again_only_if_a_python_of_another_version_is_named(
+def test_the_environment_is_built_again_if_its_python_is_gone_or_one_of_another_version_is_named(
     built_once: Clone, tmp_path: Path
 ) -> None:
     checkout = copy(built_once, tmp_path / "checkout")
-    checkout.run("make setup")
     python = checkout.folder / ".venv/bin/python"
     named = tmp_path / "python"
     named.symlink_to(getattr(sys, "_base_executable", sys.executable))
@@ -105,14 +121,34 @@ def test_the_environment_is_built_again_only_if_a_python_of_another_version_is_n
     assert INSTALLING not in checkout.run("make setup")
     refused = checkout.attempt("make setup PYTHON=no-such-python")
     assert "make: no-such-python is not Python 3.11, 3.12 or 3.13: name one with PYTHON=" in refused.stderr
-    assert f"installing the locked packages into .venv with {named}\n" in checkout.run(f"{INSTALL} PYTHON=python")
+    assert f"{INSTALLING} {named}: " in checkout.run(f"{INSTALL} PYTHON=python")
+    checkout.run(INSTALL.replace("setup", "extra"))
+    assert (checkout.folder / ".venv/bin/uv").exists()
+    python.unlink()
+    activated = f"PATH=$PWD/.venv/bin:$PATH {INSTALL} PYTHON="  # as if there were no Python
+    assert f"{INSTALLING} a Python that uv chooses: " in checkout.run(activated)
+    assert not (checkout.folder / ".venv/bin/uv").exists()
     assert checkout.run(".venv/bin/dvc repro") == f"{checkout.folder / '.venv'} repro\n"
+
+
+@pytest.mark.slow
+def test_where_only_pip_knows_the_index_it_downloads_the_packages_and_the_environment_is_the_same(
+    checkout: Clone, tmp_path: Path
+) -> None:
+    (checkout.folder / "old/uv").unlink()
+    (checkout.folder / "old/uv").symlink_to(UV)
+    index = (checkout.folder / "index").as_uri()
+    output = checkout.run("make setup", UV_DEFAULT_INDEX=NO_NETWORK, UV_HTTP_RETRIES="0", PIP_INDEX_URL=index)
+    assert "make: uv failed; pip, which may know another index, downloads the packages\n" in output
+    assert not list(checkout.folder.glob(".venv-uv")) + list(checkout.folder.glob(".venv/wheels"))
+    moved = copy(checkout, tmp_path / "moved")
+    assert moved.run(".venv/bin/dvc repro") == f"{moved.folder / '.venv'} repro\n"
 
 
 @pytest.mark.slow
 def test_a_package_with_another_hash_is_not_installed(built_once: Clone, tmp_path: Path) -> None:
     checkout = copy(built_once, tmp_path / "checkout")
-    (wheel,) = (checkout.folder / "wheels").iterdir()
+    wheel = checkout.folder / "wheels/small-1-py3-none-any.whl"
     wheel.write_bytes(wheel.read_bytes() + b"!")
     refused = checkout.attempt(f"rm -r .venv; {INSTALL}", PYTHON=sys.executable)
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in refused.stderr
@@ -136,7 +172,9 @@ def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(
     assert checkout.run("make repository") == ""
 
 
-@pytest.mark.parametrize("name", ["PYTHONSAFEPATH", "PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONHOME"])
+@pytest.mark.parametrize(
+    "name", ["PYTHONSAFEPATH", "PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"]
+)
 def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(checkout: Clone, name: str) -> None:
     with (checkout.folder / "Makefile").open("a") as file:
         file.write(f'\n.PHONY: seen\nseen:\n\t@echo "seen: $${{{name}-nothing}}"\n')
