@@ -61,9 +61,11 @@ def test_after_a_merge_the_results_are_those_of_one_side_or_verify_says_what_doe
     (here.folder / ".git/info/attributes").write_text(merged_by_lines)
     here.run(way)
     monkeypatch.chdir(here.folder)
-    merged, *true = here.run("git rev-parse HEAD^{tree} origin/main^{tree} origin/a^{tree} origin/b^{tree}").split()
     assert here.run("git status --porcelain") == ""
+    merged, *true = here.run("git rev-parse {HEAD,origin/{main,a,b}}^{tree}").split()
     assert (reasons() == []) == (merged in true)
+    lock, *whole = here.run("git rev-parse {HEAD,origin/{main,a,b}}:dvc.lock").split()
+    assert lock in whole or merged_by_lines
 
 
 def test_a_clone_whose_git_converts_line_ends_matches(
