@@ -155,11 +155,10 @@ def _other_training(commit: str | None, stage: Stage) -> Iterator[str]:
         used, section = provenance["dataset"], f"{PARAMS}:train."
         if used != (wanted := params.get("download", {}).get("dataset", used)):
             yield f"the results come from {used}, but {PARAMS} asks for {wanted}"
-        data = provenance["data"]  # older files have neither this nor the parameters
-        trained = {f"{section}{key}": value for key, value in provenance["parameters"].items()} | data
-        recorded = {key: value for key, value in stage.parameters.items() if key.startswith(section)}
-        recorded |= {path: md5 for path, md5 in stage.inputs.items() if path in data}
-        for key in sorted(trained.keys() | recorded.keys()):
+        trained = {f"{section}{key}": value for key, value in provenance["parameters"].items()}  # not in older files
+        trained |= provenance["data"]
+        recorded = stage.parameters | stage.inputs
+        for key in sorted(trained.keys() | {key for key in recorded if key.startswith(section)}):
             ours, theirs = trained.get(key, "absent"), recorded.get(key, "absent")
             if ours != theirs:
                 yield f"the model was trained with {key.removeprefix(f'{PARAMS}:')} {ours}, but {LOCK} has {theirs}"
