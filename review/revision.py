@@ -3,8 +3,6 @@
 A revision is a commit, branch, tag or DVC experiment; None stands for the files in this folder.
 """
 
-import os
-import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +12,7 @@ from classifier.parameters import conflict, parse_yaml
 from classifier.paths import HISTORY, LOCK, METRICS, MODEL, NOISE, ONNX, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
 from review import results
 from review.results import Record, Results, Stage, name_of
+from trials.git import attempt
 
 OLD_NOISE = Path("evaluation/seed_noise.json")  # of all recipes, in older revisions
 
@@ -60,7 +59,7 @@ def read_noise(revision: str | None) -> list[Record]:
     """Read the measured recipes of a revision or of this folder. Raises as `read_results` does."""
     commit = find_commit(revision)
     if commit:
-        listed = _git("ls-tree", "--name-only", "-z", commit, f"{NOISE}/", str(OLD_NOISE)).stdout.decode()
+        listed = attempt("ls-tree", "--name-only", "-z", commit, f"{NOISE}/", str(OLD_NOISE)).stdout.decode()
         paths = [Path(name) for name in listed.split("\0") if name.endswith(".json")]
     else:
         paths = [path for path in (*sorted(NOISE.glob("[!.]*.json")), OLD_NOISE) if path.exists()]
@@ -78,7 +77,7 @@ def find_commit(revision: str | None) -> str | None:
         if reason := conflict():
             raise ValueError(reason)
         return None
-    done = _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    done = attempt("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if done.returncode == 0:
         return done.stdout.decode().strip()
     message = " ".join(done.stderr.decode(errors="replace").split())
@@ -86,10 +85,10 @@ def find_commit(revision: str | None) -> str | None:
         message = f"{Path.cwd()} is not a git repository: run `git init`, `git add --all` and `git commit` in it first"
     if message:  # as of a repository of another user, to which git names the way out
         raise OSError(message)
-    experiments = _git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{revision}").stdout.decode().split()
+    experiments = attempt("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{revision}").stdout.decode().split()
     if len(experiments) != 1:
-        shallow = _git("rev-parse", "--is-shallow-repository").stdout == b"true\n"
-        way_out = ": this clone is shallow, and `git fetch --unshallow` fetches the other commits" if shallow else ""
+        shallow = attempt("rev-parse", "--is-shallow-repository").stdout == b"true\n"
+        way_out = ": the clone is shallow, and `git fetch --unshallow` fetches the rest" if shallow else ""
         raise ValueError(f"{'ambiguous' if experiments else 'unknown'} Git revision '{revision}'{way_out}")
     return experiments[0]
 
@@ -106,7 +105,7 @@ def read_file(commit: str | None, path: str | Path) -> bytes:
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no {path}")
         return Path(path).read_bytes()
-    done = _git("cat-file", "blob", f"{commit}:./{path}")
+    done = attempt("cat-file", "blob", f"{commit}:./{path}")
     if done.returncode:
         raise FileNotFoundError(f"there is no {path}")
     return done.stdout
@@ -137,8 +136,3 @@ def _parse(
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"{path} of {name}: {conflict(path, content) or reason}") from None
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git in this folder, with messages in English."""
-    return subprocess.run(["git", *arguments], env=os.environ | {"LC_ALL": "C"}, capture_output=True, check=False)

@@ -182,21 +182,6 @@ def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(
 
 
 @pytest.mark.slow
-def test_in_a_conflict_make_repro_says_how_to_end_it(clone: Clone) -> None:
-    for branch, epochs in (("one", 3), ("two", 4)):
-        clone.run(f"git checkout -q -b {branch} main")
-        clone.set("train.epochs", epochs)
-        clone.commit(branch)
-    assert clone.attempt("git merge one").returncode == 1
-    done = clone.attempt("make --old-file=.venv/installed repro")
-    assert (
-        "make: a merge left conflicts in params.yaml: take one side's with `git checkout --ours params.yaml` "
-        in done.stderr
-    )
-    assert done.stdout == ""
-
-
-@pytest.mark.slow
 def test_on_a_stand_in_make_repro_downloads_again_and_says_how_to_restore_the_committed_results(clone: Clone) -> None:
     repro = "make --old-file=.venv/installed repro"
     output = clone.run(repro)

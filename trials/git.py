@@ -6,14 +6,15 @@ import tempfile
 from pathlib import Path
 
 
-def git(*arguments: str, index: Path | None = None) -> str:
-    """Run git, perhaps with another index, and return what it prints.
+def attempt(*arguments: str, index: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run git in this folder, perhaps with another index, with messages in English."""
+    environment = os.environ | {"LC_ALL": "C"} | ({"GIT_INDEX_FILE": str(index)} if index else {})
+    return subprocess.run(["git", *arguments], env=environment, capture_output=True, check=False)
 
-    Raises:
-        OSError: it failed; the message is what it says.
-    """
-    environment = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
-    done = subprocess.run(["git", *arguments], env=environment, capture_output=True, check=False)
+
+def git(*arguments: str, index: Path | None = None) -> str:
+    """Run git as `attempt` does, and return what it prints. Raises OSError with its message if it fails."""
+    done = attempt(*arguments, index=index)
     if done.returncode:
         raise OSError(f"git {arguments[0]}: {' '.join(done.stderr.decode(errors='replace').split())}")
     return done.stdout.decode(errors="replace").strip()

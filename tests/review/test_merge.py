@@ -1,81 +1,71 @@
-"""Merges: what they leave of results and measured noise, and what each command says until they are ended."""
+"""Merges: what they leave of measured noise, and what each command says until they are ended."""
 
 import re
 import shutil
 from collections.abc import Callable
 
 import pytest
+from msgspec import convert
 
 from review import compare, decide, noise, report, verify
+from review.results import Record
 from review.revision import read_noise
+from review.seeds import write_record
 from sweep import __main__ as sweep
 from tests.conftest import REPOSITORY
+from tests.review.repository import Repository, record
 from tests.review.stand_in import Project
 
 
-@pytest.fixture
-def project(here: Project) -> Project:
-    """On main, with results and this project's .gitattributes."""
-    shutil.copy(REPOSITORY / ".gitattributes", here.folder)
-    here.run("dvc repro -q")
-    here.commit("Results")
-    return here
-
-
-def on_branch(project: Project, name: str, old: str, new: str) -> None:
-    """Commit a change of params.yaml on a branch from main, with its results."""
-    project.run(f"git checkout -q -b {name} main")
-    project.replace("params.yaml", old, new)  # by a text of another length: Git may miss an edit of the same size
-    project.run("dvc repro -q")
-    project.commit(name)
-
-
-def test_noise_of_two_recipes_merges_without_a_conflict_and_that_of_one_conflicts_as_a_whole_file(
-    project: Project,
-) -> None:
-    for name, epochs in (("one", 60), ("two", 700), ("three", 700)):
-        project.run(f"git checkout -q -b {name} main")
-        assert noise.main(["--seeds", "2", "-S", f"train.epochs={epochs}"]) == 0
-        if name == "three":
-            project.replace(project.run("git ls-files -o evaluation").strip(), '"looks": [2]', '"looks": [1, 2]')
-        project.commit(name)
-    project.run("git checkout -q main && git merge -q --no-edit one && git merge -q --no-edit two")
-    measured = [record.parameters["train.epochs"] for record in read_noise("main") if record.runs]
-    before = project.records()
-    assert sorted(measured) == [60, 700]
-    assert project.attempt("git merge three").returncode == 1
-    assert project.records() == before
-    assert re.fullmatch(r"AA evaluation/noise/mnist-[0-9a-f]{12}\.json\n", project.run("git status --porcelain"))
+def test_noise_of_two_recipes_merges_without_a_conflict_and_that_of_one_conflicts_whole(repository: Repository) -> None:
+    shutil.copy(REPOSITORY / ".gitattributes", repository.folder)
+    repository.commit("Attributes")
+    for name, epochs, accuracy in (("one", 6, 0.5), ("two", 7, 0.6), ("three", 7, 0.7)):
+        repository.run(f"git checkout -q -b {name} main")
+        write_record(convert(record(accuracy, epochs=epochs), Record))
+        repository.commit(name)
+    repository.run("git checkout -q main && git merge -q one && git merge -q --no-edit two")
+    before = read_noise("main")
+    assert sorted(measured.parameters["train.epochs"] for measured in before) == [6, 7]
+    assert repository.attempt("git merge three").returncode == 1
+    assert re.fullmatch(r"AA evaluation/noise/mnist-[0-9a-f]{12}\.json\n", repository.run("git status --porcelain"))
+    repository.run("git reset -q")
+    assert read_noise(None) == before
 
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], list[str]]] = {
     "verify": (verify.main, []),
-    "compare": (compare.main, ["main"]),
-    "report": (report.main, ["main"]),
+    "compare": (compare.main, ["one"]),
+    "report": (report.main, ["one"]),
     "noise": (noise.main, []),
-    "decide": (decide.main, ["main"]),
+    "decide": (decide.main, ["one"]),
     "sweep": (sweep.main, ["-S", "train.seed=4"]),
 }
 
 
 def test_in_a_conflict_each_command_says_in_one_line_how_to_end_it_and_that_ends_it(
-    project: Project, capsys: pytest.CaptureFixture[str]
+    here: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, seed in (("one", 20), ("two", 300)):
-        on_branch(project, name, "seed: 1", f"seed: {seed}")
-    files = "dvc.lock, metrics.json, params.yaml"
+    shutil.copy(REPOSITORY / ".gitattributes", here.folder)
+    here.commit("Attributes")
+    for name, seed in (("one", 20), ("two", 300)):  # of another length: Git may miss an edit of the same size
+        here.run(f"git checkout -q -b {name} main")
+        here.replace("params.yaml", "seed: 1", f"seed: {seed}")
+        here.run("dvc repro -q")
+        here.commit(name)
     for way in ("merge", "rebase", "cherry-pick"):
-        assert project.attempt(f"git checkout -q -b {way} two && git {way} one").returncode == 1
-        before = project.run("git status --porcelain")
+        assert here.attempt(f"git checkout -q -b {way} two && git {way} one").returncode == 1
+        before = here.run("git status --porcelain")
+        files = ", ".join(line.split()[1] for line in before.splitlines() if line[0] in "AU")
         assert verify.main(["one"]) == 0  # another revision is judged all the same
         capsys.readouterr()
         for name, (main, arguments) in COMMANDS.items():
             assert main(arguments)
             printed = capsys.readouterr()
             assert printed.err.startswith(f"{name}: a merge left conflicts in {files}: take one side's with `git check")
-            assert (printed.out, printed.err.count("\n"), project.runs()) == ("", 1, [])
-        assert project.run("git status --porcelain") == before
+            assert (printed.out, printed.err.count("\n"), here.runs()) == ("", 1, [])
+        assert here.run("git status --porcelain") == before
         ours, add, repro = re.findall("`(.+?)`", printed.err)
-        project.run(f"{ours.replace('--ours', '--theirs')} && {add} --all && {repro} && {add} --all")
-        project.run(f"git -c core.editor=true {way} --continue")
+        here.run(f"{ours.replace('--ours', '--theirs')} && {add} --all && {repro} && {add} --all")
+        here.run(f"git -c core.editor=true {way} --continue")
         assert verify.main(["HEAD"]) == verify.main([]) == 0

@@ -30,27 +30,19 @@ def test_in_a_shallow_clone_an_unknown_revision_names_the_way_out(
     repository.branch("other", epochs=9)
     repository.run("git clone -q --depth 1 --branch other file://$PWD ../shallow")
     monkeypatch.chdir("../shallow")
-    way_out = (
-        "unknown Git revision 'HEAD~1': this clone is shallow, and `git fetch --unshallow` fetches the other commits"
-    )
-    with pytest.raises(ValueError, match=f"^{way_out}$"):
+    way_out = "the clone is shallow, and `git fetch --unshallow` fetches the rest"
+    with pytest.raises(ValueError, match=f"^unknown Git revision 'HEAD~1': {way_out}$"):
         find_commit("HEAD~1")
-    repository.run(f"cd ../shallow && {re.findall('`(.*)`', way_out)[0]}")
-    assert find_commit("HEAD~1")
 
 
-def test_noise_is_read_from_a_file_for_each_recipe_and_from_the_one_file_of_older_revisions(
-    repository: Repository,
-) -> None:
+def test_noise_is_read_from_a_file_a_recipe_and_from_the_one_file_of_older_revisions(repository: Repository) -> None:
     repository.put("evaluation/seed_noise.json", json.dumps({"recipes": [OLD, record(0.5), record(0.6, epochs=8)]}))
     repository.commit("An older revision")
     repository.put_noise(record(0.7, epochs=9), record(0.8))
-    repository.put("evaluation/noise/.partial-0.json", "{")  # as a killed command leaves it
-    for revision, epochs in (("HEAD", [5, 5, 8]), (None, [9, 5, 5, 5, 8])):
-        assert [record.parameters["train.epochs"] for record in read_noise(revision)] == epochs
-    repository.run("git rm -q evaluation/seed_noise.json && rm evaluation/noise/.p*")
     repository.commit("A file for each")
-    assert [record.parameters["train.epochs"] for record in read_noise("HEAD")] == [9, 5]
+    repository.put("evaluation/noise/.partial-0.json", "{")  # as a killed command leaves it
+    for revision, epochs in (("HEAD~1", [5, 5, 8]), ("HEAD", [9, 5, 5, 5, 8]), (None, [9, 5, 5, 5, 8])):
+        assert [record.parameters["train.epochs"] for record in read_noise(revision)] == epochs
 
 
 def test_a_file_has_the_bytes_that_git_holds_whatever_it_does_at_checkout(repository: Repository) -> None:
