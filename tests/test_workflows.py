@@ -114,10 +114,12 @@ def test_a_merge_queue_gets_the_required_checks_and_another_base_of_a_pull_reque
     pull_request = {"pull_request": {"base": {"sha": "b"}, "head": {"sha": "h"}}}
     for event in (pull_request, {"merge_group": {"base_sha": "b", "head_sha": "h"}}):
         sha = {name: evaluate(text, github={"event": event}) for name, text in REVIEW["env"].items()}
-        assert sha == {"BASE_SHA": "b", "HEAD_SHA": "h"}
+        assert (sha["BASE_SHA"], sha["HEAD_SHA"]) == ("b", "h")
 
 
 def test_each_job_that_installs_packages_keeps_their_files_for_the_next_run() -> None:
+    pip = "/home/runner/.cache/pip/"  # which setup-python keeps
+    assert all(document["env"]["UV_CACHE_DIR"].startswith(pip) for document in DOCUMENTS.values())
     for job in (job for document in DOCUMENTS.values() for job in document["jobs"].values()):
         installs = any(re.search(r"\bmake ", step.get("run", "")) for step in job["steps"])
         python = [step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/setup-python@")]
