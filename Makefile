@@ -15,13 +15,12 @@ endif
 REBUILD := $(shell version=$$(.venv/bin/python --version 2>&1) && test "$$version" = "$(WANTED)" && \
 	git hash-object requirements.txt | cmp -s - .venv/installed || echo rebuild)
 
-# uv installs: the user's, if it is new enough, else that of requirements-uv.txt, which pip installs into .venv-uv.
+# uv installs: the user's if it is new enough, else that of requirements-uv.txt, by pip. --python is for users of conda.
 UV := $(shell printf '0.9\n%s' "$$(uv --version 2>/dev/null | cut -d ' ' -f 2)" | sort -VC && \
 	command -v uv | grep -v '/\.venv/' >/dev/null && echo uv || echo .venv-uv/bin/uv)
-# --python is needed where conda is active. With PIP_NO_INDEX, packages come from the folders of PIP_FIND_LINKS, as for pip.
 OPTIONS = --python .venv/bin/python --require-hashes $(if $(PIP_NO_INDEX),--offline --no-index $(PIP_FIND_LINKS:%=--find-links %))
 install = $(UV) pip $(1) $(2) $(OPTIONS) || { echo "make: uv failed; pip, which may know another index, downloads the packages" >&2 && \
-	.venv/bin/python -m ensurepip >/dev/null && .venv/bin/python -m pip download --require-hashes -r $(2) -d .venv/wheels && \
+	.venv/bin/python -m ensurepip >/dev/null && .venv/bin/python -m pip download --no-deps --require-hashes -r $(2) -d .venv/wheels && \
 	$(UV) pip $(1) $(2) $(OPTIONS) --offline --no-index --find-links .venv/wheels && rm -r .venv/wheels; }
 
 # `dvc` starts `python -E -m stages.NAME`, so the python of .venv must come first on the PATH.
@@ -43,9 +42,9 @@ rebuild:
 		{ echo "make: $(or $(PYTHON),python3) is not Python 3.11, 3.12 or 3.13: name one with PYTHON=..." >&2; exit 1; }
 .venv-uv/bin/uv: requirements-uv.txt
 	@echo "setup: pip installs uv, which installs the packages, into .venv-uv: 18 MB to download"
-	@"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --require-hashes -r $< && touch -c $@
+	@"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --no-deps --require-hashes -r $< && touch -c $@
 .venv/installed: $(REBUILD) $(if $(REBUILD),$(filter-out uv,$(UV)))
-	@echo "setup: installing the locked packages into a new .venv with $(or $(PYTHON),a Python that uv chooses): 830 MB to download, 2.6 GB on the disk"
+	@echo "setup: installing the locked packages into a new .venv with $(or $(PYTHON),a Python that uv chooses): 480 MB to download, 1.9 GB on the disk"
 	@base=$(if $(PYTHON),$$('$(PYTHON)' -c 'import sys; print(sys._base_executable)'),'>=3.11,<3.14') && rm -rf .venv && \
 		$(UV) venv --quiet --relocatable --python "$$base" .venv
 	@sed -i.bak 's|realpath -- "$$SCRIPT_PATH"|realpath -- "$${SCRIPT_PATH:-.venv/bin/activate}"|' .venv/bin/activate  # for dash
@@ -57,9 +56,8 @@ SURE := python -c 'from classifier.data.data_set import read_data_set; raise Sys
 SAME := python -c 'from classifier.data.data_set import own_data_changed; raise SystemExit(own_data_changed())' 2>/dev/null
 # The pipeline's outputs in Git. Not all of evaluation/: `make noise` writes there too.
 RESULTS := dvc.lock metrics.json data/raw/dataset.json models/provenance.json 'evaluation/*.csv' 'evaluation/*.png' evaluation/export.json
-WHOLE := python -c 'from classifier.parameters import conflict; said = conflict(); raise SystemExit(said and f"make: {said}")'
 repro: repository setup  ## run the pipeline and show its metrics
-	@$(WHOLE)
+	@python -c 'from classifier.parameters import conflict; said = conflict(); raise SystemExit(said and f"make: {said}")'
 	@if [ -f data/raw/dataset.json ] && ! { $(SURE) && $(SAME); }; then dvc repro --force download; fi
 	dvc repro
 	dvc metrics show
@@ -80,7 +78,7 @@ slow: repository setup  ## run the tests that take minutes, or ONLY=faults, data
 	python -m pytest --numprocesses=2 --dist=loadfile -m '$(or $(ONLY),faults or datasets or servers or sweeps)'
 
 extra: setup $(filter-out uv,$(UV))  ## install packages for remotes on servers, `sweep --search`, and tests with servers and a browser
-	@$(call install,install -r,requirements-extra.txt)
+	@$(call install,install --no-deps -r,requirements-extra.txt)
 noise: repository setup  ## train with SEEDS=5 seeds, record what each misreads; RECIPE=... another params.yaml, SCHEDULER=... a cluster
 	python -m review.noise --seeds $(or $(SEEDS),5) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(RECIPE)
 bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=... names a copy of mnist.npz

@@ -7,7 +7,6 @@ from argparse import ArgumentParser
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from shutil import copy
@@ -29,8 +28,9 @@ from review.seeds import differing_keys, why_stale, write_record
 from trials.engine import WORKERS, Engine
 from trials.git import git, snapshot
 from trials.trial import Trial
+from trials.worker import versions
 
-LIBRARIES = ("numpy", "keras", "tensorflow")
+LIBRARIES = ("numpy", "keras", "tensorflow", "tensorflow-cpu")  # one of the last two is installed
 MEASURING = Path(".dvc/tmp/noise.lock")
 ALIKE = ("environment", "training", "images")  # of the record of one run; they are the same in the record of all
 TRIALS = "refs/exps/*/*/sweep-*"
@@ -73,7 +73,7 @@ def load_recipe(path: Path = PARAMS, changes: Iterable[str] = (), revision: str 
     parameters, dataset = recipe_of(dict(leaves(document))), source["dataset"]
     pipeline = {name: [stage.command, *sorted(stage.inputs)] for name, stage in stages.items()}
     files = git("ls-tree", "-r", tree, "--", *sorted({path for _, *paths in pipeline.values() for path in paths}))
-    known = [parameters, pipeline, files, [version(name) for name in LIBRARIES]]
+    known = [parameters, pipeline, files, [*map(versions().get, LIBRARIES)]]
     identity = hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return Recipe(parameters, dataset, name_recipe(dataset, parameters), revision, commit, tree, params, identity)
 

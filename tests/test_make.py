@@ -23,7 +23,7 @@ PACKAGES = {
     "uv": {"uv-1.data/scripts/uv": f'#!/bin/sh\nexec {shlex.quote(str(UV))} "$@"\n'},
 }
 METADATA = {
-    "METADATA": "Metadata-Version: 2.1\nName: {}\nVersion: 1\n",
+    "METADATA": "Metadata-Version: 2.1\nName: {}\nVersion: 1\nRequires-Dist: not-locked\n",  # as libclang is not
     "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "RECORD": "",
 }

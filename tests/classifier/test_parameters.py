@@ -64,9 +64,10 @@ def read_by_dvc(document: str) -> Any:
 
 @pytest.mark.parametrize("scalar", SCALARS.split())
 def test_a_value_is_read_as_dvc_reads_it(scalar: str) -> None:
-    for form in ("a: {}", "a: [{}, 1]"):
-        document = form.replace("{}", scalar)
-        assert value_of(parse_yaml, document) == value_of(read_by_dvc, document)
+    ours, in_list = (value_of(parse_yaml, form.replace("{}", scalar)) for form in ("a: {}", "a: [{}, 1]"))
+    assert ours == value_of(read_by_dvc, f"a: {scalar}")
+    # The C parser of ruamel.yaml refuses a colon without quotes in such a list, and with it DVC: no stage runs.
+    assert value_of(read_by_dvc, f"a: [{scalar}, 1]") in (in_list, *["refused"] * (":" in scalar))
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

@@ -194,7 +194,7 @@ def test_runs_are_kept_apart_by_all_that_they_depend_on(here: Project, monkeypat
         others.append(load_recipe())
     here.replace("dvc.yaml", "cmd: python -m stages.train", "cmd: python -E -m stages.train")
     others.append(load_recipe())
-    monkeypatch.setattr("review.training.version", lambda _: "9")
+    monkeypatch.setattr("review.training.versions", lambda: {"numpy": "9"})
     others.append(load_recipe())
     assert len({recipe.identity for recipe in others}) == len(others)
     (here.folder / FILE).write_text("measured since")
