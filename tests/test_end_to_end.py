@@ -65,27 +65,6 @@ def test_a_refused_run_changes_no_output_and_no_lock_file(clone: Clone) -> None:
     assert "up to date" in clone.run("dvc status")
 
 
-def test_an_experiment_becomes_a_branch_that_is_reviewed_in_a_clone_without_data(clone: Clone, tmp_path: Path) -> None:
-    clone.run("git checkout -q -B tuning")
-    output = clone.run("dvc exp run --name small-batches -S train.batch_size=50")
-    assert clone.ran(output) == ["train", "export", "evaluate"]
-    table = csv.DictReader(clone.run("dvc exp show --csv").splitlines())
-    experiment = next(row for row in table if row["Experiment"] == "small-batches")
-    assert experiment["train.batch_size"] == "50"
-    clone.commit("Halve the batches")
-    plain = Clone(tmp_path / "plain")
-    clone.run(f"git clone -q --no-local {clone.folder} {plain.folder}")
-    plain.run("git checkout -q tuning && git fetch -q origin main:main")
-    parameters = json.loads(plain.run("dvc params diff main --json"))
-    assert parameters == {"params.yaml": {"train.batch_size": {"old": 100, "new": 50, "diff": -50}}}
-    metrics = json.loads(plain.run("dvc metrics diff main --json"))["metrics.json"]
-    assert metrics["test.loss"]["new"] == float(experiment["test.loss"]) != metrics["test.loss"]["old"]
-    for checkout in (clone, plain):
-        assert "verdict: undecided: " in checkout.run("python -m review.compare main --stale")  # the data stand in
-    plots = plain.run("dvc plots diff main --targets evaluation/history.csv --show-vega")
-    assert all(f'"rev": "{revision}"' in plots for revision in ("main", "workspace"))
-
-
 def test_the_plots_show_curves_and_the_errors_of_each_split(clone: Clone) -> None:
     def vega(plot: str) -> Any:
         return json.loads(clone.run(f"dvc plots show '{plot}' --show-vega 2>/dev/null"))

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ def test_every_section_of_readme_with_commands_has_a_test_here() -> None:
 def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone) -> None:
     repro, test, enter, mirror = TYPED[TWO_COMMANDS]
     assert "test.accuracy" in reader.run(repro)
-    reader.environment["PYTEST_ADDOPTS"] = "-k the_licence"  # all tests would run this test again
+    reader.environment["PYTEST_ADDOPTS"] = "tests/test_documents.py -k the_licence"  # all would run this test again
+    reader.environment["MYPY_CACHE_DIR"] = str(REPOSITORY / ".mypy_cache")
     assert "1 passed" in reader.run(test)
     assert reader.run(f"{enter}\nwhich dvc") == f"{sys.prefix}/bin/dvc\n"
     copy = reader.folder.parent / "Downloads/mnist.npz"
@@ -62,12 +64,23 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
 
 
 @pytest.mark.slow
-def test_experiments_and_recipes_run_and_the_default_is_restored(reader: Clone) -> None:
+def test_experiments_and_recipes_run_and_a_clone_without_data_reviews_one(reader: Clone, tmp_path: Path) -> None:
     default = reader.read("params.yaml")
     output = {command: reader.run(command) for command in TYPED[PARAMETERS]}
     assert "larger-batches" in output["dvc exp show --only-changed"]
     assert reader.ran(output["dvc repro"])[-3:] == ["train", "export", "evaluate"]
     assert reader.read("params.yaml") == default
+    reader.run("dvc exp branch larger-batches tuning")
+    plain = Clone(tmp_path / "plain")
+    reader.run(f"git clone -q --no-local {reader.folder} {plain.folder}")
+    plain.run("git checkout -q tuning && git fetch -q origin main:main")
+    parameters = json.loads(plain.run("dvc params diff main --json"))
+    assert parameters == {"params.yaml": {"train.batch_size": {"old": 100, "new": 200, "diff": 100}}}
+    loss = json.loads(plain.run("dvc metrics diff main --json"))["metrics.json"]["test.loss"]
+    assert loss["new"] != loss["old"]
+    assert "verdict: undecided: " in plain.run("python -m review.compare main --stale")  # the data stand in
+    plots = plain.run("dvc plots diff main --targets evaluation/history.csv --show-vega")
+    assert all(f'"rev": "{revision}"' in plots for revision in ("main", "workspace"))
 
 
 @pytest.mark.slow

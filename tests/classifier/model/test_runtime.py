@@ -70,6 +70,7 @@ def test_on_a_gpu_float32_is_not_shortened_and_memory_is_taken_as_needed(
         ({"sse4_1"}, "sse41"),
         ({"sse4_1", "avx", "avx2", "fma"}, "avx2"),
         (ZEN_4 - {"avx512dq"}, "avx2"),
+        (ZEN_4 - {"avx512_vnni"}, "avx512_core"),
         (ZEN_4 - {"avx512_bf16"}, "avx512_core_vnni"),
         (ZEN_4, "avx512_core_bf16"),
         (ZEN_4 | {"avx512_fp16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}, "avx512_core_amx"),
