@@ -96,20 +96,17 @@ def compare_results(
 
 def holding_records(base: Results, head: Results) -> Records:
     """Return the record in base's file that holds for base, and the one in head's file that holds for head."""
-
-    of_base, of_head = (
-        next((record for record in side.noise if why_stale(record, side) is None), None) for side in (base, head)
-    )
-    return of_base, of_head
+    holding = [next((kept for kept in side.noise if why_stale(kept, side) is None), None) for side in (base, head)]
+    return holding[0], holding[1]
 
 
 def readings_of(side: Results, record: Record | None, split: str) -> Readings:
     """Return what the seeds of a side's recipe misread: those of its record, and the committed run."""
     predictions = side.predictions[split]
-    runs = [np.flatnonzero(predictions.actual != predictions.predicted)]
+    runs: list[Any] = [np.flatnonzero(predictions.actual != predictions.predicted)]
     if record and split in record.images:
         committed = [] if record.run(side.parameters.get("train.seed")) else runs
-        runs = [*(np.array(run.on(split).misread, int) for run in record.runs), *committed]
+        runs = [*(run.on(split).misread for run in record.runs), *committed]
     return Readings.of(runs, len(predictions.image))
 
 

@@ -126,12 +126,8 @@ def measure(
         runs = _measured_runs(recipe, sorted(seeds), anew, scheduler, workers)
         kept = _kept_record(recipe)
         looks = kept.looks if kept and not anew and not _differences(kept, runs[0]) else ()
-        record = replace(
-            runs[0],
-            parameters=recipe.parameters,
-            looks=tuple(sorted({*looks, len(runs)})),
-            runs=tuple(run for one in runs for run in one.runs),
-        )
+        looks, alike = tuple(sorted({*looks, len(runs)})), tuple(run for one in runs for run in one.runs)
+        record = replace(runs[0], parameters=recipe.parameters, looks=looks, runs=alike)
         if recipe.revision is None:
             write_record(record)
     return record
