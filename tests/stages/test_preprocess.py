@@ -80,7 +80,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
     "half a file": (lambda _: RAW.write_bytes(RAW.read_bytes()[:9000]), "not an npz archive that can be read"),
     "another pixel": (lambda arrays: save_npz(RAW, arrays | {"x_test": arrays["x_test"] ^ 1}), "x_test is not that of"),
     "signed pixels": (lambda arrays: save_npz(RAW, arrays | {"x_test": arrays["x_test"].view("i1")}), "found int8"),
-    "few classes": (lambda arrays: describe(Path(), DataSet("own", DIGITS[:5], identify(arrays))), "be labels 0 to 4"),
+    "few classes": (lambda arrays: describe(Path(), DataSet("own", DIGITS[:9], identify(arrays))), "be labels 0 to 8"),
 }
 
 

@@ -36,10 +36,7 @@ def test_without_a_seed_the_order_of_images_is_that_of_the_file(numbered: None, 
     assert len(of) == 3
     assert [len(images) for images, _ in of] == [10, 10, 5]
     assert epoch(of) == epoch(of) == list(range(25))
-
-
-def test_the_tuner_of_tensorflow_is_off(numbered: None, keras: ModuleType) -> None:
-    assert batches.read_batches("train", 10).options().autotune.enabled is False
+    assert of.options().autotune.enabled is False  # the tuner of TensorFlow
 
 
 @pytest.mark.parametrize("block", [1, 2 * 10 * 28 * 28 * 4, 2**23], ids=["a batch", "two batches", "all batches"])
