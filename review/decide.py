@@ -16,7 +16,7 @@ from review.revision import read_results
 from review.seeds import why_stale
 from review.statistics import PLAN, estimate
 from review.text import conclude, wrap
-from review.training import add_places, load_recipe, measure
+from review.training import add_places, load_recipe, measure, place_of
 
 
 @command("decide", refused=2, interrupted="the runs that ended are kept, and the same command goes on")
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
     add_places(parser)
     options = parser.parse_args(arguments)
-    place = {"scheduler": options.scheduler, "workers": options.workers}
+    place = place_of(options)
     base, head = read_results(options.base), read_results(options.head)
     comparison = compare_results(base, head)  # refuses what cannot be compared, before anything is trained
     recipes = [load_recipe(revision=revision) for revision in (options.base, options.head)]

@@ -12,7 +12,7 @@ from classifier.command import command
 from classifier.paths import NOISE, PARAMS
 from review.escaping import spread
 from review.results import SPLITS
-from review.training import add_places, load_recipe, measure
+from review.training import add_places, load_recipe, measure, place_of
 
 
 @command("noise", refused=1, interrupted="the runs that ended are kept, and the same command goes on")
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.seeds < 2:
         parser.error("a standard deviation takes at least 2 seeds")
     recipe = load_recipe(options.recipe, options.changes)
-    measured = measure(recipe, range(options.seeds), options.anew, options.scheduler, options.workers)
+    measured = measure(recipe, range(options.seeds), options.anew, **place_of(options))
     for split in SPLITS:
         if readings := measured.readings(split):
             print(f"noise: {split} {spread(readings)} -> {NOISE}/{measured.recipe}.json")

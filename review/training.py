@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from review.lock import inputs_of_train, read_stages, stage_findings
 from review.results import Measured, Record, Results, Run, leaves, name_of, name_recipe, recipe_of
 from review.revision import find_commit, read_noise, read_results, read_yaml
 from review.seeds import differing_keys, why_stale, write_record
-from trials.engine import WORKERS, Engine
+from trials.engine import WAIT, WORKERS, Engine
 from trials.git import git, snapshot
 from trials.trial import Trial
 from trials.worker import versions
@@ -112,18 +112,23 @@ def add_places(parser: ArgumentParser) -> None:
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster at tcp://HOST:8786")
     meaning = f"trials at a time on this machine (default: {WORKERS})"
     parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help=meaning)
+    meaning = f"for the first worker of the cluster (default: {WAIT})"
+    parser.add_argument("--wait", type=int, default=WAIT, metavar="MINUTES", help=meaning)
 
 
-def measure(
-    recipe: Recipe, seeds: Iterable[int], anew: bool = False, scheduler: str | None = None, workers: int = WORKERS
-) -> Record:
+def place_of(options: Namespace) -> dict[str, Any]:
+    """Return what these options say, as `Engine` takes it."""
+    return {"scheduler": options.scheduler, "workers": options.workers, "wait": options.wait}
+
+
+def measure(recipe: Recipe, seeds: Iterable[int], anew: bool = False, **place: Any) -> Record:
     """Train the recipe with the seeds that are not measured yet, or with all anew, and return the record of all.
 
-    Of this folder's recipe the record is written to its file; a revision's is not. `scheduler` and `workers` are as in
-    `Engine`. An OSError has the last line of a stage that failed.
+    Of this folder's recipe the record is written to its file; a revision's is not. `place` is as in `Engine`.
+    An OSError has the last line of a stage that failed.
     """
     with alone(MEASURING, "noise", "this folder"):
-        runs = _measured_runs(recipe, sorted(seeds), anew, scheduler, workers)
+        runs = _measured_runs(recipe, sorted(seeds), anew, place)
         kept = _kept_record(recipe)
         looks = kept.looks if kept and not anew and not _differences(kept, runs[0]) else ()
         looks, alike = tuple(sorted({*looks, len(runs)})), tuple(run for one in runs for run in one.runs)
@@ -133,14 +138,14 @@ def measure(
     return record
 
 
-def _measured_runs(recipe: Recipe, seeds: list[int], anew: bool, scheduler: str | None, workers: int) -> list[Record]:
+def _measured_runs(recipe: Recipe, seeds: list[int], anew: bool, place: dict[str, Any]) -> list[Record]:
     """Return records of one run, of each seed and of others that were measured before; train those that are missing.
 
     A training shows the environment of the workers. The runs of another do not count, so their seeds are trained too.
     """
     known, trained = [] if anew else _known_runs(recipe, seeds), list[Record]()
     if not _alike(known).keys() >= set(seeds):
-        with Engine(scheduler, workers) as engine:
+        with Engine(**place) as engine:
             names = set(_experiments())
             while missing := [seed for seed in seeds if seed not in _alike([*trained, *known])]:
                 trained += _train(engine, recipe, missing, names)

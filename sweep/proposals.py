@@ -1,8 +1,16 @@
-"""Which recipes a sweep tries: a grid, or what Optuna proposes."""
+"""Which recipes a sweep tries: a grid, what was tried before, or what Optuna proposes."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from classifier.paths import PARAMS
+from review.escaping import quote
+from review.results import leaves
+from review.revision import find_commit, read_yaml
+from review.seeds import differing_keys
+from trials.git import git
 
 SEED = 0  # of Optuna's sampler, so that the same command proposes the same
 NUMBER = r"\s*([-+.\deE]+)\s*"
@@ -27,6 +35,35 @@ def grid(given: Sequence[str]) -> list[Changes]:
     except HydraException as error:
         raise ValueError(f"expected -S KEY=VALUES, as in train.shift=0,1: {str(error).splitlines()[0]}") from None
     return [tuple(each["params.yaml"]) for each in sweeps]
+
+
+def tried_at(revision: str) -> dict[Changes, list[Changes]]:
+    """Return the recipes of the experiments at a revision, as changes of its parameters, each with its seeds.
+
+    Raises:
+        ValueError: there is no such revision, or no experiment at it.
+    """
+    commit = str(find_commit(revision))
+    experiments = git("for-each-ref", "--format=%(objectname)", f"refs/exps/{commit[:2]}/{commit[2:]}/").split()
+    if not experiments:
+        raise ValueError(f"{quote(revision)} has no experiments in this repository: see `dvc exp list --all-commits`")
+    base, *others = [dict(leaves(read_yaml(each, PARAMS))) for each in (commit, *experiments)]
+    tried: dict[Changes, list[Changes]] = {}
+    for parameters in others:
+        keys = [key for key in differing_keys(base, parameters) if key in parameters]
+        changes = {key: f"{key}={_written(parameters[key])}" for key in keys}
+        seed = (changes.pop("train.seed"),) if "train.seed" in changes else ()
+        seeds = tried.setdefault(tuple(changes.values()), [])
+        if seed not in seeds:
+            seeds.append(seed)
+    return tried
+
+
+def _written(value: Any) -> str:
+    """Return a value as `dvc exp run -S` takes it."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value):
+        return value
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 class Search:

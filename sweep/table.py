@@ -99,12 +99,13 @@ def _verdict(compared: tuple[Comparison, list[Results]] | None, comparisons: int
 
 def table_of_trials(judged: Judged) -> Table:
     """A row for each recipe: its parameters, its mean validation accuracy, and the verdict against base."""
-    table = [[*map(quote, judged.tried[0].parameters), "validation accuracy", "against base"]]
+    keys = dict.fromkeys(key for recipe in judged.tried for key in recipe.parameters)
+    table = [[*map(quote, keys), "validation accuracy", "against base"]]
     for recipe in judged.tried:
         accuracies, accuracy = recipe.accuracies, f"{mean(recipe.accuracies):.4f}"
         if len(accuracies) > 1:
             accuracy += f" ± {stdev(accuracies):.4f} over {len(accuracies)} seeds"
-        table.append([*map(quote, recipe.parameters.values()), accuracy, recipe.verdict])
+        table.append([*(quote(recipe.parameters.get(key, "unchanged")) for key in keys), accuracy, recipe.verdict])
     return table
 
 

@@ -26,6 +26,17 @@ def versions() -> dict[str, str]:
     return named | {"python": ".".join(map(str, sys.version_info[:2]))}
 
 
+def misfit(packages: Mapping[str, str], dask_worker: Any) -> str:
+    """Say what keeps this worker from running trials as here, where the packages have these versions; or nothing."""
+    if dask_worker.state.nthreads != 1:
+        return f"has {dask_worker.state.nthreads} threads: start it with --nthreads 1"
+    installed = versions()
+    for name, version in packages.items():
+        if (other := installed.get(name)) != version:
+            return f"has {name} {other or 'not'}, expected {version} as here"
+    return ""
+
+
 def carry(arguments: list[str], code: Mapping[str, str], packages: Mapping[str, str]) -> str | None:
     """Run `python -m trials.trial` with these arguments on this worker; return why the trial failed, or None.
 
@@ -35,11 +46,14 @@ def carry(arguments: list[str], code: Mapping[str, str], packages: Mapping[str, 
         OSError: a server failed, or the process. Another try may succeed.
     """
     from distributed import Reschedule, get_worker
+    from distributed import print as print_there
 
     worker: Any = get_worker()
     key, folder = worker.get_current_task(), Path(worker.local_directory)
-    if not (folder / "clone").exists() and not versions().items() >= packages.items():
-        worker.loop.add_callback(worker.close)  # it came after the sweep had checked the workers
+    if not (folder / "clone").exists() and (fault := misfit(packages, worker)):
+        # It came after the check of all workers. Closed at once, it would count as one that the trial has lost.
+        print_there(f"cluster: the worker {worker.address} {fault}; it ends, and its trial goes to another", flush=True)
+        worker.loop.add_callback(worker.close_gracefully)
         time.sleep(1)
         raise Reschedule
     (folder / "trials").mkdir(exist_ok=True)

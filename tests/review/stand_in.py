@@ -136,9 +136,9 @@ def seeds_of(*seeds: int) -> list[dict[str, Any]]:
 class InProcess(Engine):
     """Trials one after another in the process of the tests, which has imported DVC already."""
 
-    def __init__(self, scheduler: str | None = None, workers: int = 2) -> None:
+    def __init__(self, scheduler: str | None = None, **_: int) -> None:
         assert scheduler is None
-        self.workers, self.scheduler = workers, None
+        self.scheduler = None
         self.origin, self.cache = str(Path.cwd()), str(Path(".dvc/cache").resolve())
         self.folder = tempfile.TemporaryDirectory()
 

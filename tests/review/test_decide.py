@@ -81,8 +81,8 @@ def test_looks_go_on_until_one_decides_and_no_further(
     trainings: Trainings, run: Run, head: int, looks: list[int], verdict: str, status: int
 ) -> None:
     trainings.seeds["head"] = misread(head)
-    ended, (*lines, last), stderr = run("main", "head", "--workers", "3")
-    assert (ended, stderr, trainings.place) == (status, "", {"scheduler": None, "workers": 3})
+    ended, (*lines, last), stderr = run("main", "head", "--workers", "3", "--wait", "7")
+    assert (ended, stderr, trainings.place) == (status, "", {"scheduler": None, "workers": 3, "wait": 7})
     assert trainings.asked == [(name, seeds) for seeds in looks for name in ("main", "head")]
     start = "undecided between" if verdict == "undecided" else f"`head` is {verdict} than"
     assert last.startswith(f"verdict: {start} ")

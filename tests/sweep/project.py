@@ -47,6 +47,8 @@ stages:
       - evaluation/predictions.csv: {cache: false}
     metrics: [metrics.json: {cache: false}]
 """
+# Arguments of Python for a sweep that soon says that no worker is left.
+IMPATIENT = "-c 'from trials import engine; engine.SILENCE = 0.2; from sweep.__main__ import main; exit(main())'"
 FILES = {
     ".dvc/config": (REPOSITORY / ".dvc/config").read_text(),
     ".gitignore": "/.dvc/.gitignore\n/.dvc/config.local\n/.dvc/cache\n/.dvc/tmp\n__pycache__\n",

@@ -10,6 +10,7 @@ import pytest
 
 from tests.sweep.cluster import PATIENCE, PORT, PROJECT, Cluster, kill_worker, left
 from tests.sweep.hosts import HOME, Host, reason_to_skip, wait_until
+from tests.sweep.project import IMPATIENT
 
 pytestmark = [pytest.mark.sweeps, pytest.mark.slow]
 
@@ -57,7 +58,7 @@ def test_hosts_share_no_folder(cluster: Cluster) -> None:
 def test_trials_end_as_experiments_that_a_colleague_gets_and_run_once(cluster: Cluster) -> None:
     rates = cluster.rates(4)
     printed = cluster.sweep(rates)
-    assert "sweep: 2 workers, dashboard at http" in printed
+    assert "cluster: workers: 2; dashboard: http" in printed
     assert all(host.path("started").exists() for host in cluster.workers)
     cluster.sweep(rates)
     assert [cluster.started()[rate] for rate in rates] == [1] * 4
@@ -69,7 +70,7 @@ def test_trials_end_as_experiments_that_a_colleague_gets_and_run_once(cluster: C
 
 
 def test_seeds_of_a_recipe_are_measured_on_the_cluster_and_then_known_here(cluster: Cluster) -> None:
-    command = f"python -m review.noise -S train.zoom=0.1 --seeds 3 --scheduler {cluster.address(PORT)}"
+    command = f"python -m review.noise -S train.zoom=0.1 --seeds 3 --wait 1 --scheduler {cluster.address(PORT)}"
     cluster.user.run(command, PROJECT)
     (measured,) = cluster.user.path(f"{PROJECT}/evaluation/noise").iterdir()
     record = json.loads(measured.read_text())
@@ -192,19 +193,45 @@ def test_two_sweeps_at_once_on_one_remote_share_their_trials(cluster: Cluster) -
     cluster.check(rates)
 
 
-def test_what_a_cluster_cannot_get_or_run_is_refused_in_one_line_before_anything_runs(cluster: Cluster) -> None:
-    rates, host = cluster.rates(1), cluster.add_worker("other")
+def other_software(host: Host) -> str:
+    """A folder of a host, in which a Python that has it on its path finds another NumPy."""
     host.run("mkdir -p software/numpy-1.99.dist-info")
     metadata = "Metadata-Version: 2.1\nName: numpy\nVersion: 1.99\n"
     host.path("software/numpy-1.99.dist-info/METADATA").write_text(metadata)
-    other_numpy = cluster.alone(host, PYTHONPATH=str(HOME / "software"))
+    return str(HOME / "software")
+
+
+def test_a_sweep_waits_for_a_worker_that_comes_late_or_again_and_sends_another_away(cluster: Cluster) -> None:
+    rates, host, log = cluster.rates(2), cluster.add_worker("late"), cluster.user.path("sweep.log")
+    log.write_text("")
+    host.path("hold").touch()
+    address = cluster.alone(None)
+    port = int(address.rpartition(":")[2])
+    sweep = cluster.user.start(cluster.command(rates, address).replace("-m sweep", IMPATIENT), "sweep.log", PROJECT)
+    wait_until(lambda: "cluster: workers: none yet; waiting 10 minutes for the first\n" in log.read_text(), "a line")
+    cluster.start_worker(host, port)
+    wait_until(lambda: host.processes("fake_stage.py"), "a stage")
+    host.kill()
+    wait_until(lambda: "cluster: workers left: none; trials left: 2\n" in log.read_text(), "a line")
+    cluster.start_worker(host, port, PYTHONPATH=other_software(host))
+    wait_until(lambda: log.read_text().count("has numpy 1.99, expected") > 3, "lines; a trial may lose three workers")
+    host.kill()
+    host.path("hold").unlink()
+    cluster.start_worker(host, port)
+    assert sweep.wait(timeout=600) == 0
+    cluster.check(rates)
+
+
+def test_what_a_cluster_cannot_get_or_run_is_refused_in_one_line_before_anything_runs(cluster: Cluster) -> None:
+    rates, host = cluster.rates(1), cluster.add_worker("other")
+    other_numpy = cluster.alone(host, PYTHONPATH=other_software(host))
     threads = cluster.alone(cluster.add_worker("threads"), options="--nthreads 2")
     cluster.user.run(f"git clone -q {cluster.git} refused && cd refused && dvc pull -q")
     work, edit = cluster.user, "sed -i 's/rate: 0.01/rate: 0.02/' params.yaml"
     lines = {
         "has numpy 1.99, expected": cluster.refuse(rates, other_numpy),
         "has 2 threads: start it with --nthreads 1": cluster.refuse(rates, threads),
-        "has no worker: `dask worker tcp:": cluster.refuse(rates, cluster.alone(None)),
+        "had no worker for 0 minutes: `dask worker tcp:": cluster.refuse(rates, f"{cluster.alone(None)} --wait 0"),
         "Timed out trying to connect": cluster.refuse(rates, cluster.address(1)),
     }
     for change, message in {

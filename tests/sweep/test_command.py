@@ -70,6 +70,26 @@ def test_trials_have_the_files_of_the_folder_as_they_are_and_run_once(project: P
     assert project.read("models/model.keras") == "0.2 4, data, untracked"
 
 
+def test_what_was_tried_on_one_commit_is_tried_again_on_another(project: Project) -> None:
+    project.run("python -m sweep -S train.learning_rate=0.2,0.3 --seeds 2")
+    project.run("dvc exp run -q --temp -S train.schedule=constant -S 'train.filters=[8,16]'")
+    before = project.trained()
+    project.set("train.epochs", 3)
+    project.run("dvc repro -q")
+    project.commit("Another recipe")
+    printed = project.run("python -m sweep --again HEAD~1")
+    assert sorted(project.trained()[len(before) + 1 :]) == sorted(before)
+    rows = sorted(sorted(line.split()[:3]) for line in printed.splitlines() if "unchanged" in line)
+    two = [[rate, "unchanged", "unchanged"] for rate in ("0.2", "0.3")]
+    assert rows == [*two, ["[8,16]", "constant", "unchanged"]]
+    assert printed.count(" ± ") == 2  # of two seeds
+    experiment = project.experiments()["sweep: train.filters=[8,16] train.schedule=constant"]
+    params = project.run(f"git show {experiment}:params.yaml")
+    assert all(text in params for text in ("epochs: 3", "schedule: constant"))
+    project.run("python -m sweep --again HEAD~1 --seeds 3")
+    assert project.trained()[-1].split()[1] == "2"
+
+
 def test_a_failed_trial_is_listed_with_the_line_of_its_stage_and_the_others_end(project: Project) -> None:
     (project.home / "broken").write_text("7")
     done = project.attempt("python -m sweep -S train.learning_rate=0.2,7,0.3")
@@ -151,7 +171,9 @@ def test_a_search_proposes_the_same_after_an_interruption(project: Project) -> N
         ("-S train.zoom=0 -S train.zoom=0.1", "-S train.zoom is given twice: write all values into one, as in"),
         ("-S 'train.learning_rate=log(0, 1)' --search 2", "Expected `float` > 0.0 - at `train.learning_rate`"),
         ("-S train.seed=1 --seeds 2", "-S train.seed and --seeds exclude each other"),
-        ("", "nothing to vary: -S KEY=VALUES or --seeds N"),
+        ("", "nothing to vary: -S KEY=VALUES, --seeds N or --again REVISION"),
+        ("--again HEAD", "`HEAD` has no experiments in this repository: see `dvc exp list --all-commits`"),
+        ("--again HEAD -S train.zoom=0", "--again repeats the changes that were tried: leave out -S and --search"),
         ("-S train.zoom=0.1 --workers 0", "expected at least 1 worker, got 0"),
     ],
 )

@@ -29,18 +29,18 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
         ("train.epochs=6",): seeds(repository, 6, 39, 40, 38),
         ("train.epochs=7",): seeds(repository, 7, 0, 1, 0),
         ("train.epochs=5",): seeds(repository, 5, 20, 20),
-        ("train.epochs=8",): seeds(repository, 8, 21, 19, machine="avx512"),
+        ("train.epochs=8", "train.zoom=0"): seeds(repository, 8, 21, 19, machine="avx512"),
         ("train.epochs=9",): [],
     }
     judged = judge_trials(trials)
     assert judged.comparisons == 3
     assert judged.base == 0.5
     assert table_of_trials(judged) == [
-        ["`train.epochs`", "validation accuracy", "against base"],
-        ["`7`", "0.9917 ± 0.0144 over 3 seeds", "better"],
-        ["`5`", "0.5000 ± 0.0000 over 2 seeds", "base"],
-        ["`8`", "0.5000 ± 0.0354 over 2 seeds", "undecided, different machines"],
-        ["`6`", "0.0250 ± 0.0250 over 3 seeds", "worse"],
+        ["`train.epochs`", "`train.zoom`", "validation accuracy", "against base"],
+        ["`7`", "`unchanged`", "0.9917 ± 0.0144 over 3 seeds", "better"],
+        ["`5`", "`unchanged`", "0.5000 ± 0.0000 over 2 seeds", "base"],
+        ["`8`", "`0`", "0.5000 ± 0.0354 over 2 seeds", "undecided, different machines"],
+        ["`6`", "`unchanged`", "0.0250 ± 0.0250 over 3 seeds", "worse"],
     ]
     assert about_trials(judged).endswith("better than base takes p < 0.05 / 3 = 0.017 (Bonferroni)")
 
