@@ -40,8 +40,7 @@ def grid(given: Sequence[str]) -> list[Changes]:
 def tried_at(revision: str) -> dict[Changes, list[Changes]]:
     """Return the recipes of the experiments at a revision, as changes of its parameters, each with its seeds.
 
-    Raises:
-        ValueError: there is no such revision, or no experiment at it.
+    Raises ValueError if there is no such revision, or no experiment at it.
     """
     commit = str(find_commit(revision))
     experiments = git("for-each-ref", "--format=%(objectname)", f"refs/exps/{commit[:2]}/{commit[2:]}/").split()
@@ -51,19 +50,12 @@ def tried_at(revision: str) -> dict[Changes, list[Changes]]:
     tried: dict[Changes, list[Changes]] = {}
     for parameters in others:
         keys = [key for key in differing_keys(base, parameters) if key in parameters]
-        changes = {key: f"{key}={_written(parameters[key])}" for key in keys}
+        changes = {key: f"{key}={json.dumps(parameters[key], separators=(',', ':'))}" for key in keys}
         seed = (changes.pop("train.seed"),) if "train.seed" in changes else ()
         seeds = tried.setdefault(tuple(changes.values()), [])
         if seed not in seeds:
             seeds.append(seed)
     return tried
-
-
-def _written(value: Any) -> str:
-    """Return a value as `dvc exp run -S` takes it."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value):
-        return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 class Search:

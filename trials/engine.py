@@ -68,10 +68,10 @@ class Engine(AbstractContextManager["Engine"]):
         trials = list(trials)
         for commit, tree in {(trial.commit, trial.tree) for trial in trials if self.scheduler}:
             check_shared(commit, tree)
-        if self.scheduler and not self.packages:
-            self.check_workers()
         experiments = self.fetch(trials)
         yield from ((trial, commit, None) for trial, commit in experiments.items())
+        if self.scheduler and not self.packages and len(experiments) < len(trials):
+            self.check_workers()
         with Repo() as repo:
             cache = "" if self.scheduler else repo.cache.local_cache_dir
         code = {path.name: path.read_text() for path in Path(__file__).parent.glob("*.py")}
@@ -101,8 +101,7 @@ class Engine(AbstractContextManager["Engine"]):
         from distributed import wait
 
         try:
-            done: Collection[Any] = wait(list(futures), seconds, "FIRST_COMPLETED").done
-            return done
+            return set(wait(list(futures), seconds, "FIRST_COMPLETED").done)
         except TimeoutError:
             return ()
         except CancelledError:

@@ -81,9 +81,9 @@ def test_what_was_tried_on_one_commit_is_tried_again_on_another(project: Project
     assert sorted(project.trained()[len(before) + 1 :]) == sorted(before)
     rows = sorted(sorted(line.split()[:3]) for line in printed.splitlines() if "unchanged" in line)
     two = [[rate, "unchanged", "unchanged"] for rate in ("0.2", "0.3")]
-    assert rows == [*two, ["[8,16]", "constant", "unchanged"]]
+    assert rows == [['"constant"', "[8,16]", "unchanged"], *two]
     assert printed.count(" ± ") == 2  # of two seeds
-    experiment = project.experiments()["sweep: train.filters=[8,16] train.schedule=constant"]
+    experiment = project.experiments()['sweep: train.filters=[8,16] train.schedule="constant"']
     params = project.run(f"git show {experiment}:params.yaml")
     assert all(text in params for text in ("epochs: 3", "schedule: constant"))
     project.run("python -m sweep --again HEAD~1 --seeds 3")
