@@ -23,9 +23,10 @@ def unchanged_inputs(name: str) -> Iterator[None]:
 
     Without a dvc.yaml nothing is compared. Raises ValueError with the names of the inputs that have changed.
     """
-    pipeline = parse_yaml(PIPELINE.read_bytes()) if PIPELINE.exists() else {"stages": {}}
+    pipeline = parse_yaml(PIPELINE.read_bytes(), PIPELINE) if PIPELINE.exists() else {"stages": {}}
     stage = pipeline["stages"].get(name, {})
-    with together(Path(path) for kind in ("outs", "metrics") for item in stage.get(kind, []) for path in item):
+    outputs = [item for kind in ("outs", "metrics", "plots") for item in stage.get(kind, [])]
+    with together(Path(path) for item in outputs for path in ([item] if isinstance(item, str) else item)):
         before = _inputs(stage)
         yield
         after = _inputs(stage)

@@ -24,24 +24,27 @@ def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Sect
         OSError: the file cannot be read.
     """
     try:
-        content = path.read_bytes()
-        document = parse_yaml(content)
+        document = parse_yaml(path.read_bytes(), path)
         return msgspec.convert(document.get(section) if isinstance(document, dict) else None, kind)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; run the pipeline in the folder that contains it") from None
     except msgspec.ValidationError as error:
         fault = str(error).replace("$", section)
         raise ValueError(f"{path}: section {section}: {fault}; params.schema.json has the rule of each key") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {conflict(path, content) or error}") from error
 
 
-def parse_yaml(content: bytes | str) -> Any:
+class ConflictError(ValueError):
+    """The markers of a merge are in a file."""
+
+
+def parse_yaml(content: bytes, path: Path | str = PARAMS) -> Any:
     """Return the value of a YAML 1.2 document, as DVC reads it. Raises ValueError if it is none."""
     try:
         return yaml.load(content, Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
+        if reason := conflict(path, content):
+            raise ConflictError(reason) from None
+        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def conflict(path: Path | str = "", content: bytes = b"") -> str | None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import Any
 
-from classifier.parameters import conflict
+from classifier.parameters import ConflictError
 from classifier.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE
 from review.escaping import quote
 from review.results import Stage, leaves, name_of, parse_lock
@@ -76,13 +76,13 @@ def inputs_of_train(commit: str | None) -> dict[str, str | None] | None:
 def read_lock(commit: str | None) -> dict[str, Stage]:
     """Read the stages of dvc.lock."""
     try:
-        content = read_file(commit, LOCK)
-        return parse_lock(content.decode())
+        return parse_lock(read_yaml(commit, LOCK))
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no {LOCK}: `dvc repro` writes it") from None
+    except ConflictError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError):
-        broken = f"{LOCK} is not a whole lock file: run `git checkout {LOCK}`, then `dvc repro`"
-        raise ValueError(conflict(LOCK, content) or broken) from None
+        raise ValueError(f"{LOCK} is not a whole lock file: run `git checkout {LOCK}`, then `dvc repro`") from None
 
 
 def read_stages(commit: str | None) -> dict[str, Stage]:

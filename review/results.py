@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 
 from classifier.data.data_set import DataSet, parse_data_set
-from classifier.parameters import parse_yaml
 from review.escaping import quote
 from review.statistics import Readings
 
@@ -192,9 +191,9 @@ def parse_history(text: str) -> dict[str, list[float]]:
     return {name: [float(row[name]) for row in rows] for name in names}
 
 
-def parse_parameters(text: str) -> dict[str, Any]:
-    """Return each parameter by its dotted key, with the value that DVC sees."""
-    return dict(leaves(parse_yaml(text) or {}))
+def parse_parameters(document: Any) -> dict[str, Any]:
+    """Return each parameter of a params.yaml by its dotted key."""
+    return dict(leaves(document or {}))
 
 
 def parse_metrics(text: str) -> dict[str, float]:
@@ -214,10 +213,10 @@ def parse_provenance(text: str) -> tuple[str, int, dict[str, Any]]:
     raise ValueError("expected the keys dataset, a name, and images.train, a whole number")
 
 
-def parse_lock(text: str) -> dict[str, Stage]:
-    """Return what dvc.lock recorded of each stage."""
+def parse_lock(document: Any) -> dict[str, Stage]:
+    """Return what a dvc.lock recorded of each stage."""
     stages = {}
-    for name, stage in (parse_yaml(text)["stages"] or {}).items():
+    for name, stage in (document["stages"] or {}).items():
         files = stage.get("params", {}).items()
         parameters = {f"{file}:{key}": value for file, values in files for key, value in leaves(values)}
         inputs, outputs = ({file["path"]: file["md5"] for file in stage.get(kind, [])} for kind in ("deps", "outs"))

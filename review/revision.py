@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from classifier.parameters import conflict, parse_yaml
+from classifier.parameters import ConflictError, conflict, parse_yaml
 from classifier.paths import HISTORY, LOCK, METRICS, MODEL, NOISE, ONNX, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
 from review import results
 from review.results import Record, Results, Stage, name_of
@@ -29,7 +29,7 @@ def read_results(revision: str | None) -> Results:
     commit = find_commit(revision)
     read = partial(_parse, revision, commit)
     dataset, train_images, environment = read(PROVENANCE, results.parse_provenance)
-    stages = read(LOCK, results.parse_lock, "stages: {}")
+    stages = read(LOCK, results.parse_lock, {"stages": {}})
     train = stages.get("train", Stage(None, {}, {}, {}))
     inputs = {name: sorted(stage.inputs.items()) for name, stage in stages.items()}
     data_set = read(SOURCE, results.parse_description, "{}")
@@ -38,7 +38,7 @@ def read_results(revision: str | None) -> Results:
         commit=commit,
         dataset=dataset,
         train_images=train_images,
-        parameters=read(PARAMS, results.parse_parameters, ""),
+        parameters=read(PARAMS, results.parse_parameters, {}),
         environment=environment,
         training=train.inputs,
         steps={
@@ -111,28 +111,31 @@ def read_file(commit: str | None, path: str | Path) -> bytes:
     return done.stdout
 
 
+def read_text(commit: str | None, path: str | Path) -> str:
+    """Return the text of a file, as `read_file` does. Raises ConflictError if a merge left its markers in it."""
+    content = read_file(commit, path)
+    if reason := conflict(path, content):
+        raise ConflictError(reason)
+    return content.decode()
+
+
 def read_yaml(commit: str | None, path: str | Path) -> Any:
     """Return the value of a YAML or JSON file, as `read_file` does. Raises ValueError if it is neither."""
-    content = read_file(commit, path)
-    try:
-        return parse_yaml(content)
-    except ValueError as error:
-        raise ValueError(f"{path}: {conflict(path, content) or error}") from None
+    return parse_yaml(read_file(commit, path), path)
 
 
-def _parse(
-    revision: str | None, commit: str | None, path: Path, parse: Callable[[str], T], missing: str | None = None
-) -> T:
-    """Return what `parse` makes of a file, or of the text `missing` if there is no file; an error names the file."""
-    name = name_of(revision)
+def _parse(revision: str | None, commit: str | None, path: Path, parse: Callable[[Any], T], missing: Any = None) -> T:
+    """Return what `parse` makes of a file, or of `missing` if there is no file; an error names the file."""
+    name, read = name_of(revision), read_yaml if path in (LOCK, PARAMS) else read_text
     try:
-        content = read_file(commit, path)
-        return parse(content.decode())
+        return parse(read(commit, path))
     except FileNotFoundError:
         if missing is not None:
             return parse(missing)
         remedy = "`dvc repro` writes it" if revision is None else "`dvc repro` there and commit it"
         raise FileNotFoundError(f"{name} holds no {path}: {remedy}") from None
+    except ConflictError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(f"{path} of {name}: {conflict(path, content) or reason}") from None
+        raise ValueError(f"{path} of {name}: {reason}") from None

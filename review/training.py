@@ -68,7 +68,7 @@ def load_recipe(path: Path = PARAMS, changes: Iterable[str] = (), revision: str 
     if "train" not in stages:
         raise ValueError(f"{PIPELINE} has no stage train")
     params = "" if held else _params_of_folder(path, changes, source)
-    document = parse_yaml(params) if params else read_yaml(held, path)
+    document = parse_yaml(params.encode()) if params else read_yaml(held, path)
     commit, tree = snapshot(held, but=NOISE)
     parameters, dataset = recipe_of(dict(leaves(document))), source["dataset"]
     pipeline = {name: [stage.command, *sorted(stage.inputs)] for name, stage in stages.items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from classifier.parameters import parse_yaml
 from review.escaping import spread
 from review.results import Results, name_recipe, parse_parameters
 from review.revision import read_results
@@ -123,7 +124,7 @@ def test_readme_has_the_accuracies_of_the_committed_recipe_and_model(results: Re
 def test_the_accuracy_of_each_recipe_in_readme_is_that_of_its_record(results: Results) -> None:
     readme, checked = committed("README.md"), 0
     for path, accuracy in re.findall(r"(?m)^\| `(\S+\.yaml)` \|.*\| (0\.\d{4} ± 0\.\d{4} over \d+ seeds) \|", readme):
-        parameters = parse_parameters(committed(path))
+        parameters = parse_parameters(parse_yaml(committed(path).encode()))
         name = name_recipe(parameters["download.dataset"], parameters)
         for record in results.noise:
             if record.recipe == name and (readings := record.readings("test")):

@@ -123,7 +123,7 @@ def test_a_wrong_parameter_is_refused_in_one_line(
         ("train: {epochs: 1}\ntrain: {epochs: 2}", "params.yaml: not valid YAML: found duplicate key 'train'"),
         ("train: 2020-13-01", "params.yaml: not valid YAML: month must be in 1..12"),
         ("train: !!python/object:os.system {}", "params.yaml: not valid YAML: could not determine a constructor"),
-        ("<<<<<<< HEAD\ntrain: 1\n=======\n>>>>>>> one\n", "params.yaml: a merge left conflicts in params.yaml: "),
+        ("<<<<<<< HEAD\ntrain: 1\n=======\n>>>>>>> one\n", "a merge left conflicts in params.yaml: "),
         (None, "params.yaml is missing; run the pipeline in the folder that contains it"),
     ],
 )

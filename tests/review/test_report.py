@@ -216,7 +216,8 @@ def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_class
 
 
 def test_make_report_hands_on_the_revisions_as_they_are_and_says_what_to_name(tmp_path: Path) -> None:
-    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(REPOSITORY / name, tmp_path)
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/python").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")  # prints its arguments, one a line
     (tmp_path / ".venv/bin/python").chmod(0o755)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from classifier.parameters import parse_yaml
 from classifier.paths import SOURCE
 from review import results
 from review.revision import read_results
@@ -27,8 +28,8 @@ def test_predictions_are_read_by_split_in_the_order_of_images_whatever_the_order
 def test_parameters_metrics_and_provenance_are_leaves_by_dotted_key() -> None:
     text = "train:\n  learning_rate: 1e-5\n  filters: [32, 64]\n  extra: {}\nnote: on\n"
     parameters = {"train.learning_rate": 0.00001, "train.filters": [32, 64], "train.extra": {}, "note": "on"}
-    assert results.parse_parameters(text) == parameters  # as DVC sees them
-    assert results.parse_parameters("") == {}
+    assert results.parse_parameters(parse_yaml(text.encode())) == parameters  # as DVC sees them
+    assert results.parse_parameters(None) == {}
     metrics = results.parse_metrics('{"train": {"images": 9}, "test": {"loss": 0.5}}')
     assert metrics == {"train.images": 9, "test.loss": 0.5}
     document = {"dataset": "mnist", "images": {"train": 55000}, "threads": 2, "versions": {"numpy": "2.4.6"}}

@@ -210,7 +210,7 @@ WRITTEN_OUT = "verify: dvc.yaml: write the stages out, without "
         ("dvc.lock", "stages:", "steps:", "verify: dvc.lock is not a whole lock file"),
         ("dvc.lock", "md5", "}", "run `git checkout dvc.lock`"),
         ("dvc.lock", "schema", "<<<<<<< HEAD\nschema", "verify: a merge left conflicts in dvc.lock: take one "),
-        ("dvc.yaml", "stages:", "<<<<<<< HEAD\nstages:", "verify: dvc.yaml: a merge left conflicts in dvc.yaml: "),
+        ("dvc.yaml", "stages:", "<<<<<<< HEAD\nstages:", "verify: a merge left conflicts in dvc.yaml: "),
         ("dvc.yaml", "stages:", "vars: []\nstages:", WRITTEN_OUT),
         ("dvc.yaml", "python -m stages.train", "python ${item}", WRITTEN_OUT),
         ("dvc.yaml", "stages:", "stages:\n  many: {foreach: [1], do: {cmd: x}}", WRITTEN_OUT),
