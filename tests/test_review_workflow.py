@@ -25,7 +25,7 @@ LIAR = "from pathlib import Path\nPath('{mark}').touch()\nprint('verify: dvc.loc
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository whose branch main, the base, has this project's review and small results that match dvc.lock."""
     origin = Repository(tmp_path_factory.mktemp("origin") / "project")
-    for name in ("classifier", "review"):
+    for name in ("classifier", "review", "trials"):
         shutil.copytree(REPOSITORY / name, origin.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (origin.folder / ".dvc").mkdir()
     for name in (".dvc/config", "Makefile", "requirements.txt"):
