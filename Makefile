@@ -74,8 +74,8 @@ test: repository setup  ## run ruff, mypy and the tests; needs no network
 	ruff format --check .
 	mypy
 	python -m pytest --numprocesses=2 --dist=worksteal
-slow: repository setup  ## run the tests that take minutes, or ONLY=faults, datasets, servers, sweeps, or model after `make repro`
-	python -m pytest --numprocesses=2 --dist=loadfile -m '$(or $(ONLY),faults or datasets or servers or sweeps)'
+slow: repository setup  ## run the tests that take minutes, or ONLY=faults, datasets, servers, sweeps, walks, or model after `make repro`
+	python -m pytest --numprocesses=2 --dist=loadfile -m '$(or $(ONLY),faults or datasets or servers or sweeps or walks)'
 
 extra: setup $(filter-out uv,$(UV))  ## install packages for remotes on servers, `sweep --search`, and tests with servers and a browser
 	@$(call install,install --no-deps -r,requirements-extra.txt)

@@ -89,6 +89,7 @@ def copy(checkout: Clone, folder: Path) -> Clone:
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_nothing(
     built_once: Clone, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_the_environment_is_built_again_if_its_python_is_gone_or_one_of_another_
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_where_only_pip_knows_the_index_it_downloads_the_packages_and_the_environment_is_the_same(
     checkout: Clone, tmp_path: Path
 ) -> None:
@@ -146,6 +148,7 @@ def test_where_only_pip_knows_the_index_it_downloads_the_packages_and_the_enviro
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_a_package_with_another_hash_is_not_installed(built_once: Clone, tmp_path: Path) -> None:
     checkout = copy(built_once, tmp_path / "checkout")
     wheel = checkout.folder / "wheels/small-1-py3-none-any.whl"
@@ -182,6 +185,7 @@ def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_on_a_stand_in_make_repro_downloads_again_and_says_how_to_restore_the_committed_results(clone: Clone) -> None:
     repro = "make --old-file=.venv/installed repro"
     output = clone.run(repro)

@@ -9,7 +9,7 @@ from filelock import FileLock
 from review.lock import stage_findings
 from tests.clone import Clone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.walks]
 
 SIDES = ("ours", "theirs")
 BY_HAND = "git merge -q b; git diff --name-only --diff-filter=U | xargs git checkout -q"

@@ -29,6 +29,7 @@ def test_every_section_of_readme_with_commands_has_a_test_here() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone) -> None:
     repro, test, enter, mirror = TYPED[TWO_COMMANDS]
     assert "test.accuracy" in reader.run(repro)
@@ -45,6 +46,7 @@ def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -> None:
     before = (reader.folder / "data/raw/mnist.npz").read_bytes()
     reader.set("train.epochs", 2)
@@ -64,6 +66,7 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_experiments_and_recipes_run_and_a_clone_without_data_reviews_one(reader: Clone, tmp_path: Path) -> None:
     default = reader.read("params.yaml")
     output = {command: reader.run(command) for command in TYPED[PARAMETERS]}

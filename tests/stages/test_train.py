@@ -129,6 +129,7 @@ def edited() -> None:
     write_recipe(epochs=4)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("case", [(1, VARIED, killed), (3, {}, killed), (3, {}, edited)])
 def test_a_training_that_is_interrupted_or_refused_leaves_the_outputs_and_goes_on_to_the_same_bytes(
     trained: str, keras: ModuleType, monkeypatch: Any, capsys: Any, case: tuple[int, dict[str, Any], Callable[[], None]]
