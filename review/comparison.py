@@ -152,12 +152,11 @@ def _are_one_recipe(base: Results, head: Results) -> bool:
 
 def _count_recipes(base: Results, head: Results) -> int:
     """Count the recipes that were judged against base's on the same images: head's, and those on record."""
-
-    def same_images(parameters: Mapping[str, Any]) -> bool:
-        return not any(key.startswith("preprocess.") for key in differing_keys(parameters, base.parameters))
-
-    records = [record for record in (*base.noise, *head.noise) if record.dataset == base.dataset]
-    recorded = {record.recipe for record in records if same_images(record.parameters)}
+    recorded = set()
+    for record in (*base.noise, *head.noise):
+        keys = differing_keys(record.parameters, base.parameters)
+        if record.dataset == base.dataset and not any(key.startswith("preprocess.") for key in keys):
+            recorded.add(record.recipe)
     return len((recorded - {base.recipe}) | {head.recipe})
 
 

@@ -37,8 +37,7 @@ class Predictions:
 
     def misread(self) -> np.ndarray:
         """The numbers of the images that are misread: int (errors,), ascending."""
-        misread: np.ndarray = self.image[self.actual != self.predicted]
-        return misread
+        return np.asarray(self.image[self.actual != self.predicted])
 
 
 class Measured(msgspec.Struct, frozen=True):

@@ -105,11 +105,9 @@ def _loss(comparison: Comparison) -> str:
     """Compare the losses over seeds, unless the recipes have different label smoothing."""
     if SMOOTHING in changed_parameters(comparison):
         return "loss: not compared, because the recipes have different label smoothing"
-    split, losses = comparison.decided_by, []
-    for record in comparison.records:
-        losses.append(
-            np.array([run.on(split).loss for run in record.runs] if record and split in record.images else [])
-        )
+    split = comparison.decided_by
+    measured = (record.runs if record and split in record.images else () for record in comparison.records)
+    losses = [np.array([run.on(split).loss for run in runs]) for runs in measured]
     if any(len(of_recipe) < 2 or np.ptp(of_recipe) == 0 for of_recipe in losses):
         return "loss: not compared, because that takes at least 2 seeds of each recipe, with different losses"
     test = ttest_ind(losses[1], losses[0], equal_var=False)
@@ -173,13 +171,8 @@ def as_text(comparison: Comparison, colour: bool, final: bool = False) -> str:
     if colour:
         red_yellow_or_green = {"worse": 31, "undecided": 33}.get(comparison.verdict, 32)  # of ANSI
         verdict = f"\033[{red_yellow_or_green}m{verdict}\033[0m"
-    blocks = [
-        verdict,
-        why,
-        *map(as_columns, tables(comparison, final)),
-        *map(wrap, about_test_images(comparison, final)),
-    ]
-    return "\n\n".join(blocks)
+    about = map(wrap, about_test_images(comparison, final))
+    return "\n\n".join([verdict, why, *map(as_columns, tables(comparison, final)), *about])
 
 
 def as_markdown(comparison: Comparison, final: bool = False) -> str:

@@ -19,8 +19,8 @@ from classifier.paths import PARAMS
 from review.text import as_columns, wrap
 from review.training import add_places, changed_params, place_of
 from stages import download, preprocess, train
-from sweep.proposals import Search, grid, tried_at
-from sweep.table import Changes, about_trials, accuracies_of, judge_trials, table_of_trials
+from sweep.proposals import Changes, Search, grid, tried_at
+from sweep.table import accuracies_of, judge_trials
 from trials.engine import Engine
 from trials.git import snapshot
 from trials.trial import Trial
@@ -52,9 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
             sweep.run(plan)
     for line in sweep.failed:
         print(f"sweep: {line}", file=sys.stderr)
-    judged = judge_trials(sweep.ended)
-    if judged.tried:
-        print(f"\n{as_columns(table_of_trials(judged))}\n\n{wrap(about_trials(judged))}")
+    table, grounds = judge_trials(sweep.ended)
+    if len(table) > 1:
+        print(f"\n{as_columns(table)}\n\n{wrap(grounds)}")
     return 1 if sweep.failed else 0
 
 

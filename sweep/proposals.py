@@ -15,7 +15,7 @@ from trials.git import git
 SEED = 0  # of Optuna's sampler, so that the same command proposes the same
 NUMBER = r"\s*([-+.\deE]+)\s*"
 
-Changes = tuple[str, ...]
+Changes = tuple[str, ...]  # of parameters, as `dvc exp run -S` takes them
 
 
 def grid(given: Sequence[str]) -> list[Changes]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from statistics import mean, stdev
 
 from classifier.paths import METRICS
@@ -14,28 +13,9 @@ from review.revision import read_file, read_results
 from review.seeds import differing_keys
 from review.statistics import ALPHA, Readings, estimate, judge
 from review.text import Table
+from sweep.proposals import Changes
 
 SPLIT = "validation"
-
-Changes = tuple[str, ...]  # of parameters, as `dvc exp run -S` takes them
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A recipe of a sweep: its parameters as texts, the validation accuracy of each seed, and the verdict on it."""
-
-    parameters: dict[str, str]
-    accuracies: list[float]
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The recipes of a sweep, the best first, and base's accuracy; "better" takes p < ALPHA / `comparisons`."""
-
-    tried: list[Tried]
-    base: float | None
-    comparisons: int
 
 
 def accuracies_of(commits: Sequence[str]) -> list[float]:
@@ -47,20 +27,33 @@ def accuracies_of(commits: Sequence[str]) -> list[float]:
     return accuracies
 
 
-def judge_trials(trials: Mapping[Changes, Sequence[str]]) -> Judged:
-    """Judge each recipe by the commits of its seeds; those without a validation accuracy are left out."""
+def judge_trials(trials: Mapping[Changes, Sequence[str]]) -> tuple[Table, str]:
+    """Judge each recipe against the results of this folder by the commits of its seeds.
+
+    Return a row for each recipe that has a validation accuracy, the best first: its parameters, its mean accuracy, and
+    the verdict. And say in a sentence what the verdicts rest on.
+    """
     base = _base()
     compared = {changes: _compare(base, commits) for changes, commits in trials.items() if base and commits}
     # Other recipes that were judged against base on these images before count as well.
     others = [judged[0].recipes for judged in compared.values() if judged and not judged[0].one_recipe]
     comparisons = max(1, len(others) + max(others, default=1) - 1)
-    tried = []
-    for changes, commits in trials.items():
-        if accuracies := accuracies_of(commits):
-            parameters = {key: value for key, _, value in (change.partition("=") for change in changes)}
-            tried.append(Tried(parameters, accuracies, _verdict(compared.get(changes), comparisons)))
-    tried.sort(key=lambda recipe: -mean(recipe.accuracies))
-    return Judged(tried, base.metrics.get(f"{SPLIT}.accuracy") if base else None, comparisons)
+    tried = {changes: accuracies for changes in trials if (accuracies := accuracies_of(trials[changes]))}
+    best_first = sorted(tried, key=lambda changes: -mean(tried[changes]))
+    keys = dict.fromkeys(change.partition("=")[0] for changes in best_first for change in changes)
+    table = [[*map(quote, keys), "validation accuracy", "against base"]]
+    for changes in best_first:
+        values = {key: value for key, _, value in (change.partition("=") for change in changes)}
+        accuracies, accuracy = tried[changes], f"{mean(tried[changes]):.4f}"
+        if len(accuracies) > 1:
+            accuracy += f" ± {stdev(accuracies):.4f} over {len(accuracies)} seeds"
+        verdict = _verdict(compared.get(changes), comparisons)
+        table.append([*(quote(values.get(key, "unchanged")) for key in keys), accuracy, verdict])
+    of_base = base.metrics.get(f"{SPLIT}.accuracy") if base else None
+    if of_base is None:
+        return table, "base: none, because dvc.lock of this folder does not match its results; `dvc repro` writes them"
+    level = f"p < {ALPHA:g} / {comparisons} = {ALPHA / comparisons:.2g} (Bonferroni)"
+    return table, f"base: this folder, validation accuracy {of_base:.4f}; better than base takes {level}"
 
 
 def _base() -> Results | None:
@@ -95,23 +88,3 @@ def _verdict(compared: tuple[Comparison, list[Results]] | None, comparisons: int
         verdict = judge(estimate(base, readings), comparisons=comparisons)
     machines = any(differing_keys(first.environment, seed.environment) for seed in results)
     return f"{verdict}, different machines" if machines else verdict
-
-
-def table_of_trials(judged: Judged) -> Table:
-    """A row for each recipe: its parameters, its mean validation accuracy, and the verdict against base."""
-    keys = dict.fromkeys(key for recipe in judged.tried for key in recipe.parameters)
-    table = [[*map(quote, keys), "validation accuracy", "against base"]]
-    for recipe in judged.tried:
-        accuracies, accuracy = recipe.accuracies, f"{mean(recipe.accuracies):.4f}"
-        if len(accuracies) > 1:
-            accuracy += f" ± {stdev(accuracies):.4f} over {len(accuracies)} seeds"
-        table.append([*(quote(recipe.parameters.get(key, "unchanged")) for key in keys), accuracy, recipe.verdict])
-    return table
-
-
-def about_trials(judged: Judged) -> str:
-    """Say what the verdicts rest on."""
-    if judged.base is None:
-        return "base: none, because dvc.lock of this folder does not match its results; `dvc repro` writes them"
-    level = f"p < {ALPHA:g} / {judged.comparisons} = {ALPHA / judged.comparisons:.2g} (Bonferroni)"
-    return f"base: this folder, validation accuracy {judged.base:.4f}; better than base takes {level}"

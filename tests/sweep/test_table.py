@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep.table import about_trials, judge_trials, table_of_trials
+from sweep.table import judge_trials
 from tests.review.repository import Repository
 
 
@@ -32,21 +32,20 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
         ("train.epochs=8", "train.zoom=0"): seeds(repository, 8, 21, 19, machine="avx512"),
         ("train.epochs=9",): [],
     }
-    judged = judge_trials(trials)
-    assert judged.comparisons == 3
-    assert judged.base == 0.5
-    assert table_of_trials(judged) == [
+    table, grounds = judge_trials(trials)
+    assert table == [
         ["`train.epochs`", "`train.zoom`", "validation accuracy", "against base"],
         ["`7`", "`unchanged`", "0.9917 ± 0.0144 over 3 seeds", "better"],
         ["`5`", "`unchanged`", "0.5000 ± 0.0000 over 2 seeds", "base"],
         ["`8`", "`0`", "0.5000 ± 0.0354 over 2 seeds", "undecided, different machines"],
         ["`6`", "`unchanged`", "0.0250 ± 0.0250 over 3 seeds", "worse"],
     ]
-    assert about_trials(judged).endswith("better than base takes p < 0.05 / 3 = 0.017 (Bonferroni)")
+    limit = "better than base takes p < 0.05 / 3 = 0.017 (Bonferroni)"
+    assert grounds == f"base: this folder, validation accuracy 0.5000; {limit}"
 
 
 def test_without_results_of_the_folder_there_is_the_accuracy_alone(repository: Repository) -> None:
     trials = {("train.epochs=6",): seeds(repository, 6, 8), ("train.epochs=7",): seeds(repository, 7, 2)}
-    judged = judge_trials(trials)
-    assert table_of_trials(judged)[1:] == [["`7`", "0.9500", "not compared"], ["`6`", "0.8000", "not compared"]]
-    assert about_trials(judged).startswith("base: none")
+    table, grounds = judge_trials(trials)
+    assert table[1:] == [["`7`", "0.9500", "not compared"], ["`6`", "0.8000", "not compared"]]
+    assert grounds.startswith("base: none")
