@@ -66,15 +66,6 @@ def test_each_seed_is_kept_with_its_model_and_misread_images_and_is_not_trained_
     assert here.records() == [OLD, record]
 
 
-def test_a_clone_that_has_the_file_alone_trains_only_the_seeds_that_are_added(ran: Project, run_noise: Noise) -> None:
-    assert trained(run_noise("--seeds", "2")) == [0]
-    ran.forget()
-    assert trained(run_noise("--seeds", "3")) == [2]
-    assert ran.records()[1]["seeds"] == seeds_of(0, 1, 2)
-    (ran.folder / FILE).unlink()
-    assert trained(run_noise("--seeds", "3")) == [0]
-
-
 def test_other_code_other_data_or_other_parameters_train_every_seed(
     here: Project, run_noise: Noise, caplog: pytest.LogCaptureFixture
 ) -> None:

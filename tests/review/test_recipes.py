@@ -63,19 +63,6 @@ def test_one_recipe_has_the_error_and_the_degrees_of_freedom_that_mrmcaov_prints
     assert change.interval(change.p)[1] == pytest.approx(0, abs=1e-12)
 
 
-def test_the_residual_is_that_of_the_table_after_the_means_of_rows_and_columns() -> None:
-    random = np.random.default_rng(1)
-    for seeds, images in ((2, 2), (3, 7), (10, 40)):
-        wrong = table(random, seeds, images).astype(float)
-        left = wrong - wrong.mean(axis=1, keepdims=True) - wrong.mean(axis=0, keepdims=True) + wrong.mean()
-        recipe = of(wrong)
-        assert recipe.residual == pytest.approx((left**2).sum() / ((seeds - 1) * (images - 1)))
-        assert recipe.variance == pytest.approx((1 - wrong.mean(axis=1)).var(ddof=1))
-        assert recipe.accuracy == pytest.approx(1 - wrong.mean())
-        assert recipe.deviation == sqrt(recipe.variance)
-    assert readings([[1]], 9).deviation is None
-
-
 def obuchowski_rockette(base: np.ndarray, head: np.ndarray) -> tuple[float, float]:
     """MS(R(T)), and Cov2 - Cov3, by their definitions; tables of right and wrong with as many readers in each test."""
     readers, cases = base.shape

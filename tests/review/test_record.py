@@ -5,7 +5,6 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from statistics import stdev
 from typing import Any
 
 import numpy as np
@@ -57,14 +56,6 @@ SIDE = Results(
 def at(**parameters: Any) -> dict[str, Any]:
     """The change of a side to parameters of another value."""
     return {"parameters": SIDE.parameters | {key.replace("_", ".", 1): value for key, value in parameters.items()}}
-
-
-def test_a_record_gives_readings_from_the_misread_images_whatever_else_the_file_says() -> None:
-    readings = a_record(mean=0.1, splits={}).readings("validation")
-    assert readings is not None
-    assert (readings.accuracy, readings.deviation) == pytest.approx((0.775, stdev([0.75, 0.8])))
-    assert readings.counts.tolist() == [2] * 8 + [1] * 2 + [0] * 30
-    assert a_record().readings("test") is a_record().run(2) is None
 
 
 ANOTHER_MODEL, OTHER_FILES = {"model": "f" * 32}, "other files: `stages/train.py`"
