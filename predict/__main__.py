@@ -22,10 +22,7 @@ REFUSED, UNUSABLE = 1, 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Predict each picture; return 0, 1 if one was refused, or 2 without a model."""
-    parser = argparse.ArgumentParser(
-        prog="python -m predict",
-        description=(__doc__ or "").splitlines()[0],
-    )
+    parser = argparse.ArgumentParser(prog="python -m predict", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a PNG or JPEG file, a folder, a pattern, or -")
     parser.add_argument("--json", action="store_true", help="print a JSON list with all probabilities")
     parser.add_argument("--model", type=Path, default=MODEL, help=f"the model that export wrote ({MODEL})")

@@ -68,7 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     comparison = compare_results(read_results(options.base), read_results(options.head))
     files = render(comparison, mismatches(options.base, options.head, options.stale), options.final)
-    save_files(options.output, files)
+    with together(options.output / name for name in files):
+        for name, content in files.items():
+            with whole_file(options.output / name) as path:
+                path.write_bytes(content)
     print(wrap(conclude(comparison)))
     print(f"report: report.html, report.md and {len(files) - 2} pictures -> {printable(str(options.output))}")
     return 0
@@ -154,14 +157,6 @@ def as_page(title: str, text: str, drawn: Mapping[str, bytes]) -> str:
         else:
             image.type = "text"
     return PAGE.substitute(title=html.escape(title), body=parser.renderer.render(tokens, parser.options, {}))
-
-
-def save_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write all files, or keep the old ones: no file is replaced until all new ones are on the disk."""
-    with together(folder / name for name in files):
-        for name, content in files.items():
-            with whole_file(folder / name) as path:
-                path.write_bytes(content)
 
 
 if __name__ == "__main__":

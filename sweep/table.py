@@ -33,7 +33,10 @@ def judge_trials(trials: Mapping[Changes, Sequence[str]]) -> tuple[Table, str]:
     Return a row for each recipe that has a validation accuracy, the best first: its parameters, its mean accuracy, and
     the verdict. And say in a sentence what the verdicts rest on.
     """
-    base = _base()
+    base = None
+    with suppress(OSError, ValueError):
+        if not any(stage_findings(None).values()):
+            base = read_results(None)
     compared = {changes: _compare(base, commits) for changes, commits in trials.items() if base and commits}
     # Other recipes that were judged against base on these images before count as well.
     others = [judged[0].recipes for judged in compared.values() if judged and not judged[0].one_recipe]
@@ -54,14 +57,6 @@ def judge_trials(trials: Mapping[Changes, Sequence[str]]) -> tuple[Table, str]:
         return table, "base: none, because dvc.lock of this folder does not match its results; `dvc repro` writes them"
     level = f"p < {ALPHA:g} / {comparisons} = {ALPHA / comparisons:.2g} (Bonferroni)"
     return table, f"base: this folder, validation accuracy {of_base:.4f}; better than base takes {level}"
-
-
-def _base() -> Results | None:
-    """The results of this folder, if dvc.lock matches them."""
-    with suppress(OSError, ValueError):
-        if not any(stage_findings(None).values()):
-            return read_results(None)
-    return None
 
 
 def _compare(base: Results, commits: Sequence[str]) -> tuple[Comparison, list[Results]] | None:

@@ -5,7 +5,6 @@ import re
 import subprocess
 import time
 from pathlib import Path
-from subprocess import PIPE, STDOUT
 
 import psutil
 import pytest
@@ -23,11 +22,6 @@ OUTPUTS = {
 }
 SECONDS = {"download": 2, "preprocess": 0.5, "train": 6, "export": 4, "evaluate": 4}  # about as long as each takes
 KILLED_TRAININGS = 4
-
-
-def start(clone: Clone, command: str) -> subprocess.Popen[str]:
-    options = {"cwd": clone.folder, "env": clone.environment, "start_new_session": True}
-    return subprocess.Popen(["bash", "-c", f"exec {command}"], stdout=PIPE, stderr=STDOUT, text=True, **options)
 
 
 def stage_process(dvc: subprocess.Popen[str]) -> psutil.Process | None:
@@ -75,7 +69,7 @@ def make_old(clone: Clone, stage: str) -> dict[str, bytes]:
 @pytest.mark.parametrize("stage", OUTPUTS)
 def test_after_a_kill_outputs_are_whole_and_the_next_run_succeeds(clone: Clone, stage: str, victim: str) -> None:
     whole, old = contents(clone, stage), make_old(clone, stage)
-    dvc = start(clone, f"dvc repro --force --single-item {stage}")
+    dvc = clone.start(f"dvc repro --force --single-item {stage}")
     process = stage_process(dvc)
     if victim == "writing stage":
         while dvc.poll() is None and not partial_files(clone, stage):
@@ -109,7 +103,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_bytes_of_one_left_alone(clo
     expected, old = contents(clone, "train"), make_old(clone, "train")
     last = 0
     for _ in range(KILLED_TRAININGS):
-        training = start(clone, "python -m stages.train")
+        training = clone.start("python -m stages.train")
         assert training.stdout
         printed = ""
         while "train: epoch " not in printed and (line := training.stdout.readline()):
@@ -131,7 +125,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_bytes_of_one_left_alone(clo
 def test_while_dvc_runs_a_stage_others_are_refused_and_the_stage_ends_with_its_dvc(clone: Clone) -> None:
     before = contents(clone, "train")
     clone.set("train.epochs", 500)  # runs longer than the test
-    dvc = start(clone, "dvc repro")
+    dvc = clone.start("dvc repro")
     stage = stage_process(dvc)
     assert stage
     holder = clone.folder / ".dvc/tmp/stage.holder"

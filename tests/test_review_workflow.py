@@ -111,9 +111,7 @@ def comment(folder: Path, text: str, *pictures: bytes) -> str:
 
 def test_a_comment_has_the_report_with_its_pictures_and_a_later_commit_replaces_both(tmp_path: Path) -> None:
     origin = Clone(tmp_path / "owner/name")
-    long = comment(
-        tmp_path, "- `@user [a](b)`\n" * 10_000
-    )  # GitHub accepts 65,536 characters: cut at the end of a line
+    long = comment(tmp_path, "- `@user [a](b)`\n" * 10_000)  # cut at the end of a line: GitHub takes 65,536 characters
     assert 59_000 < len(long) <= 65_536
     assert "\n- `@user [a](b)`\n\n\nCommit " in long
     assert origin.run("git for-each-ref") == ""

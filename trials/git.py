@@ -23,8 +23,8 @@ def git(*arguments: str, index: Path | None = None) -> str:
 def snapshot(revision: str | None = None, but: Path | None = None) -> tuple[str, str]:
     """Return the commit of a revision and its tree, or HEAD and a tree of this folder's files as they are.
 
-    The tree has the files that Git does not track, unless Git ignores them; the file `but` is as in HEAD. Nothing in
-    the folder changes.
+    The tree has the files that Git does not track, unless Git ignores them; the file or folder `but` is as in HEAD.
+    Nothing in the folder changes.
 
     Raises:
         OSError: there is no such revision, or no commit.

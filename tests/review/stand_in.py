@@ -106,10 +106,6 @@ class Project(Clone):
         listed = self.run("git for-each-ref --sort=committerdate --format='%(subject)' refs/exps")
         return [line.rpartition("train.seed=")[2] for line in listed.splitlines()]
 
-    def forget(self) -> None:
-        """Remove all experiments."""
-        self.run("git for-each-ref --format='delete %(refname)' refs/exps | git update-ref --stdin")
-
 
 def trained(output: str) -> list[int]:
     """The seeds that the command trained, in the order in which they ended."""

@@ -13,7 +13,6 @@ import pytest
 from classifier.data.catalogue import MNIST
 from classifier.data.data_set import Array
 from review.compare import main
-from review.text import MOST_IMAGES
 from tests.conftest import describe
 from tests.review.repository import IMAGES, TRAINING, Change, Repository, keep, lock, measure, record, write
 
@@ -229,7 +228,7 @@ def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository:
 
 
 def test_json_has_a_documented_structure(repository: Repository, compare: Compare) -> None:
-    repository.write(validation={0}, test=set(range(10)))
+    repository.write(validation={0, 20}, test=set(range(10)))
     repository.put("params.yaml", "train:\n  epochs: 5.0\n  filters: null\n  begun: 2026-01-31\n")
     document = compare("v1", "--final", "--margin", "0.002", "--json")[1]
     keys = ("verdict", "decided_by", "one_recipe", "recipes", "margin")
@@ -243,17 +242,10 @@ def test_json_has_a_documented_structure(repository: Repository, compare: Compar
     split = document["splits"]["test"]
     assert (split["recipes"], split["base"]) == (None, {"seeds": 1, "accuracy": 0.75, "standard_deviation": None})
     assert split["models"]["classes"]["9"] == {"images": 4, "only_base": 0, "only_head": 0}
+    first, *_, last = document["images"]
+    assert first == {"image": 1, "actual": 1, "base_reads": 2, "head_reads": 1, "base": 1, "head": 0}
+    assert last == {"image": 20, "actual": 0, "base_reads": 0, "head_reads": 1, "base": 0, "head": 1}
     assert document["reasons"][0].startswith("base: v1 (")
-
-
-def test_json_has_the_images_that_the_seeds_read_most_differently(repository: Repository, compare: Compare) -> None:
-    repository.measure({0, 20}, {0, 20}, {1, 20}, {0, 20}, epochs=8)
-    images = compare("main", "--json")[1]["images"]
-    assert images[0] == {"image": 2, "actual": 2, "base_reads": 3, "head_reads": 2, "base": 5, "head": 0}
-    assert {"image": 20, "actual": 0, "base_reads": 0, "head_reads": 1, "base": 0, "head": 4} in images
-    gaps = [abs(image["base"] / 5 - image["head"] / 4) for image in images]
-    assert gaps == sorted(gaps, reverse=True)
-    assert len(images) == MOST_IMAGES
 
 
 def test_a_terminal_gets_colour_if_no_color_is_unset(compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:

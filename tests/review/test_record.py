@@ -24,11 +24,6 @@ HERE = {"kernels": "avx2", "threads": 2}
 THERE = {"environment": {"kernels": "avx512_core"}}
 
 
-def a_record(**changes: Any) -> Record:
-    """Two seeds, measured here."""
-    return convert(record(0.75, 0.8, **({"environment": HERE} | changes)), Record)
-
-
 def predicted(*misread: int, images: int = IMAGES) -> dict[str, Predictions]:
     """The predictions of a model that misreads these validation images."""
     image = np.arange(images)
@@ -94,7 +89,8 @@ MANY = {"training": TRAINING | {f"stages/{number}.py": "d" * 32 for number in ra
 def test_a_record_holds_where_the_same_files_or_the_same_model_tell_so(
     measured: dict[str, Any], side: dict[str, Any], reason: str | None
 ) -> None:
-    why = why_stale(a_record(**measured), replace(SIDE, **side))
+    here = convert(record(0.75, 0.8, **{"environment": HERE} | measured), Record)
+    why = why_stale(here, replace(SIDE, **side))
     assert why is reason is None or (reason and why and reason in why)
 
 

@@ -20,7 +20,7 @@ from review import drawing, report
 from review.comparison import compare_results
 from review.results import Predictions, parse_history
 from review.revision import read_results
-from review.text import as_markdown
+from review.text import MOST_IMAGES, as_markdown
 from tests.clone import Clone
 from tests.conftest import REPOSITORY, describe
 from tests.review.repository import IMAGES, Repository, record
@@ -138,6 +138,7 @@ def test_the_images_that_the_seeds_read_most_differently_are_listed_and_drawn_if
     text = repository.read("report/report.md")
     table = [line for line in text.splitlines() if line.endswith(" of 5 |")]
     assert table[0] == r"| 1 | `\|@user` | `class 2` | `\|@user` | 5 of 5 | 0 of 5 |"
+    assert (len(table), table[-1]) == (MOST_IMAGES, r"| 30 | `zero` | `\|@user` | `zero` | 1 of 5 | 0 of 5 |")
     is_drawn = (images, shift) == (IMAGES, 0)
     assert (repository.folder / "report/images_that_differ.png").exists() == is_drawn
     assert ("(images_that_differ.png)" in text) == is_drawn == ("They are not drawn: `data/processed`" not in text)

@@ -34,10 +34,8 @@ def test_parameters_metrics_and_provenance_are_leaves_by_dotted_key() -> None:
     assert metrics == {"train.images": 9, "test.loss": 0.5}
     document = {"dataset": "mnist", "images": {"train": 55000}, "threads": 2, "versions": {"numpy": "2.4.6"}}
     environment = {"threads": 2, "versions.numpy": "2.4.6"}
-    for more in (
-        {},
-        {"parameters": {"epochs": 2}, "data": {"data/raw/dataset.json": "a" * 32}},
-    ):  # older files lack both
+    trained = {"parameters": {"epochs": 2}, "data": {"data/raw/dataset.json": "a" * 32}}
+    for more in ({}, trained):  # older files lack both
         assert results.parse_provenance(json.dumps(document | more)) == ("mnist", 55000, environment)
 
 

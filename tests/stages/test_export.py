@@ -150,10 +150,7 @@ def of(*names: str, shape: tuple[int, ...] = (28, 28, 1)) -> Callable[[Path], No
             "expected input and output shape ((None, 28, 28, 1), (None, 10)), found ((None, 32, 32, 3), (None, 10))",
         ),
         (of("flatten", "dense"), "predicts numbers that are not probabilities"),
-        (
-            of("flatten", "softmax", "rescaling"),
-            "of classifier/model/architecture.py, found rescaling (Rescaling)",
-        ),
+        (of("flatten", "softmax", "rescaling"), "of classifier/model/architecture.py, found rescaling (Rescaling)"),
     ],
 )
 def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(

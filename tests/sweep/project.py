@@ -1,7 +1,6 @@
 """A project whose one stage takes no time, for sweeps on this machine and on the hosts of cluster.py."""
 
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -95,17 +94,7 @@ class Project(Clone):
         """Start a command, and return once a trial waits."""
         (self.home / "hold").touch()
         begun = len(self.trained())
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it may be ignored where tests run
-        )
+        process = super().start(command)
         while len(self.trained()) == begun and process.poll() is None:
             time.sleep(0.05)
         return process

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 
 import pytest
@@ -135,10 +134,7 @@ def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that
 
 
 def test_two_sweeps_at_once_in_one_folder_do_not_disturb_each_other(project: Project) -> None:
-    commands = [f"exec python -m sweep -S train.seed={seeds}" for seeds in ("1,2,3", "2,3,4")]
-    started = [
-        subprocess.Popen(["bash", "-c", command], cwd=project.folder, env=project.environment) for command in commands
-    ]
+    started = [Clone.start(project, f"python -m sweep -S train.seed={seeds}") for seeds in ("1,2,3", "2,3,4")]
     assert [process.wait(timeout=240) for process in started] == [0, 0]
     assert len(project.experiments()) == 4
 
