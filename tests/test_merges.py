@@ -56,7 +56,7 @@ def test_after_a_merge_the_results_are_those_of_one_side_or_verify_says_what_doe
     branches: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, merged_by_lines: str
 ) -> None:
     here = Clone(tmp_path / "here")
-    branches.run(f"git clone -q {branches.folder} {here.folder}")
+    branches.run(f"git clone -q -c core.autocrlf=true {branches.folder} {here.folder}")  # as Git on Windows
     here.run("git checkout -q -B b origin/b && git checkout -q -b a origin/a")
     (here.folder / ".git/info/attributes").write_text(merged_by_lines)
     here.run(way)
@@ -66,13 +66,3 @@ def test_after_a_merge_the_results_are_those_of_one_side_or_verify_says_what_doe
     assert (reasons() == []) == (merged in true)
     lock, *whole = here.run("git rev-parse {HEAD,origin/{main,a,b}}:dvc.lock").split()
     assert lock in whole or merged_by_lines
-
-
-def test_a_clone_whose_git_converts_line_ends_matches(
-    branches: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = Clone(tmp_path / "here")
-    branches.run(f"git clone -q -c core.autocrlf=true {branches.folder} {here.folder}")
-    monkeypatch.chdir(here.folder)
-    assert reasons() == []
-    assert here.run("git status --porcelain") == ""
