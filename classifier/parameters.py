@@ -14,6 +14,7 @@ from classifier.paths import PARAMS
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # NumPy's range
+MARKERS = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 
 
 def read_section(section: str, kind: type[Section], path: Path = PARAMS) -> Section:
@@ -52,14 +53,25 @@ def conflict(path: Path | str = "", content: bytes = b"") -> str | None:
 
     Without a path, of the files in this folder that Git lists as unmerged. None if there is no conflict.
     """
-    files = [str(path)] if re.search(rb"(?m)^(<{7}|>{7}) ", content) else []
+    sides = {str(path): ""} if MARKERS.search(content) else {}
     if not path:
         listed = subprocess.run(["git", "ls-files", "--unmerged", "-z"], capture_output=True, check=False).stdout
-        files = sorted({entry.partition("\t")[2] for entry in listed.decode(errors="replace").split("\0")[:-1]})
-    if not files:
+        for entry in listed.decode(errors="replace").split("\0")[:-1]:
+            about, name = entry.split("\t", 1)
+            sides[name] = sides.get(name, "") + about[-1]  # 1: before both, 2: ours, 3: theirs
+    if not sides:
         return None
-    take = f"take one side's with `git checkout --ours {shlex.join(files)}` (or --theirs) or edit"
-    return f"a merge left conflicts in {', '.join(files)}: {take}, then `git add` and `dvc repro`"
+    marked = shlex.join(name for name in sides if name == str(path) or _has_markers(Path(name)))
+    gone = shlex.join(name for name, there in sides.items() if there in ("12", "13"))
+    edit = f"edit what is marked, or take one side's with `git checkout --ours {marked}` (or --theirs)"
+    steps = [edit] if marked else []
+    steps += [f"`git rm {gone}`, which one side has deleted"] if gone else []
+    steps += ["`dvc repro`, `git add --all` and `git commit` (or `git rebase --continue`) end it"]
+    return f"a merge left conflicts in {', '.join(sorted(sides))}: {'; '.join(steps)}"
+
+
+def _has_markers(path: Path) -> bool:
+    return path.is_file() and bool(MARKERS.search(path.read_bytes()))
 
 
 class Loader(yaml.CSafeLoader):  # type: ignore[misc]

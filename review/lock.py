@@ -139,7 +139,7 @@ def _findings(commit: str | None, declared: Stage, stage: Stage, recorded: Mappi
         if md5 is None and declared.outputs[path]:
             yield f"missing output {path}, which Git should hold"
         elif md5 and md5 != stage.outputs[path]:
-            way_out = "" if declared.outputs[path] else ": `dvc checkout` restores it"
+            way_out = "" if declared.outputs[path] else ": `dvc checkout` or `dvc repro` restores it"
             yield f"{path} is {md5[:8]}, but the stage wrote {stage.outputs[path][:8]}{way_out}"
     if str(PROVENANCE) in stage.outputs:
         yield from _other_training(commit, stage)

@@ -88,7 +88,7 @@ def find_commit(revision: str | None) -> str | None:
     experiments = attempt("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{revision}").stdout.decode().split()
     if len(experiments) != 1:
         shallow = attempt("rev-parse", "--is-shallow-repository").stdout == b"true\n"
-        way_out = ": the clone is shallow, and `git fetch --unshallow` fetches the rest" if shallow else ""
+        way_out = ": the clone is shallow, and `git fetch --unshallow` may fetch it" if shallow else ""
         raise ValueError(f"{'ambiguous' if experiments else 'unknown'} Git revision '{revision}'{way_out}")
     return experiments[0]
 

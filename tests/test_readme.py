@@ -115,7 +115,7 @@ def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
     # The second merge has the changes and the noise of both branches, and results of its own.
     conflicts = re.findall("(?m)^CONFLICT .* (.*)$", output["git merge no-shift"])
     assert not [path for path in conflicts if path.startswith(("evaluation/noise/", "params.yaml"))]
-    assert refused.startswith(f"make: a merge left conflicts in {', '.join(sorted(conflicts))}: take one side's with ")
+    assert refused.startswith(f"make: a merge left conflicts in {', '.join(sorted(conflicts))}: `dvc repro`, `git add")
     assert reader.run("git log -1 --format=%s main") == "Merge branch 'no-shift'\n"
     assert len(reader.run("ls evaluation/noise").split()) == measured + 2
     assert {("epochs", "1"), ("shift", "0.0")} <= set(re.findall(r"(\w+): (\S+)", reader.read("params.yaml")))

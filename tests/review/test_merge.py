@@ -9,7 +9,7 @@ from msgspec import convert
 
 from review import compare, decide, noise, report, verify
 from review.results import Record
-from review.revision import read_noise
+from review.revision import find_commit, read_noise
 from review.seeds import write_record
 from sweep import __main__ as sweep
 from tests.conftest import REPOSITORY
@@ -62,10 +62,25 @@ def test_in_a_conflict_each_command_says_in_one_line_how_to_end_it_and_that_ends
         for name, (main, arguments) in COMMANDS.items():
             assert main(arguments)
             printed = capsys.readouterr()
-            assert printed.err.startswith(f"{name}: a merge left conflicts in {files}: take one side's with `git check")
+            assert printed.err.startswith(f"{name}: a merge left conflicts in {files}: edit what is marked, or ")
             assert (printed.out, printed.err.count("\n"), here.runs()) == ("", 1, [])
         assert here.run("git status --porcelain") == before
-        ours, add, repro = re.findall("`(.+?)`", printed.err)
-        here.run(f"{ours.replace('--ours', '--theirs')} && {add} --all && {repro} && {add} --all")
+        ours, repro, add, *_ = re.findall("`(.+?)`", printed.err)
+        assert ours == "git checkout --ours params.yaml"
+        here.run(f"{ours.replace('--ours', '--theirs')} && {repro} && {add}")
         here.run(f"git -c core.editor=true {way} --continue")
         assert verify.main(["HEAD"]) == verify.main([]) == 0
+
+
+def test_a_file_that_one_side_has_deleted_is_removed_as_the_line_says(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository.folder)
+    for name, change in (("one", "echo more >> params.yaml"), ("two", "git rm -q params.yaml")):
+        repository.run(f"git checkout -q -b {name} main && {change}")
+        repository.commit(name)
+    assert repository.attempt("git merge one").returncode == 1
+    with pytest.raises(ValueError, match=r"`git rm params\.yaml`, which one side has deleted; `dvc"):
+        find_commit(None)
+    repository.run("git rm -q params.yaml")
+    assert find_commit(None) is None

@@ -83,5 +83,5 @@ def test_a_file_of_another_form_is_refused_in_one_line_with_its_name(
     repository.put(path, f"<<<<<<< HEAD\n{text}\n=======\n{text}\n>>>>>>> topic\n")
     repository.commit("Somebody committed the markers of a merge")
     for revision in (None, "HEAD"):
-        with pytest.raises(ValueError, match=f"a merge left conflicts in {path}: take .* `git checkout --ours {path}`"):
+        with pytest.raises(ValueError, match=f"a merge left conflicts in {path}: edit .* `git checkout --ours {path}`"):
             read_results(revision)

@@ -161,7 +161,7 @@ def test_a_lock_that_matches_is_a_line_a_stage_and_outputs_in_the_folder_are_has
     status, lines = verify()
     assert status == 1
     assert lines[1].startswith("verify: train: models/model.keras is ")
-    assert lines[1].endswith(f", but the stage wrote {MD5['models/model.keras'][:8]}: `dvc checkout` restores it")
+    assert f", but the stage wrote {MD5['models/model.keras'][:8]}: `dvc checkout` or `dvc repro` " in lines[1]
     assert verify("HEAD")[0] == 0
     assert verify("topic") == (1, ["verify: unknown Git revision 'topic'"])
 
@@ -200,7 +200,7 @@ WRITTEN_OUT = "verify: dvc.yaml: write the stages out, without "
         ("dvc.yaml", "", None, "verify: there is no dvc.yaml"),
         ("dvc.lock", "stages:", "steps:", "verify: dvc.lock is not a whole lock file"),
         ("dvc.lock", "md5", "}", "run `git checkout dvc.lock`"),
-        ("dvc.lock", "schema", "<<<<<<< HEAD\nschema", "verify: a merge left conflicts in dvc.lock: take one "),
+        ("dvc.lock", "schema", "<<<<<<< HEAD\nschema", "verify: a merge left conflicts in dvc.lock: edit "),
         ("dvc.yaml", "stages:", "<<<<<<< HEAD\nstages:", "verify: a merge left conflicts in dvc.yaml: "),
         ("dvc.yaml", "stages:", "vars: []\nstages:", WRITTEN_OUT),
         ("dvc.yaml", "python -m stages.train", "python ${item}", WRITTEN_OUT),
