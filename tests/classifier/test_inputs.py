@@ -12,13 +12,15 @@ from classifier.command import run
 from classifier.files import remove, whole_file
 from classifier.inputs import SMALL
 
-OUTPUTS = [Path("models/model"), Path("metrics.json")]
+OUTPUTS = [Path("models/model"), Path("metrics.json"), Path("curve.csv")]
 STAGE = {
     "deps": ["code.py", "late.txt", "images.npy"],
     "params": ["train"],
     "outs": [{str(OUTPUTS[0]): {"persist": True}}],
     "metrics": [{str(OUTPUTS[1]): {"cache": False}}],
+    "plots": [str(OUTPUTS[2])],
 }
+CODE = "print('a stage')\n"
 
 
 def write(path: str, text: str) -> Callable[[], object]:
@@ -41,14 +43,14 @@ def fail() -> None:
         (write("params.yaml", "]"), "params.yaml (section train) changed"),
         (fail, "a reason"),
         (write("params.yaml", "train: {epochs: 1}\ndownload: {seed: 1}"), None),
-        (write("code.py", "1"), None),
+        (write("code.py", CODE), None),
     ],
 )
 def test_an_input_that_changes_while_a_stage_runs_is_named_and_all_outputs_stay_the_old_ones(
     project: Path, refusal: Callable[..., str], edit: Callable[[], object], line: str | None
 ) -> None:
     Path("models").mkdir()
-    for path, text in {"code.py": "1", "images.npy": "0" * (SMALL + 1), "params.yaml": "train: {epochs: 1}"}.items():
+    for path, text in {"code.py": CODE, "images.npy": "0" * (SMALL + 1), "params.yaml": "train: {epochs: 1}"}.items():
         Path(path).write_text(text)
         os.utime(path, (0, 0))  # an edit has another time, however soon it comes
     Path("dvc.yaml").write_text(json.dumps({"stages": {"train": STAGE}}))
@@ -71,3 +73,6 @@ def test_an_input_that_changes_while_a_stage_runs_is_named_and_all_outputs_stay_
     assert {path.read_text() for path in OUTPUTS} == {"old" if line else "new"}
     assert Path("checkpoint").exists() == bool(line)
     assert not list(Path().rglob(".partial-*"))
+    with whole_file(OUTPUTS[0]) as partial:
+        partial.write_text("later")
+    assert OUTPUTS[0].read_text() == "later"  # after the stage, at once
