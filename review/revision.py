@@ -111,6 +111,14 @@ def read_file(commit: str | None, path: str | Path) -> bytes:
     return done.stdout
 
 
+def read_text(commit: str | None, path: str | Path) -> str:
+    """Return the text of a file, as `read_file` does. Raises ConflictError if a merge left its markers in it."""
+    content = read_file(commit, path)
+    if reason := conflict(path, content):
+        raise ConflictError(reason)
+    return content.decode()
+
+
 def read_yaml(commit: str | None, path: str | Path) -> Any:
     """Return the value of a YAML or JSON file, as `read_file` does. Raises ValueError if it is neither."""
     return parse_yaml(read_file(commit, path), path)
@@ -118,12 +126,9 @@ def read_yaml(commit: str | None, path: str | Path) -> Any:
 
 def _parse(revision: str | None, commit: str | None, path: Path, parse: Callable[[Any], T], missing: Any = None) -> T:
     """Return what `parse` makes of a file, or of `missing` if there is no file; an error names the file."""
-    name = name_of(revision)
+    name, read = name_of(revision), read_yaml if path in (LOCK, PARAMS) else read_text
     try:
-        content = read_file(commit, path)
-        if merging := conflict(path, content):
-            raise ConflictError(merging)
-        return parse(parse_yaml(content, path) if path in (LOCK, PARAMS) else content.decode())
+        return parse(read(commit, path))
     except FileNotFoundError:
         if missing is not None:
             return parse(missing)
