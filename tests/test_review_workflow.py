@@ -64,6 +64,7 @@ def report(origin: Repository, event: dict[str, Any], folder: Path) -> tuple[str
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_runs(
     origin: Repository, tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_
 
 
 @pytest.mark.slow
+@pytest.mark.walks
 def test_invalid_results_in_a_merge_queue_are_reported_as_plain_text(origin: Repository, tmp_path: Path) -> None:
     origin.put("models/provenance.json", '{"dataset": "![@user](http://e.vil)", "images": {"train": 1}}')
     base, head = origin.run("git rev-parse main").strip(), pull_request(origin)
