@@ -76,7 +76,7 @@ test: repository setup  ## run ruff, mypy and the tests; needs no network
 	python -m pytest --numprocesses=2 --dist=worksteal
 # Half of the time these tests wait: for a server, a cluster, a killed worker. Three at a time keep two processors busy.
 slow: repository setup  ## run the tests that take minutes, or ONLY=faults, datasets, servers, sweeps, walks, or model after `make repro`
-	python -m pytest --numprocesses=3 --dist=loadfile -m '$(or $(ONLY),faults or datasets or servers or sweeps or walks)'
+	python -m pytest --numprocesses=3 --dist=$(if $(filter model,$(ONLY)),worksteal,loadfile) -m '$(or $(ONLY),faults or datasets or servers or sweeps or walks)'
 extra: setup $(filter-out uv,$(UV))  ## install packages for remotes on servers, `sweep --search`, and tests with servers and a browser
 	@$(call install,install --no-deps -r,requirements-extra.txt)
 noise: repository setup  ## train with SEEDS=5 seeds, record what each misreads; RECIPE=... another params.yaml, SCHEDULER=... a cluster

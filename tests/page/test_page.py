@@ -2,7 +2,6 @@
 
 import base64
 import re
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +23,18 @@ SIZES = {390: 0.25, 820: 0.5, 1440: 0.85}  # of a window in pixels, and of the d
 
 
 @pytest.mark.parametrize("pointer", ["mouse", "touch"])
-def test_of_sixty_digits_at_three_sizes_in_both_colour_schemes_at_least_58_are_read(
-    page_file: Path, visit: Visit, pointer: str
+@pytest.mark.parametrize("width", SIZES)
+def test_of_twenty_digits_of_each_size_in_both_colour_schemes_at_least_19_are_read(
+    page_file: Path, visit: Visit, pointer: str, width: int
 ) -> None:
     random = np.random.default_rng(0)
     answers = []
-    for width, scheme in product(SIZES, ("light", "dark")):
+    for scheme in ("light", "dark"):
         page = visit(page_file, width, scheme)
         for digit in range(10):
             answers.append((str(digit), page.draw(on_pad(digit, SIZES[width], random), pointer).answer))
             page.press("Clear")
-    assert sum(digit == answer for digit, answer in answers) >= 58, answers
+    assert sum(digit == answer for digit, answer in answers) >= 19, answers
 
 
 def strokes_of(digit: int) -> list[list[Point]]:
