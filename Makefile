@@ -44,7 +44,7 @@ rebuild:
 	@echo "setup: pip installs uv, which installs the packages, into .venv-uv: 18 MB"
 	@"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --no-deps --require-hashes -r $< && touch -c $@
 .venv/installed: $(REBUILD) $(if $(REBUILD),$(filter-out uv,$(UV)))
-	@echo "setup: installing the locked packages into a new .venv with $(or $(PYTHON),a Python that uv chooses): 480 MB of wheels, 1.9 GB on the disk"
+	@echo "setup: installing the locked packages into a new .venv with $(or $(PYTHON),a Python that uv chooses): 480 MB of wheels, 2.1 GB on the disk"
 	@base=$(if $(PYTHON),$$('$(PYTHON)' -c 'import sys; print(sys._base_executable)'),'>=3.11,<3.14') && rm -rf .venv && \
 		$(UV) venv --quiet --relocatable --python "$$base" .venv
 	@sed -i.bak 's|realpath -- "$$SCRIPT_PATH"|realpath -- "$${SCRIPT_PATH:-.venv/bin/activate}"|' .venv/bin/activate  # for dash

@@ -2,8 +2,9 @@
 
 It needs no data, cache or remote: it compares what dvc.lock recorded of each stage's command, parameters, files and
 outputs with what Git holds, and follows each output from the stage that wrote it to those that read it. Outputs that
-are present are hashed too. `dvc status` and `dvc repro --dry` answer other questions: see treeverse/dvc#5369, #9818 and
-#9861. Of the measured noise it compares the committed run's seed alone: the others need another training.
+are present are hashed too, and models/provenance.json must have the parameters and the data of train in dvc.lock.
+`dvc status` and `dvc repro --dry` answer other questions: see treeverse/dvc#5369, #9818 and #9861. Of the measured
+noise it compares the committed run's seed alone: the others need another training.
 """
 
 import argparse
