@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import dropwhile
 from typing import Any
 
 # Environment variables whose names begin with these are removed: many change the arithmetic or stop training early, and
@@ -16,8 +17,9 @@ REMOVED = (
     *("CUDNN_", "CUBLAS_", "CUBLASLT_", "NCCL_", "NVIDIA_TF32_OVERRIDE", "DISABLE_LLVM_OPT", "DISABLE_PTXAS_OPT"),
 )
 
-# Except these, which only set what is logged and how GPU memory is allocated.
+# Except these, which only set what is logged and how GPU memory is allocated, and the limit of `kernels`.
 KEPT = ("ONEDNN_VERBOSE", "TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR")
+LIMIT = "ONEDNN_MAX_CPU_ISA"
 
 # The levels of oneDNN 3.7, the highest first, and the instruction sets that each needs, as Linux names them.
 # Source: "CPU Dispatcher Control" in oneDNN's developer guide, and cpu_isa_traits.hpp in its sources.
@@ -51,8 +53,10 @@ def start(seed: int, precision: str = "float32") -> None:
         precision: float32; mixed_bfloat16, which computes in bfloat16 and stores the weights in float32; or auto, which
             is mixed_bfloat16 if the hardware has bfloat16, else float32, because emulation is slow.
     """
+    limit = {LIMIT: os.environ[LIMIT]} if os.environ.get(LIMIT, "").lower() in LEVELS else {}
     for name in [name for name in os.environ if name.startswith(REMOVED) and name not in KEPT]:
         del os.environ[name]
+    os.environ |= limit
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
     os.environ["KERAS_HOME"] = os.devnull  # no folder, so Keras does not read the user's keras.json
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
@@ -65,7 +69,7 @@ def start(seed: int, precision: str = "float32") -> None:
     if precision == "auto":
         details = map(tf.config.experimental.get_device_details, gpus)
         capabilities = [detail.get("compute_capability", (0, 0)) for detail in details]  # NVIDIA's alone have one
-        precision = "mixed_bfloat16" if has_bfloat16(level(instruction_sets()), capabilities) else "float32"
+        precision = "mixed_bfloat16" if has_bfloat16(kernels(), capabilities) else "float32"
     keras.config.set_dtype_policy(precision)
     tf.config.threading.set_intra_op_parallelism_threads(threads())
     tf.config.threading.set_inter_op_parallelism_threads(threads())
@@ -112,14 +116,23 @@ def instruction_sets() -> frozenset[str]:
     return frozenset(detected_info().features)
 
 
-def level(flags: Iterable[str]) -> str:
-    """Return the level of the kernels that oneDNN uses on a processor with these instruction sets, or "none".
+def kernels() -> str:
+    """Return the level of the kernels that oneDNN uses here: ONEDNN_MAX_CPU_ISA, say AVX2, is the highest it may be.
+
+    So one machine can give the bytes of another. NumPy's and ONNX Runtime's kernels have no such limit.
+    """
+    return level(instruction_sets(), os.environ.get(LIMIT, "").lower())
+
+
+def level(flags: Iterable[str], highest: str = "") -> str:
+    """Return the level of oneDNN on a processor with these instruction sets, up to `highest` if that is one, or "none".
 
     NumPy's sin and cos depend on the same instruction sets as avx2 and avx512_core, and the kernels of Eigen on none:
     TensorFlow's x86 wheel is built for AVX. The sizes of caches matter too, but are not part of the level.
     """
     available = {flag.replace("_", "") for flag in flags}  # archspec writes avx512_bf16 for avx512bf16
-    return next((name for name, needed in LEVELS.items() if available.issuperset(needed)), "none")
+    allowed = dropwhile(lambda name: name != highest, LEVELS) if highest in LEVELS else LEVELS
+    return next((name for name in allowed if available.issuperset(LEVELS[name])), "none")
 
 
 def threads() -> int:
@@ -136,7 +149,7 @@ def describe() -> dict[str, Any]:
     return {
         "versions": {"numpy": np.__version__, "keras": keras.__version__, "tensorflow": tf.__version__},
         "platform": f"{sys.platform} {platform.machine()}",
-        "kernels": level(instruction_sets()),
+        "kernels": kernels(),
         "gpus": len(tf.config.list_physical_devices("GPU")),
         "threads": threads(),
         "onednn": os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1",

@@ -23,18 +23,28 @@ def test_bfloat16_is_used_only_if_the_hardware_has_it(cpu: str, gpus: list[tuple
     assert runtime.has_bfloat16(cpu, gpus) is expected
 
 
-@pytest.mark.parametrize(("hardware", "expected"), [(ZEN_4, "mixed_bfloat16"), ({"avx2"}, "float32")])
-def test_auto_is_bfloat16_only_if_the_hardware_has_it(
-    keras: ModuleType, monkeypatch: pytest.MonkeyPatch, hardware: set[str], expected: str
+@pytest.mark.parametrize(
+    ("hardware", "limit", "expected"),
+    [
+        (ZEN_4, "", ("avx512_core_bf16", "mixed_bfloat16")),
+        ({"avx2"}, "", ("avx2", "float32")),
+        (ZEN_4, "AVX2", ("avx2", "float32")),
+        (ZEN_4, "AVX3", ("avx512_core_bf16", "mixed_bfloat16")),  # oneDNN knows no such level
+    ],
+)
+def test_auto_is_bfloat16_only_if_the_hardware_has_it_within_the_limit_that_the_user_sets(
+    keras: ModuleType, monkeypatch: pytest.MonkeyPatch, hardware: set[str], limit: str, expected: tuple[str, str]
 ) -> None:
     import tensorflow as tf
 
     monkeypatch.setattr(runtime, "instruction_sets", lambda: hardware)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: [])
     try:
         runtime.start(seed=0, precision="auto")
-        assert runtime.describe()["precision"] == expected
+        assert (runtime.describe()["kernels"], runtime.describe()["precision"]) == expected
     finally:
+        monkeypatch.undo()
         runtime.start(seed=0)
 
 
