@@ -15,7 +15,7 @@ endif
 REBUILD := $(shell version=$$(.venv/bin/python --version 2>&1) && test "$$version" = "$(WANTED)" && \
 	git hash-object requirements.txt | cmp -s - .venv/installed || echo rebuild)
 
-# uv installs: the user's if it is new enough, else that of requirements-uv.txt, by pip. --python is for users of conda.
+# uv installs: the user's if it is new enough, else that of requirements/uv.txt, by pip. --python is for users of conda.
 UV := $(shell printf '0.9\n%s' "$$(uv --version 2>/dev/null | cut -d ' ' -f 2)" | sort -VC && \
 	command -v uv | grep -v '/\.venv/' >/dev/null && echo uv || echo .venv-uv/bin/uv)
 OPTIONS = --python .venv/bin/python --require-hashes $(if $(PIP_NO_INDEX),--offline --no-index $(PIP_FIND_LINKS:%=--find-links %))
@@ -28,6 +28,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # These hide the project's modules, disable pytest's asserts, compile DVC at each start, or let pip install elsewhere.
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
 
+# A comment with one # is for CONTRIBUTING.md, which names these targets.
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -40,7 +41,7 @@ repository:
 rebuild:
 	@"$(or $(PYTHON),$(UV))" $(if $(PYTHON),-c '$(SUPPORTED)',--version) >/dev/null 2>&1 || \
 		{ echo "make: $(or $(PYTHON),python3) is not Python 3.11, 3.12 or 3.13: name one with PYTHON=..." >&2; exit 1; }
-.venv-uv/bin/uv: requirements-uv.txt
+.venv-uv/bin/uv: requirements/uv.txt
 	@echo "setup: pip installs uv, which installs the packages, into .venv-uv: 18 MB"
 	@"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --no-deps --require-hashes -r $< && touch -c $@
 .venv/installed: $(REBUILD) $(if $(REBUILD),$(filter-out uv,$(UV)))
@@ -75,16 +76,16 @@ test: repository setup  ## run ruff, mypy and the tests; needs no network
 	mypy
 	python -m pytest --numprocesses=2 --dist=worksteal
 # Half of the time these tests wait: for a server, a cluster, a killed worker. Three at a time keep two processors busy.
-slow: repository setup  ## run the tests that take minutes, or ONLY=faults, datasets, servers, sweeps, walks, or model after `make repro`
+slow: repository setup  # run the tests that take minutes, or ONLY=faults, datasets, servers, sweeps, walks, or model after `make repro`
 	python -m pytest --numprocesses=3 --dist=$(if $(filter model,$(ONLY)),worksteal,loadfile) -m '$(or $(ONLY),faults or datasets or servers or sweeps or walks)'
 extra: setup $(filter-out uv,$(UV))  ## install packages for remotes on servers, `sweep --search`, and tests with servers and a browser
-	@$(call install,install --no-deps -r,requirements-extra.txt)
+	@$(call install,install --no-deps -r,requirements/extra.txt)
 noise: repository setup  ## train with SEEDS=5 seeds, record what each misreads; RECIPE=... another params.yaml, SCHEDULER=... a cluster
 	python -m review.noise --seeds $(or $(SEEDS),5) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(RECIPE)
 bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=... names a copy of mnist.npz
 	python -m bench.run --recipe recipes/notebook.yaml --recipe recipes/quick.yaml --once recipes/accurate.yaml
 LOCK = $(UV) pip compile --universal --python-version 3.11 --upgrade --generate-hashes --no-header --quiet
-lock: setup $(filter-out uv,$(UV))  ## update the locks to the newest versions that pyproject.toml allows
+lock: setup $(filter-out uv,$(UV))  # update the locks to the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --group dev -o requirements.txt
-	$(LOCK) --group extra -c requirements.txt -o requirements-extra.txt
-	$(LOCK) --group uv -o requirements-uv.txt
+	$(LOCK) --group extra -c requirements.txt -o requirements/extra.txt
+	$(LOCK) --group uv -o requirements/uv.txt

@@ -59,8 +59,8 @@ def locked(name: str) -> dict[str, set[str]]:
     ("lock", "lines"),
     [
         ("requirements.txt", [*DEPENDENCIES, *GROUPS["dev"]]),
-        ("requirements-extra.txt", GROUPS["extra"]),
-        ("requirements-uv.txt", GROUPS["uv"]),
+        ("requirements/extra.txt", GROUPS["extra"]),
+        ("requirements/uv.txt", GROUPS["uv"]),
     ],
 )
 def test_a_lock_has_versions_that_pyproject_allows(lock: str, lines: list[str]) -> None:
@@ -71,6 +71,6 @@ def test_a_lock_has_versions_that_pyproject_allows(lock: str, lines: list[str]) 
 
 
 def test_the_extra_lock_has_the_versions_of_the_main_lock() -> None:
-    main, extra = locked("requirements.txt"), locked("requirements-extra.txt")
+    main, extra = locked("requirements.txt"), locked("requirements/extra.txt")
     assert {name: extra[name] for name in main.keys() & extra} == {name: main[name] for name in main.keys() & extra}
     assert not main.keys() & {Requirement(line).name for line in GROUPS["extra"]}, "the main lock is for everyone"

@@ -49,9 +49,10 @@ def write_checkout(folder: Path) -> Clone:
                 archive.writestr(f"{name}-1.dist-info/{path}", text.format(name))
         (wheel.parent / "index.html").write_text(f"<a href='{wheel.name}'>{wheel.name}</a>")
         checksum = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        lock = folder / {"small": "requirements.txt", "uv": "requirements-uv.txt"}[name]
+        lock = folder / {"small": "requirements.txt", "uv": "requirements/uv.txt"}[name]
+        lock.parent.mkdir(exist_ok=True)
         lock.write_text(f"{name}==1 --hash=sha256:{checksum}\n")
-    shutil.copy(lock, folder / "requirements-extra.txt")
+    shutil.copy(lock, folder / "requirements/extra.txt")
     shutil.copy2(REPOSITORY / "Makefile", folder)
     (folder / ".gitignore").write_text("/.venv*\n/index\n/old\n/wheels\n")
     old = folder / "old/uv"
@@ -163,6 +164,12 @@ def test_a_target_that_needs_a_git_repository_fails_before_it_installs(checkout:
     assert (done.returncode != 0, done.stdout) == (True, "")
     assert f"make: {checkout.folder} is not a git repository with a commit: run `git init`, " in done.stderr
     assert not (checkout.folder / ".venv").exists()
+
+
+def test_make_help_lists_what_users_need_and_each_lock_for_extras_is_in_a_folder(checkout: Clone) -> None:
+    listed = re.findall(r"(?m)^make (\w+) +\S", checkout.run("make help"))
+    assert listed == ["help", "setup", "repro", "report", "test", "extra", "noise", "bench"]
+    assert {path.name for path in REPOSITORY.glob("requirements*")} == {"requirements", "requirements.txt"}
 
 
 def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(checkout: Clone) -> None:
