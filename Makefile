@@ -55,16 +55,11 @@ setup: .venv/installed  ## install the locked packages of requirements.txt into 
 # DVC sees neither that another data set stands in nor that own data have changed; download names both.
 SURE := python -c 'from classifier.data.data_set import read_data_set; raise SystemExit(read_data_set().warning())' 2>/dev/null
 SAME := python -c 'from classifier.data.data_set import own_data_changed; raise SystemExit(own_data_changed())' 2>/dev/null
-# The pipeline's outputs in Git. Not all of evaluation/: `make noise` writes there too.
-RESULTS := dvc.lock metrics.json data/raw/dataset.json models/provenance.json 'evaluation/*.csv' 'evaluation/*.png' evaluation/export.json
-repro: repository setup  ## run the pipeline and show its metrics
+repro: repository setup  ## run the pipeline; show its metrics and where the page is
 	@python -c 'from classifier.parameters import conflict; said = conflict(); raise SystemExit(said and f"make: {said}")'
 	@if [ -f data/raw/dataset.json ] && ! { $(SURE) && $(SAME); }; then dvc repro --force download; fi
 	dvc repro
-	dvc metrics show
-	@$(SURE) || git diff --quiet HEAD -- $(RESULTS) || \
-		echo "make: these are results on a stand-in for the data set: \`git checkout HEAD -- $(RESULTS)\` restores the committed" \
-			"results; to use the 5,000 digits on purpose, make a branch and run \`cp recipes/mnist-5k.yaml params.yaml\`" >&2
+	@python -m classifier.model.summary
 
 report: repository setup  ## BASE=main [HEAD=...] [OUTPUT=report]: write a page that compares two revisions
 	@test -n "$$BASE" || { echo "make: name the revision to compare with: make report BASE=main" >&2; exit 1; }

@@ -197,7 +197,7 @@ def test_on_a_stand_in_make_repro_downloads_again_and_says_how_to_restore_the_co
     repro = "make --old-file=.venv/installed repro"
     output = clone.run(repro)
     assert clone.ran(output) == ["download"]
-    assert "test.accuracy" in output
+    assert "accuracy    loss  errors\n" in output
     assert "git checkout" not in output  # the committed results are those of these digits
 
     committed = clone.read("metrics.json").replace('"errors": ', '"errors": 10')

@@ -1,0 +1,52 @@
+"""Print what matters of the results in this folder, and where the page is. `make repro` ends with it."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from classifier.command import command
+from classifier.data.data_set import read_data_set
+from classifier.parameters import parse_yaml
+from classifier.paths import LOCK, METRICS, PAGE, PIPELINE
+
+FORMATS = {"accuracy": ".4f", "balanced_accuracy": ".4f", "loss": ".4f", "errors": ","}
+
+
+@command("summary", refused=1)
+def main(_: list[str] | None = None) -> int:
+    """Print the metrics and the path of the page, and how to restore Git's results if another data set stands in."""
+    print(table(json.loads(METRICS.read_text())))
+    print(f"To draw your own, open {PAGE} in a browser.")
+    if read_data_set().warning() and (changed := changed_results()):
+        print(
+            f"make: these are results on a stand-in for the data set: `git checkout HEAD -- {shlex.join(changed)}` "
+            "restores the committed results; to use the 5,000 digits on purpose, make a branch and run "
+            "`cp recipes/mnist-5k.yaml params.yaml`",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def table(metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a line for each split: accuracies (0 to 1), loss (nats) and number of errors, in at most 80 columns."""
+    names = [name for name in FORMATS if any(name in measured for measured in metrics.values())]
+    rows = [["", *(name.replace("_", " ") for name in names)]]
+    for split, measured in metrics.items():
+        rows.append([split, *(format(measured[name], FORMATS[name]) if name in measured else "" for name in names)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)
+
+
+def changed_results() -> list[str]:
+    """Return the files in Git that running the pipeline has changed: dvc.lock, and outputs outside DVC's cache."""
+    stages = parse_yaml(PIPELINE.read_bytes(), PIPELINE)["stages"].values()
+    outputs = [output for stage in stages for kind in ("metrics", "outs") for output in stage.get(kind, ())]
+    in_git = [path for output in outputs for path, options in output.items() if options.get("cache") is False]
+    differ = ["git", "diff", "--name-only", "--relative", "-z", "HEAD", "--", str(LOCK), *in_git]
+    return subprocess.run(differ, capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from classifier.data.catalogue import MNIST, MNIST_5K
+from classifier.model.summary import main
+from classifier.paths import METRICS
+from tests.clone import Clone
+from tests.conftest import REPOSITORY, describe
+
+MEASURED = {"accuracy": 0.9937, "loss": 0.052967, "errors": 63}
+
+
+def test_the_end_of_make_repro_fits_80_columns_and_names_the_page(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    describe(project)
+    unequal = {"accuracy": 0.5, "balanced_accuracy": 0.251, "loss": 1.0, "errors": 5_000}
+    METRICS.write_text(json.dumps({"validation": MEASURED, "test": unequal}))
+    assert main([]) == 0
+    printed = capsys.readouterr()
+    assert [line.split() for line in printed.out.splitlines()[:3]] == [
+        ["accuracy", "balanced", "accuracy", "loss", "errors"],
+        ["validation", "0.9937", "0.0530", "63"],
+        ["test", "0.5000", "0.2510", "1.0000", "5,000"],
+    ]
+    assert "open page/index.html in a browser" in printed.out.splitlines()[3]
+    assert max(map(len, printed.out.splitlines())) <= 80
+    assert printed.err == ""
+
+
+def test_the_command_after_a_stand_in_restores_each_file_in_git_that_a_run_writes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(REPOSITORY / "dvc.yaml", project)
+    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"].values()
+    written = [out for stage in stages for kind in ("outs", "metrics") for out in stage.get(kind, [])]
+    in_git = ["dvc.lock", *(path for out in written for path, options in out.items() if "cache" in options)]
+    here = Clone(project)
+
+    def run_pipeline(text: str, requested: str | None) -> None:
+        for name in in_git:
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            (project / name).write_text(text)
+        describe(project, MNIST_5K if requested else MNIST, requested)
+        METRICS.write_text(json.dumps({"test": MEASURED, "run": {"errors": len(text)}}))
+
+    here.run("git init -q")
+    run_pipeline("first", None)
+    here.commit("Results on MNIST")
+    run_pipeline("second", "mnist")
+    main([])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("make: these are results on a stand-in for the data set: ")
+    assert here.run("git status --porcelain").count("\n") == len(in_git)
+    here.run(re.findall("`(git .*?)`", line)[0])
+    assert here.run("git status --porcelain") == ""
+    describe(project, MNIST_5K, "mnist")
+    here.commit("Results on the stand-in")
+    main([])
+    assert capsys.readouterr().err == ""
