@@ -63,7 +63,8 @@ def _operations(layers: Sequence[Layer]) -> Iterator[tuple[str, str, dict[str, n
             case "convolution":
                 before, after = (len(kernel) - 1) // 2, len(kernel) // 2
                 weights = {"kernel": kernel.transpose(3, 2, 0, 1), "bias": bias}
-                yield name, "Conv", weights, {"pads": [before, before, after, after]}
+                # OpenCV's dnn 4.10 needs kernel_shape, which others take from the weights.
+                yield name, "Conv", weights, {"kernel_shape": kernel.shape[:2], "pads": [before, before, after, after]}
             case "scale":
                 yield f"{name}/product", "Mul", {"kernel": kernel[:, np.newaxis, np.newaxis]}, {}
                 yield name, "Add", {"bias": bias[:, np.newaxis, np.newaxis]}, {}

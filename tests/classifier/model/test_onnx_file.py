@@ -1,6 +1,10 @@
 """ONNX Runtime computes what Keras computes, for every form of network that params.yaml can describe."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +16,7 @@ from classifier.data.catalogue import FASHION_MNIST, MNIST, MNIST_5K
 from classifier.data.data_set import DataSet
 from classifier.model import architecture, layers, onnx_file, predictions
 from tests.classifier.page.test_document import own
+from tests.clone import REPOSITORY
 
 
 def build(data_set: DataSet, *recipe: Any) -> Any:
@@ -53,6 +58,44 @@ def test_onnx_runtime_computes_what_keras_computes(
     found = predicted(network, data_set, images)
     np.testing.assert_allclose(found, network(images), rtol=0, atol=1e-5)
     assert np.ptp(found, axis=0).max() > 0.0001  # the images make a difference
+
+
+# Run in a process of its own, which has the runtime and its NumPy before the packages of the project.
+BY_OPENCV = """
+net = cv2.dnn.readNetFromONNX(sys.argv[1])
+net.setInput(images)
+found = net.forward()
+"""
+BY_ONNX_RUNTIME = """
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+(found,) = session.run(None, {"images": images})
+"""
+OTHERS = {  # what `.ci/run` installs, each into a folder of its own
+    "onnxruntime==1.16.3": BY_ONNX_RUNTIME,
+    "opencv-python-headless==4.10.0.84": BY_OPENCV,
+    "opencv-python-headless==5.0.0.93": BY_OPENCV,
+}
+
+
+@pytest.mark.parametrize("requirement", OTHERS)
+@pytest.mark.parametrize(("shape", "recipe"), [((28, 28, 1), ([3, 4, 5], 3, [8])), ((12, 13, 3), ([3, 2], 4, [5]))])
+def test_other_runtimes_compute_the_same(
+    keras: ModuleType, tmp_path: Path, requirement: str, shape: tuple[int, int, int], recipe: Any
+) -> None:
+    folder = REPOSITORY / ".venv-runtimes" / requirement
+    if not folder.is_dir():
+        pytest.skip(f"{requirement} is not installed (.ci/run)")
+    data_set = own(shape, tuple("0123"))
+    network = build(data_set, *recipe, True)
+    (tmp_path / "model.onnx").write_bytes(onnx_file.build(layers.read(network), data_set))
+    images = np.random.default_rng(1).random((5, *shape), np.float32)
+    np.save(tmp_path / "images.npy", images)
+    module = "cv2" if "opencv" in requirement else "onnxruntime"
+    script = f"import sys, numpy, {module}\nassert {module}.__file__.startswith(sys.argv[2])\n"
+    script += f"images = numpy.load('images.npy'){OTHERS[requirement]}numpy.save('found.npy', found)"
+    command = [sys.executable, "-c", script, "model.onnx", str(folder)]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(folder)}, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), network(images), rtol=0, atol=1e-5)
 
 
 def test_batch_normalization_is_folded_unless_a_factor_is_negative(keras: ModuleType) -> None:
