@@ -2,15 +2,18 @@
 
 import json
 import math
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
-from classifier.command import run
+from classifier.command import printable, run
 from classifier.data import augmentation, batches, splits
 from classifier.data.data_set import DataSet, read_data_set
 from classifier.files import remove, whole_file
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 128  # of a side of an image, which seven poolings reduce to 1
 VALIDATION_BATCH = 250  # images; larger batches would need more memory than training
+FEW_STEPS = 200  # the smallest recipe here, recipes/quick.yaml, has 550
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
@@ -64,14 +68,19 @@ def main() -> None:
     trained = {"parameters": msgspec.structs.asdict(recipe), "data": digests.result()}
     provenance = {"dataset": data_set.name, "images": images, **trained, **runtime.describe()}
     belongs_to = json.dumps([code, provenance])
+    recipe = adapt(recipe, data_set)  # provenance has the parameters as in params.yaml
+    steps = recipe.epochs * math.ceil(images["train"] / recipe.batch_size)
+    if steps < FEW_STEPS:
+        warn(f"{steps} training steps are few, {FEW_STEPS} are usual; raise train.epochs or lower train.batch_size")
     import tensorflow as tf  # not before runtime.start
 
     try:
-        network = build(recipe, data_set, steps=recipe.epochs * math.ceil(images["train"] / recipe.batch_size))
+        network = build(recipe, data_set, steps)
         network.summary(line_length=80, print_fn=print)
         began = time.perf_counter()
         history = fit(network, recipe, images, belongs_to)
         seconds = time.perf_counter() - began
+        faults = list(failures(network, data_set, history[-1]))
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         remedy = "lower train.batch_size, train.filters, train.dense_units or train.kernel_size"
         raise ValueError(f"params.yaml: memory ran out; {remedy}") from error
@@ -84,6 +93,21 @@ def main() -> None:
         remove(path)
     summary = f"{recipe.epochs} epochs on {images['train']:,} images of {data_set.name} in {provenance['precision']}"
     print(f"train: {summary}, {seconds:.1f} s -> {MODEL}")
+    for fault in faults:
+        warn(f"{fault}; lower train.learning_rate or raise train.epochs")
+
+
+def warn(warning: str) -> None:
+    """Print a warning on stderr."""
+    print(f"train: warning: {warning}", file=sys.stderr, flush=True)
+
+
+def adapt(recipe: Parameters, data_set: DataSet) -> Parameters:
+    """Return the recipe for a data set; a stand-in is trained for as many steps as the larger one of params.yaml."""
+    epochs = recipe.epochs * data_set.rounds
+    if epochs > recipe.epochs:
+        print(f"train: {epochs} epochs instead of {recipe.epochs}, as {data_set.name} is smaller", flush=True)
+    return msgspec.structs.replace(recipe, epochs=epochs)
 
 
 def check_size(recipe: Parameters, data_set: DataSet) -> None:
@@ -121,6 +145,19 @@ def fit(network: "keras.Model", recipe: Parameters, images: dict[str, int], belo
     validation = batches.read_batches("validation", VALIDATION_BATCH) if images["validation"] else None
     learning.fit(network, training, validation, recipe.epochs, history, belongs_to)
     return history
+
+
+def failures(network: "keras.Model", data_set: DataSet, metrics: dict[str, float]) -> Iterator[str]:
+    """Say what shows that a network has learnt nothing, from the metrics of the last epoch and 250 training images."""
+    guessing = math.log(len(data_set.classes))  # the cross-entropy of equal probabilities, with any label smoothing
+    loss = metrics.get("validation_loss", metrics["loss"])  # the latter is the mean over an epoch
+    if loss > guessing:
+        yield f"the loss after the last epoch, {loss:,.4f}, is above that of guessing, {guessing:.4f}"
+    images, labels = splits.map_split("train")
+    rows = np.linspace(0, len(images) - 1, VALIDATION_BATCH).astype(int)  # they may be sorted by class
+    read = np.unique(np.argmax(network(images[rows]), axis=1))
+    if len(read) == 1 and len(np.unique(labels[rows].argmax(axis=1))) > 1:
+        yield f"the network reads all images as one class, {printable(data_set.classes[read[0]])}"
 
 
 if __name__ == "__main__":

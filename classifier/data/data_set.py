@@ -37,7 +37,7 @@ class DataSet:
         licence: as its publisher states it; source: where it comes from.
         mirrors: URLs of npz archives or of folders of IDX files; none: it is embedded, or the user's own.
         files: a fingerprint of the files of the user's own data.
-        requested: the data set of params.yaml, if this one stands in for it.
+        requested: the data set of params.yaml, if this one stands in for it; requested_images: its training images.
     """
 
     name: str
@@ -49,6 +49,7 @@ class DataSet:
     mirrors: tuple[str, ...] = ()
     files: str | None = None
     requested: str | None = None
+    requested_images: int | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -61,6 +62,11 @@ class DataSet:
         """Whether the classes have other names than their numbers."""
         return self.classes != tuple(map(str, range(len(self.classes))))
 
+    @property
+    def rounds(self) -> int:
+        """Passes over the training images that have as many images as one over those of the requested data set."""
+        return max(1, (self.requested_images or 0) // self.arrays["x_train"].shape[0])
+
     def warning(self) -> str | None:
         """Return a warning if this data set stands in for another, else None."""
         if self.requested in (None, self.name):
@@ -70,7 +76,7 @@ class DataSet:
     def save(self, path: Path) -> None:
         """Write what later stages and reviews need as JSON."""
         document = {"dataset": self.name, "requested": self.requested or self.name, "image_shape": self.image_shape}
-        keys = ("classes", "noun", "arrays", "licence", "source", "files")
+        keys = ("requested_images", "classes", "noun", "arrays", "licence", "source", "files")
         document |= {key: value for key in keys if (value := getattr(self, key))}
         path.write_text(json.dumps(msgspec.to_builtins(document), indent=2) + "\n")
 

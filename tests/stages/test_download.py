@@ -215,7 +215,8 @@ def test_a_request_that_fails_is_sent_again_and_none_if_an_earlier_run_left_the_
 def test_without_a_network_the_embedded_digits_are_used_with_a_warning(tiny: Use, capsys: Capture) -> None:
     download.main()
     check_arrays(read_npz(RAW, mirrors.MOST), MNIST_5K, "the fallback")
-    assert (read_data_set().name, read_data_set().requested) == ("mnist-5k", "mnist")
+    stand_in = read_data_set()
+    assert (stand_in.name, stand_in.requested, stand_in.requested_images) == ("mnist-5k", "mnist", 16)
     warning = capsys.readouterr().err
     assert "download: warning: mnist-5k is used instead of mnist, which no mirror served" in warning
     assert "run `dvc repro --force download` online, or set DATASET_MIRROR" in warning

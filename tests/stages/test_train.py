@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from classifier.command import run
 from classifier.data import splits
+from classifier.data.catalogue import MNIST_5K
 from classifier.model import checkpoint, learning, runtime
 from classifier.paths import HISTORY, MODEL, PROVENANCE, SOURCE
 from stages import train
@@ -62,11 +64,12 @@ def begun(trained: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
     def begin(**changed: Any) -> dict[str, Any]:
         state: dict[str, Any] = {}
 
-        def note(network: Any, training: Any, validation: Any, epochs: int, *_: Any) -> None:
+        def note(network: Any, training: Any, validation: Any, epochs: int, history: Any, _: str) -> None:
             state["layers"] = [layer.get_config() for layer in network.layers]
             state["learning"] = [network.optimizer.get_config(), network.loss.get_config(), epochs]
             state["weights"] = [weight.tobytes() for weight in network.get_weights()]
             state["batches"] = [images.numpy().tobytes() for images, _ in training]
+            history.append({"loss": 0.0})
 
         monkeypatch.setattr(learning, "fit", note)
         write_recipe(**changed)
@@ -198,7 +201,7 @@ def test_a_training_that_cannot_keep_a_checkpoint_warns_and_goes_on(
     monkeypatch.setattr(checkpoint, "whole_file", full)
     train.main()
     assert outputs() == first
-    assert capsys.readouterr().err.splitlines() == ["train: warning: no space left"] * 2
+    assert capsys.readouterr().err.splitlines()[1:3] == ["train: warning: no space left"] * 2
 
 
 def test_the_same_bytes_come_again_and_the_same_model_without_validation_images(
@@ -235,6 +238,39 @@ def test_a_loss_of_nan_and_too_little_memory_stop_training_and_the_old_outputs_s
     assert re.match(f"train: {message}", refusal("train", train.main))
     assert outputs() == first
     assert not list(Path().rglob(".partial-*"))
+
+
+def test_a_training_that_cannot_work_warns_with_the_parameter_to_change(
+    project: Path, keras: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_arrays(own((8, 8), ("a\n", "b")), train=300, validation=30)
+    for split in IN_TRAINING:  # sorted by class, and the images of a class are alike
+        labels = np.sort(np.load(splits.labels_path(split)), axis=0)[::-1]
+        np.save(splits.labels_path(split), np.stack([labels[:, 0], 1 - labels[:, 0]], axis=1))
+        np.save(splits.images_path(split), np.ones((len(labels), 8, 8, 1), np.float32) * labels[:, :1, None, None])
+    few = "train: warning: 199 training steps are few, 200 are usual; raise train.epochs or lower train.batch_size"
+    for epochs, batch_size, changed, warnings in (
+        (50, 75, {"learning_rate": 0.01}, []),
+        (199, 300, {"learning_rate": 0.01}, [few]),
+        (4, 6, {"learning_rate": 100.0, "schedule": "constant"}, ["is above that of guessing, 0.6931;", "one class"]),
+    ):
+        write_recipe(epochs=epochs, batch_size=batch_size, shift=0.0, **changed)
+        keras.utils.clear_session()
+        train.main()
+        lines = capsys.readouterr().err.splitlines()
+        assert [warning for warning, line in zip(warnings, lines, strict=True) if warning in line] == warnings, lines
+    assert all(line.endswith("; lower train.learning_rate or raise train.epochs") for line in lines)
+
+
+def test_a_stand_in_is_trained_for_as_many_steps_as_the_data_set_of_params(
+    trained: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = 12_000  # three times the images of mnist-5k
+    replace(MNIST_5K, requested="mnist", requested_images=whole).save(SOURCE)
+    train.main()
+    assert "train: 6 epochs instead of 2, as mnist-5k is smaller\n" in capsys.readouterr().out
+    assert len(HISTORY.read_text().splitlines()) == 1 + 6
+    assert json.loads(PROVENANCE.read_text())["parameters"] == RECIPE
 
 
 @pytest.mark.parametrize(
