@@ -10,12 +10,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from predict.pictures import LEAST_CONTRAST
+
 SIDE, BOX = 28, 20  # of an image of MNIST, and of the digit in it
 CENTRE = 14  # the row and the column, from 0, of the digit's centre of mass
 MOST_SIDE = 400  # pixels of the longer side that the steps work on
 CELLS, ROUNDS = 32, 5  # of the estimate of the paper: cells along the longer side
 REACH = 5  # cells in each direction of which the paper is the mean: together a third of the picture
-LEAST_CONTRAST = 16  # grey levels between ink and paper
 INK = 0.41  # of the darkest stroke; with 0.4, rounding errors would decide whether 90 of 225 black pixels are ink
 FAINTEST = 0.1  # of the mean ink
 SPECK, SHARED, TALL = 0.06, 0.3, 0.5  # of the largest piece, of the narrower piece's width, of the tallest digit

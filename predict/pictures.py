@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 STDIN = "-"
-ENDINGS = (".png", ".jpg", ".jpeg")
+ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+LEAST_CONTRAST = 16  # grey levels between ink and paper
 DRAFT = 1600  # pixels; a JPEG whose sides are both longer is decoded in a smaller size, which takes less memory
 
 
@@ -52,20 +53,28 @@ def decode(content: bytes) -> tuple[Image.Image, tuple[int, int]]:
             if image.format != "PNG" and min(size) > DRAFT:
                 image.draft(image.mode, (DRAFT // 2, DRAFT // 2))
             upright = ImageOps.exif_transpose(image)
-            opaque = lay_on_white(upright)
+            opaque = lay_on_paper(upright)
         except UnidentifiedImageError as error:
-            raise ValueError("not a PNG or JPEG picture" if content else "empty") from error
+            reason = "not a PNG or JPEG picture" if content else "an empty file, of 0 bytes; copy or download it again"
+            raise ValueError(reason) from error
         except Exception as error:  # Pillow promises no set of exceptions for damaged files
             raise ValueError(f"not a whole picture of a usual size: {error or type(error).__name__}") from error
     return opaque, size if upright.size == image.size else size[::-1]
 
 
-def lay_on_white(image: Image.Image) -> Image.Image:
-    """Return the picture in the mode L or RGB, laid on white."""
-    if image.mode.startswith("I"):  # 16 bits; Pillow would cut its values at 255
-        return Image.fromarray((np.asarray(image).clip(0, 65535).astype(np.uint32) // 257).astype(np.uint8))
+def lay_on_paper(image: Image.Image) -> Image.Image:
+    """Return the picture in the mode L or RGB, laid on white; on black if it would be blank on white.
+
+    Values of 16 bits are taken for as many bits as the largest needs, for some cameras and scanners fill 10 or 12.
+    """
+    if image.mode.startswith("I"):  # Pillow would cut its values at 255
+        values = np.asarray(image).clip(0, 65535).astype(np.uint32)
+        largest = 2 ** max(8, int(values.max()).bit_length()) - 1
+        return Image.fromarray((values * 255 // largest).astype(np.uint8))
     if not image.has_transparency_data:
         return image if image.mode == "L" else image.convert("L" if image.mode == "1" else "RGB")
     pixels = np.asarray(image.convert("RGBA")).astype(np.uint16)
     colours, opacity = pixels[..., :3], pixels[..., 3:]
-    return Image.fromarray(((colours * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8))
+    seen, clear = colours * opacity + 127, 255 - opacity
+    on_white = (seen + 255 * clear) // 255
+    return Image.fromarray((on_white if on_white.min() <= 255 - LEAST_CONTRAST else seen // 255).astype(np.uint8))

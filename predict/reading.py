@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from PIL.Image import Resampling
 
-from predict.digits import LEAST_CONTRAST, normalize
+from predict.digits import normalize
 from predict.model import Model
-from predict.pictures import decode
+from predict.pictures import LEAST_CONTRAST, decode
 
 
 def read(content: bytes, model: Model) -> list[dict[str, Any]]:
@@ -24,8 +24,7 @@ def read(content: bytes, model: Model) -> list[dict[str, Any]]:
     if model.normalization == "mnist":
         digits = normalize(np.asarray(grey))
         if not digits:
-            contrast = f"expected ink at least {LEAST_CONTRAST} of 255 grey levels from the paper"
-            raise ValueError(f"no ink; {contrast}, which is white where the picture is transparent")
+            raise ValueError(f"no ink; expected ink at least {LEAST_CONTRAST} of 255 grey levels from the paper")
         images, boxes = [digit.image for digit in digits], [digit.box for digit in digits]
     else:  # squashed, as download resizes own images
         height, width, channels = model.shape

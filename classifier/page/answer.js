@@ -52,7 +52,8 @@ function leastCertain() {
 }
 
 function sentence() {
-  const { shown, truth } = now();
+  const { shown, truth, refusal } = now();
+  if (refusal) return refusal;
   if (!readings.length) return shown ? "No ink was found in this picture." : `${WORDS.invitation}.`;
   const { label, probabilities, sure } = leastCertain();
   const answer = `${network.classes[label]}, with probability ${probabilities[label].toFixed(3)}`;

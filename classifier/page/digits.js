@@ -164,14 +164,20 @@ function fit(ink) {
   return image;
 }
 
-/** Return pictures of the grey levels, or of three colours, of {width, height, data}: RGBA, which is laid on white. */
+/**
+ * Return pictures of the grey levels, or of three colours, of {width, height, data}: RGBA, which is laid on white, and
+ * on black if it would be blank on white.
+ */
 function planesOf({ width, height, data }, channels) {
-  const [red, green, blue] = [0, 1, 2].map((colour) => {
+  const laidOn = (paper) => [0, 1, 2].map((colour) => {
     return new Uint8Array(width * height).map((_, place) => {
       const opacity = data[4 * place + 3];
-      return Math.floor((data[4 * place + colour] * opacity + 255 * (255 - opacity) + 127) / 255);
+      return Math.floor((data[4 * place + colour] * opacity + paper * (255 - opacity) + 127) / 255);
     });
   });
+  const onWhite = laidOn(255);
+  const inked = onWhite.some((levels) => levels.some((level) => level <= 255 - LEAST_CONTRAST));
+  const [red, green, blue] = inked ? onWhite : laidOn(0);
   const luminance = (level, place) => (19595 * level + 38470 * green[place] + 7471 * blue[place] + 32768) >> 16;
   return (channels === 1 ? [red.map(luminance)] : [red, green, blue]).map((values) => ({ width, height, values }));
 }

@@ -4,8 +4,8 @@ const element = (id) => document.getElementById(id);
 const LEAST_MOVE = 1.5; // between two points of a stroke
 const MOST_PICTURE = 2000; // pixels of the longer side of a picture
 
-/** What is on the pad: strokes; or a picture, shown by a canvas, with its images, and the class of a test image. */
-const EMPTY = { strokes: [], shown: null, images: [], truth: null };
+/** On the pad: strokes; or a picture, shown by a canvas, its images, and the class of a test image; or a refusal. */
+const EMPTY = { strokes: [], shown: null, images: [], truth: null, refusal: "" };
 let past = [EMPTY]; // the last is on the pad
 let stroke = null; // being drawn
 let pointer = null; // the pointer that draws; a second finger or the palm is ignored
@@ -74,14 +74,25 @@ function drawPad() {
   }
 }
 
+/** Whether the browser gives other pixels than a canvas has, by more than rounding: some do against fingerprinting. */
+function falsifies() {
+  const context = make("canvas", { width: 16, height: 16 }).getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "rgb(200, 100, 50)";
+  context.fillRect(0, 0, 16, 8);
+  const { data } = context.getImageData(0, 0, 16, 16);
+  return data.some((level, index) => Math.abs(level - (index < 512 ? [200, 100, 50, 255][index % 4] : 0)) > 8);
+}
+
 async function openFile(file) {
-  if (!file) return say("Only the file of a picture can be opened here.");
+  const refuse = (refusal) => push({ ...EMPTY, refusal });
+  if (!file) return refuse("Only the file of a picture can be opened here.");
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    return say(`${file.name} is not a picture that this browser can read.`);
+    return refuse(`${file.name} is not a picture that this browser can read.`);
   }
+  if (falsifies()) return refuse("This browser hides the pixels of pictures. Allow the page to read canvases, or draw.");
   const factor = Math.min(1, MOST_PICTURE / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * factor)));
   const shown = make("canvas", { width, height });

@@ -91,9 +91,22 @@ def test_a_picture_is_read_and_what_is_no_picture_is_refused(page_file: Path, vi
     hand_over(page, kind, "line.png", encoded(on_paper(line("207", (540, 160), 120, 12))), "It reads 2 0 7. The least")
     assert page.tab.locator("#images canvas").count() == 3
     hand_over(page, kind, "blank.png", encoded(np.full((50, 50), 200, np.uint8)), "No ink was found")
+    assert page.press("Undo").answer == "2 0 7"
     hand_over(page, kind, "notes.txt", b"no picture", "notes.txt is not a picture")
+    assert page.answer == ""
     assert page.press("Undo").answer == "2 0 7"
     assert page.draw(strokes_of(7)).answer == "7"  # on an empty pad, not on the picture
+
+
+def test_a_browser_that_falsifies_canvas_reads_is_named_and_strokes_are_read_all_the_same(
+    page_file: Path, visit: Visit
+) -> None:
+    page = visit(page_file)
+    white = "(x, y, width, height) => ({ data: new Uint8Array(4 * width * height).fill(255) })"
+    page.tab.evaluate(f"() => {{ CanvasRenderingContext2D.prototype.getImageData = {white}; }}")
+    hand_over(page, "drop", "photo.png", encoded(on_paper(line("5", (200, 160), 120, 12))), "hides the pixels")
+    assert page.answer == ""
+    assert page.draw(strokes_of(7)).answer == "7"
 
 
 def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file: Path, visit: Visit) -> None:

@@ -32,6 +32,17 @@ def test_what_is_transparent_is_white() -> None:
     assert np.array_equal(grey(encoded(Image.fromarray(np.stack([RAMP, RAMP, RAMP, opacity], axis=-1)))), expected)
 
 
+def test_white_ink_on_a_transparent_ground_is_laid_on_black() -> None:
+    white = np.stack([np.full_like(RAMP, 255)] * 3 + [RAMP], axis=-1)
+    assert np.array_equal(grey(encoded(Image.fromarray(white))), RAMP)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 15])
+def test_fewer_bits_in_a_png_of_16_bits_are_read(bits: int) -> None:
+    values = (RAMP.astype(np.uint16) << 8 >> (16 - bits)) | (1 << (bits - 1))
+    assert np.abs(grey(encoded(Image.fromarray(values))) - (values >> (bits - 8))).max() <= 1
+
+
 @pytest.mark.parametrize(("kind", "size"), [("JPEG", (1000, 825)), ("MPO", (1000, 825)), ("PNG", (4000, 3300))])
 def test_a_large_photo_is_decoded_in_a_smaller_size(kind: str, size: tuple[int, int]) -> None:
     options = {"save_all": True, "append_images": [Image.new("RGB", (8, 8))]} if kind == "MPO" else {}
@@ -41,7 +52,7 @@ def test_a_large_photo_is_decoded_in_a_smaller_size(kind: str, size: tuple[int, 
 
 NOISE = encoded(Image.effect_noise((64, 64), 50))
 REFUSED = {
-    "empty": (b"", "^empty$"),
+    "empty": (b"", "^an empty file, of 0 bytes; copy or download it again$"),
     "a text": (b"a text\n", "not a PNG or JPEG picture"),
     "a GIF": (b"GIF89a" + bytes(50), "not a PNG or JPEG picture"),
     "truncated": (NOISE[:2000], "not a whole picture"),
@@ -64,9 +75,9 @@ def test_what_cannot_be_read_and_a_folder_without_pictures_are_refused(tmp_path:
 
 
 def test_a_folder_stands_for_its_pictures_and_a_pattern_for_the_files_that_match(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a.jpeg", "notes.txt", "more/c.jpg", "scan[1].png"):
+    for name in ("b.PNG", "a.jfif", "more/c.jpg", "scan[1].png", "a.jpg:Zone.Identifier", "._b.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     names = [str(tmp_path), *(str(tmp_path / name) for name in ("**/*.jp*g", "[z]", "scan[1].png")), "-", ""]
     listed = [name.removeprefix(f"{tmp_path}/") for name in pictures.find(names)]
-    assert listed == ["a.jpeg", "b.PNG", "scan[1].png", "a.jpeg", "more/c.jpg", "[z]", "scan[1].png", "-", ""]
+    assert listed == ["a.jfif", "b.PNG", "scan[1].png", "more/c.jpg", "[z]", "scan[1].png", "-", ""]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from predict.digits import normalize
-from predict.pictures import lay_on_white
+from predict.pictures import lay_on_paper
 from tests.classifier.page.node import needs_node, run
 from tests.predict.hand import draw, photographed
 from tests.predict.test_digits import IMAGES, PICTURES
@@ -37,9 +37,10 @@ def test_a_picture_is_resized_as_pillow_does_it_within_one_grey_level(tmp_path: 
     height, width, channels = shape
     random = np.random.default_rng(0)
     noise = [random.integers(0, 256, (*size, 4), np.uint8) for size in ((150, 97), (20, 61), (1, 1))]  # with opacity
+    noise.append(noise[0] | np.array([255, 255, 255, 0], np.uint8))  # white ink
     pictures = [{"width": each.shape[1], "height": each.shape[0], "data": each.ravel().tolist()} for each in noise]
     for picture, levels in zip(noise, run(SQUASH, {"pictures": pictures, "shape": shape}, tmp_path), strict=True):
-        image = lay_on_white(Image.fromarray(picture)).convert("L" if channels == 1 else "RGB")
+        image = lay_on_paper(Image.fromarray(picture)).convert("L" if channels == 1 else "RGB")
         resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
         assert np.abs(np.array(levels) - resized.ravel()).max() <= 1
 
