@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         _say(str(error))
         return UNUSABLE
-    if model.normalization == "resize":
+    if model.normalization != "mnist":
         _say(f"note: whole pictures are resized as {model.dataset} has them; none is cut out or inverted")
     answers: list[dict[str, Any]] = []
     for name in pictures.find(options.pictures):

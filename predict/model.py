@@ -20,7 +20,7 @@ class Model:
     noun: str  # what the classes are
     classes: tuple[str, ...]
     shape: tuple[int, ...]  # height, width and channels of an image
-    normalization: str  # "mnist", or "resize" for a data set whose pictures are only resized
+    normalization: str  # "mnist"; else pictures are only resized: "resize", or "negative" if light ones are inverted
     floor: float  # what is less probable is uncertain; 0 if export had no validation images
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -52,6 +52,6 @@ def _describe(session: onnxruntime.InferenceSession, metadata: dict[str, str]) -
     classes, shape = json.loads(metadata["classes"]), json.loads(metadata["image_shape"])
     normalization, floor = metadata["normalization"], float(metadata.get("confidence_floor", 0))
     shapes = [node.shape[1:] for node in (*session.get_inputs(), *session.get_outputs())]
-    if shapes != [shape, [len(classes)]] or normalization not in ("mnist", "resize"):
+    if shapes != [shape, [len(classes)]] or normalization not in ("mnist", "resize", "negative"):
         raise ValueError(f"{normalization} images {shape} of {len(classes)} classes are not those of {shapes}")
     return Model(session, metadata["dataset"], metadata["noun"], tuple(classes), tuple(shape), normalization, floor)

@@ -29,7 +29,8 @@ def read(content: bytes, model: Model) -> list[dict[str, Any]]:
     else:  # squashed, as download resizes own images
         height, width, channels = model.shape
         resized = (grey if channels == 1 else picture.convert("RGB")).resize((width, height), Resampling.BILINEAR)
-        images, boxes = [np.asarray(resized)], [(0, 0, *picture.size)]
+        pixels = np.asarray(resized)
+        images, boxes = [255 - pixels if model.normalization == "negative" else pixels], [(0, 0, *picture.size)]
     factor = round(size[0] / picture.size[0])  # a large photo is decoded in a smaller size
     return [
         {

@@ -18,7 +18,7 @@ from classifier.data.catalogue import DATA_SETS, MNIST, MNIST_5K, read_mnist_5k
 from classifier.data.class_folders import SIDES
 from classifier.data.data_set import HOW_TO_GET_ALL, DataSet, fingerprint, read_data_set
 from classifier.data.mirrors import MOST, fetch_arrays, host_of
-from classifier.data.own import count_shared_images, read_own
+from classifier.data.own import count_shared_images, is_light, read_own
 from classifier.files import whole_file
 from classifier.parameters import Seed, read_section
 from classifier.paths import RAW, SOURCE
@@ -97,7 +97,7 @@ def fetch_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
         raise ValueError(f"params.yaml: download.dataset must be {known}, got {recipe.dataset!r}")
     files = fingerprint(source)
     arrays, classes = read_own(source, recipe.seed, recipe.test_share, recipe.resize, recipe.most_gib * 2**30)
-    data_set = DataSet(recipe.dataset, classes, identify(arrays), files=files)
+    data_set = DataSet(recipe.dataset, classes, identify(arrays), files=files, inverted=is_light(arrays["x_train"]))
     refuse_changes(data_set)
     if shared := count_shared_images(arrays):
         images = f"{shared:,} of {len(arrays['x_test']):,} test images"

@@ -104,7 +104,10 @@ def draw_errors(outcome: Outcome, data_set: DataSet, path: Path) -> None:
         f"{names[actual]} read as {names[predicted]}\nconfidence {confidence:.3f}"
         for actual, predicted, confidence in zip(*columns, strict=True)
     ]
-    pictures.draw_images(outcome.images[rows], captions, "The most confidently misclassified test images", path)
+    # Grey is drawn as ink on paper, which is what inverted images were.
+    restore = data_set.inverted and data_set.image_shape[2] > 1
+    images = 1 - outcome.images[rows] if restore else outcome.images[rows]
+    pictures.draw_images(images, captions, "The most confidently misclassified test images", path)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class DataSet:
         mirrors: URLs of npz archives or of folders of IDX files; none: it is embedded, or the user's own.
         files: a fingerprint of the files of the user's own data.
         requested: the data set of params.yaml, if this one stands in for it; requested_images: its training images.
+        inverted: whether the network sees the images in negative, as `own.is_light` decides.
     """
 
     name: str
@@ -50,6 +51,7 @@ class DataSet:
     files: str | None = None
     requested: str | None = None
     requested_images: int | None = None
+    inverted: bool = False
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -76,7 +78,7 @@ class DataSet:
     def save(self, path: Path) -> None:
         """Write what later stages and reviews need as JSON."""
         document = {"dataset": self.name, "requested": self.requested or self.name, "image_shape": self.image_shape}
-        keys = ("requested_images", "classes", "noun", "arrays", "licence", "source", "files")
+        keys = ("requested_images", "classes", "noun", "arrays", "licence", "source", "files", "inverted")
         document |= {key: value for key in keys if (value := getattr(self, key))}
         path.write_text(json.dumps(msgspec.to_builtins(document), indent=2) + "\n")
 

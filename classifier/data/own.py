@@ -81,6 +81,15 @@ def _name_classes(arrays: Arrays) -> tuple[str, ...]:
     return tuple(names)
 
 
+def is_light(images: np.ndarray) -> bool:
+    """Return whether images, uint8, are more light than dark, as ink on paper is.
+
+    The network does not learn from many such images at the learning rate of the recipe (docs/datasets.md), and
+    augmentation fills with 0. In negative both are as with MNIST.
+    """
+    return float(images.mean()) > 255 / 2
+
+
 def count_shared_images(arrays: Arrays) -> int:
     """Return how many test images are in train too, with the same pixels."""
     train, test = ([hash(image.tobytes()) for image in arrays[name]] for name in ("x_train", "x_test"))

@@ -23,6 +23,7 @@ PREPROCESSING = {  # by normalization; height, width and colours of an image
         "centre of mass at the centre of {} x {} pixels."
     ),
     "resize": "Resize the picture to {} x {} pixels of {} and divide its values by 255.",
+    "negative": "Resize the picture to {} x {} pixels of {}, subtract its values from 255 and divide them by 255.",
 }
 
 
@@ -94,5 +95,7 @@ def describe(data_set: DataSet) -> dict[str, str]:
 
 
 def normalization(data_set: DataSet) -> str:
-    """Return how a picture becomes an image of the data set: as in MNIST, or resized."""
-    return "mnist" if data_set.name in AS_MNIST else "resize"
+    """Return how a picture becomes an image of the data set: as in MNIST, or resized, or resized and inverted."""
+    if data_set.name in AS_MNIST:
+        return "mnist"
+    return "negative" if data_set.inverted else "resize"

@@ -4,6 +4,7 @@ const network = JSON.parse(element("network").textContent);
 const layers = readLayers(network);
 const [HEIGHT, WIDTH, CHANNELS] = network.shape;
 const READS_DIGITS = network.normalization === "mnist";
+const IN_NEGATIVE = network.normalization === "negative"; // light pictures, whose negative the network sees
 const MOST_BARS = 12; // of more classes, the ten most probable are shown
 
 let readings = []; // of the images on the pad: {image, outputs, probabilities, label, sure}
@@ -14,14 +15,14 @@ const scaled = (levels) => Float32Array.from(levels, (level) => level / 255);
 /** Return the images, float32 0 to 1, that the network sees of a picture; grey or in three colours. */
 function imagesOf(planes) {
   if (READS_DIGITS) return normalize(planes[0]).map(scaled);
-  return [scaled(squash(planes, network.shape))];
+  const levels = squash(planes, network.shape);
+  return [scaled(IN_NEGATIVE ? levels.map((level) => 255 - level) : levels)];
 }
 
-/** Strokes are light on dark for a network of grey images, and else dark on light. */
+/** Strokes are light on dark, as any network sees ink: light pictures come to it in negative. */
 function imagesOfStrokes(strokes) {
   if (READS_DIGITS) return imagesOf([pictureOfDigits(strokes)]);
-  const picture = rasterize(strokes, PAD, PAD, PEN);
-  return imagesOf(Array(CHANNELS).fill(CHANNELS === 1 ? picture : replace(picture, (level) => 255 - level)));
+  return [scaled(squash(Array(CHANNELS).fill(rasterize(strokes, PAD, PAD, PEN)), network.shape))];
 }
 
 function read(image) {

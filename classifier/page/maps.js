@@ -21,8 +21,10 @@ function paint(width, height, label, colourAt) {
   return canvas;
 }
 
+/** Return a canvas with an image as the data set has it, not in negative. */
 function paintImage(image, label) {
-  const level = (place, colour) => 255 * image[place * CHANNELS + Math.min(colour, CHANNELS - 1)];
+  const value = (place, colour) => image[place * CHANNELS + Math.min(colour, CHANNELS - 1)];
+  const level = (place, colour) => 255 * (IN_NEGATIVE ? 1 - value(place, colour) : value(place, colour));
   return paint(WIDTH, HEIGHT, label, (place) => [0, 1, 2].map((colour) => level(place, colour)));
 }
 

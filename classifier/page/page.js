@@ -8,7 +8,8 @@ function showWords() {
   document.title = element("title").textContent = WORDS.title;
   element("invitation").textContent = WORDS.invitation;
   const how = READS_DIGITS ? "Scaled and centred, as MNIST was made" : "Resized";
-  element("how").textContent = `${how}: ${WIDTH}×${HEIGHT} pixels.`;
+  const end = IN_NEGATIVE ? ", of which the network gets the negative" : "";
+  element("how").textContent = `${how}: ${WIDTH}×${HEIGHT} pixels${end}.`;
   const most = network.classes.length > MOST_BARS ? `: the ten highest of ${network.classes.length}` : "";
   element("chances").textContent = `Probability of each ${WORDS.noun}${most}`;
   element("bars").classList.toggle("named", network.classes.some((name) => name.length > 1));

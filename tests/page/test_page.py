@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from classifier.data.catalogue import FASHION_MNIST
 from classifier.data.data_set import DataSet
+from classifier.model import onnx_file
 from classifier.page import document
 from tests.classifier.data.pictures import encoded
 from tests.classifier.page.test_document import own, some_layers, some_misread
@@ -140,25 +142,36 @@ COUNTRIES = tuple(f"<b>country & {number}</b>" for number in range(20))
 
 @pytest.mark.parametrize(
     ("data_set", "misread", "count"),
-    [(FASHION_MNIST, 0, 10), (own((32, 32, 3), COUNTRIES), 5, 10), (own((96, 64, 3), ("cat", "dog")), 5, 2)],
-    ids=["fashion-mnist", "twenty colours", "photographs"],
+    [
+        (FASHION_MNIST, 0, 10),
+        (own((32, 32, 3), COUNTRIES), 5, 10),
+        (own((96, 64, 3), ("cat", "dog")), 5, 2),
+        (replace(own((28, 28), ("cat", "dog")), inverted=True), 5, 2),
+        (replace(own((32, 32, 3), ("cat", "dog")), inverted=True), 5, 2),
+    ],
+    ids=["fashion-mnist", "twenty colours", "photographs", "dark ink", "light photographs"],
 )
 def test_on_the_page_of_another_data_set_a_picture_has_the_probabilities_that_python_computes(
     tmp_path: Path, visit: Visit, data_set: DataSet, misread: int, count: int
 ) -> None:
     layers, classes = some_layers(data_set), data_set.classes
-    description = document.describe(layers, data_set, some_misread(data_set, misread), "resize", 0.0)
+    wrong, normalization = some_misread(data_set, misread), onnx_file.normalization(data_set)
+    description = document.describe(layers, data_set, wrong, normalization, 0.0)
     document.write(tmp_path / "page.html", description)
     page = visit(tmp_path / "page.html", 390)
     height, width, channels = data_set.image_shape
     picture = np.kron(np.random.default_rng(2).integers(0, 256, (5, 6, 3)), np.ones((30, 20, 1))).astype(np.uint8)
     resized = Image.fromarray(picture).convert("L" if channels == 1 else "RGB").resize((width, height), Image.BILINEAR)
     image = (np.asarray(resized) / np.float32(255)).reshape(1, height, width, channels)
-    expected = computed(layers, data_set, image)[0]
+    expected = computed(layers, data_set, 1 - image if data_set.inverted else image)[0]
     hand_over(page, "drop", "picture.png", encoded(picture), f"It sees {classes[expected.argmax()]}, with")
     assert page.tab.locator("#bars li").count() == count
     for item in page.tab.locator("#bars li").all():
         name, probability = item.locator("span").first.inner_text(), item.locator(".value").inner_text()
         assert abs(float(probability) - expected[classes.index(name)]) < 0.02  # a grey level more or less
+    painted = "[...document.querySelector('#images canvas').getContext('2d').getImageData(0, 0, 1, 1).data]"
+    shown = [*resized.convert("RGB").getpixel((0, 0)), 255]  # as in the picture, not in negative
+    assert np.abs(np.subtract(page.tab.evaluate(painted), shown)).max() <= 1
     assert page.draw(strokes_of(3)).answer in classes
+    assert page.tab.evaluate("[readings[0].image[0], largest(readings[0].image) > 0.9]") == [0, True]  # ink is light
     assert page.tab.get_by_role("heading", name="What it misreads").count() == min(misread, 1)

@@ -107,18 +107,22 @@ def test_a_class_below_the_floor_of_the_model_is_uncertain(photos: Path, templat
     assert " is below 1.000, as few images of mnist are" in err
 
 
+@pytest.mark.parametrize(("normalization", "classes"), [("resize", "left right"), ("negative", "right left")])
 def test_pictures_of_another_data_set_are_resized_as_download_does_it_and_that_is_said_once(
-    tmp_path: Path, sides: Path, predicted: Predicted
+    tmp_path: Path, sides: Path, predicted: Predicted, normalization: str, classes: str
 ) -> None:
+    model = with_metadata(sides, "normalization", normalization)
     for side in (0, 1):
         picture = np.random.default_rng(side).integers(0, 100, (30, 50, 3), np.uint8)
         picture[:, 25 * side : 25 * side + 25, 0] += 100
         (tmp_path / f"{side}.png").write_bytes(encoded(picture))
-    _, out, err = predicted(sides, "--json", tmp_path)
+    _, out, err = predicted(model, "--json", tmp_path)
     left, right = (answer["classes"][0] for answer in json.loads(out))
-    assert (left["class"], right["class"], right["box"]) == ("left side", "right side", [0, 0, 50, 30])
+    assert [left["class"], right["class"]] == [f"{name} side" for name in classes.split()]
+    assert right["box"] == [0, 0, 50, 30]
     squashed = np.asarray(Image.fromarray(picture).resize((6, 4), Image.Resampling.BILINEAR))
-    assert right["confidence"] == pytest.approx(load_model(sides).predict(squashed[np.newaxis]).max())
+    seen = squashed if normalization == "resize" else 255 - squashed
+    assert right["confidence"] == pytest.approx(load_model(model).predict(seen[np.newaxis]).max())
     assert err.count("predict: note: whole pictures are resized as own.npz has them") == 1
 
 

@@ -253,6 +253,18 @@ def test_own_data_are_described_and_need_no_network(project: Path, capsys: Captu
     assert (read_data_set().name, read_data_set().classes) == ("own.npz", ("0", "1", "2"))
 
 
+@pytest.mark.parametrize(("shade", "inverted"), [(0, False), (100, True)])
+def test_light_images_are_described_as_inverted_and_the_arrays_are_those_of_the_file(
+    project: Path, arrays: Arrays, shade: int, inverted: bool
+) -> None:
+    arrays["x_train"] = arrays["x_train"] // 2 + np.uint8(shade)
+    np.savez(project / "own.npz", **arrays)  # type: ignore[arg-type]
+    (project / "params.yaml").write_text(parameters("own.npz"))
+    download.main()
+    assert json.loads(SOURCE.read_text()).get("inverted", False) is read_data_set().inverted is inverted
+    check_arrays(arrays, read_data_set(), "own.npz")
+
+
 def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(project: Path, refusal: Refusal) -> None:
     own(project)
     with zipfile.ZipFile(project / "own.npz", "a") as archive:

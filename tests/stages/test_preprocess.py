@@ -1,5 +1,6 @@
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from classifier.data import splits
 from classifier.data.arrays import Arrays, identify, save_npz
 from classifier.data.catalogue import DIGITS
-from classifier.data.data_set import DataSet
+from classifier.data.data_set import DataSet, read_data_set
 from classifier.data.held_out import hold_out
-from classifier.paths import PROCESSED, RAW
+from classifier.paths import PROCESSED, RAW, SOURCE
 from stages import preprocess
 from tests.classifier.data.test_held_out import LABELS
 from tests.conftest import describe
@@ -62,15 +63,18 @@ def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(
     assert len(outputs()) == 6
 
 
-def test_colour_images_and_labels_above_255_keep_their_shape_and_class(
-    save_raw: Save, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("inverted", [False, True])
+def test_colour_images_and_labels_above_255_keep_their_shape_and_class_and_light_images_are_inverted(
+    save_raw: Save, capsys: pytest.CaptureFixture[str], inverted: bool
 ) -> None:
     images, labels = np.random.default_rng(0).integers(0, 256, (16, 9, 10, 3), np.uint8), np.arange(285, 301, 1, "u2")
     save_raw({"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}, tuple(map(str, range(301))))
+    replace(read_data_set(), inverted=inverted).save(SOURCE)
     preprocess.main()
     scaled, one_hot = splits.map_split("train")
     assert (scaled.shape, one_hot.shape) == ((16, 9, 10, 3), (16, 301))
-    np.testing.assert_array_equal(scaled, images.astype(np.float32) / np.float32(255))
+    seen = 255 - images if inverted else images
+    np.testing.assert_array_equal(scaled, seen.astype(np.float32) / np.float32(255))
     np.testing.assert_array_equal(one_hot.argmax(axis=1), labels)
     assert "-> data/processed (float32, 9x10x3)" in capsys.readouterr().out
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -145,6 +146,9 @@ def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
     assert json.loads(digits["image_shape"]) == [28, 28, 1]
     assert (json.loads(photos["classes"]), json.loads(photos["image_shape"])) == (["犬 0", "犬 1"], [9, 13, 3])
     assert "9 x 13 pixels of RGB" in photos["preprocessing"]
+    light = metadata(replace(own((9, 13, 3), ("犬 0", "犬 1")), inverted=True))
+    assert (light["normalization"], photos["normalization"]) == ("negative", "resize")
+    assert "subtract its values from 255" in light["preprocessing"]
     assert [onnx_file.normalization(each) for each in (MNIST_5K, FASHION_MNIST)] == ["mnist", "resize"]
 
 
