@@ -48,7 +48,8 @@ def main() -> None:
     with whole_file(AGREEMENT) as path:
         path.write_text(json.dumps({"bytes": len(model), **agreement}, indent=2) + "\n")
     misread = misread_images(outcomes["test"])
-    description = document.describe(plain, data_set, misread, onnx_file.normalization(data_set), floor)
+    normalization, opening = onnx_file.normalization(data_set), opening_image(outcomes["test"])
+    description = document.describe(plain, data_set, misread, normalization, floor, opening)
     with whole_file(PAGE) as path:
         size = document.write(path, description)
     for split, measured in agreement.items():
@@ -110,6 +111,12 @@ def misread_images(outcome: Outcome) -> list[document.Misread]:
     """Return the images that are misread, the most confident errors first."""
     images, actual, predicted, confidence = outcome.images, outcome.actual, outcome.predicted, outcome.confidence
     return [(images[row], int(actual[row]), int(predicted[row]), float(confidence[row])) for row in outcome.errors()]
+
+
+def opening_image(outcome: Outcome) -> tuple[np.ndarray, int]:
+    """Return the image that is read right with the highest confidence, or the first if none is; and its class."""
+    row = int(np.argmax(np.where(outcome.actual == outcome.predicted, outcome.confidence, 0)))
+    return outcome.images[row], int(outcome.actual[row])
 
 
 if __name__ == "__main__":

@@ -44,7 +44,12 @@ def policy(script: str, style: str) -> str:
 
 
 def describe(
-    layers: Sequence[Layer], data_set: DataSet, misread: Sequence[Misread], normalization: str, confidence_floor: float
+    layers: Sequence[Layer],
+    data_set: DataSet,
+    misread: Sequence[Misread],
+    normalization: str,
+    confidence_floor: float,
+    opening: tuple[np.ndarray, int],
 ) -> dict[str, Any]:
     """Return what the scripts read: the network, the data set and the gallery.
 
@@ -52,9 +57,10 @@ def describe(
         misread: all test images that the network misreads, in the order in which the page shows them.
         normalization: how the page makes an image from a picture, as in docs/predict.md.
         confidence_floor: below this probability the page says that it is uncertain.
+        opening: the test image with which the page opens, and its class.
     """
     gallery = misread[: min(MOST_MISREAD, MOST_VALUES // int(np.prod(data_set.image_shape)))]
-    pixels = [np.rint(image * 255).astype(np.uint8) for image, *_ in gallery]
+    pixels = [np.rint(image * 255).astype(np.uint8) for image, *_ in (*gallery, opening)]
     weights = [array.astype("<f4") for layer in layers for array in (layer.kernel, layer.bias)]
     return {
         "name": data_set.name,
@@ -67,7 +73,8 @@ def describe(
         "confidence_floor": round(float(confidence_floor), 4),
         "misread": len(misread),
         "gallery": [[actual, predicted, round(float(confidence), 6)] for _, actual, predicted, confidence in gallery],
-        "images": _base64(pixels),
+        "opening": opening[1],
+        "images": _base64(pixels),  # those of the gallery, then the opening one
         "layers": [
             {"kind": layer.kind, "name": layer.name, "kernel": layer.kernel.shape, "bias": layer.bias.shape}
             for layer in layers

@@ -18,6 +18,7 @@ function paint(width, height, label, colourAt) {
   const pixels = new ImageData(width, height);
   for (let place = 0; place < width * height; place++) pixels.data.set([...colourAt(place), 255], 4 * place);
   canvas.getContext("2d").putImageData(pixels, 0, 0);
+  canvas.style.setProperty("--ratio", width / height);
   return canvas;
 }
 

@@ -6,7 +6,7 @@ const MOST_PICTURE = 2000; // pixels of the longer side of a picture
 
 /** On the pad: strokes; or a picture, shown by a canvas, its images, and the class of a test image; or a refusal. */
 const EMPTY = { strokes: [], shown: null, images: [], truth: null, refusal: "" };
-let past = [EMPTY]; // the last is on the pad
+const past = []; // the last is on the pad; page.js puts the first there, a test image
 let stroke = null; // being drawn
 let pointer = null; // the pointer that draws; a second finger or the palm is ignored
 

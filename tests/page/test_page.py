@@ -48,7 +48,7 @@ def test_a_pen_draws_but_a_second_finger_and_the_right_mouse_button_do_not(page_
     page = visit(page_file)
     page.tab.evaluate("addEventListener('pointerdown', (event) => (window.used = event.pointerType))")
     page.tab.locator("#pad").click(button="right")
-    assert page.settle().answer == ""
+    assert page.settle().said.startswith("A test image of ")
     assert page.draw(strokes_of(3), "pen").answer == "3"
     assert page.tab.evaluate("window.used") == "pen"
     page.press("Clear").tab.evaluate("pointer = 99")  # a finger is on the pad
@@ -56,7 +56,7 @@ def test_a_pen_draws_but_a_second_finger_and_the_right_mouse_button_do_not(page_
 
 
 def test_undo_takes_back_each_step_and_clear_too(page_file: Path, visit: Visit) -> None:
-    page = visit(page_file)
+    page = visit(page_file).press("Clear")
     first, second = strokes_of(4)
     page.draw([first])
     assert page.draw([second]).answer == "4"
@@ -65,7 +65,9 @@ def test_undo_takes_back_each_step_and_clear_too(page_file: Path, visit: Visit) 
     assert page.press("Undo").answer != "4"
     page.tab.keyboard.press("Control+z")
     assert page.settle().answer == ""
-    assert page.tab.locator(".tools button:disabled").all_inner_texts() == ["Undo", "Clear"]
+    assert page.tab.locator(".tools button:disabled").all_inner_texts() == ["Clear"]
+    assert page.press("Undo").said.startswith("A test image of ")
+    assert page.tab.locator(".tools button:disabled").all_inner_texts() == ["Undo"]
 
 
 HAND_OVER = """([kind, name, content]) => {
@@ -112,7 +114,12 @@ def test_a_browser_that_falsifies_canvas_reads_is_named_and_strokes_are_read_all
 
 
 def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file: Path, visit: Visit) -> None:
-    page = visit(page_file).draw(strokes_of(3))
+    page = visit(page_file)
+    lit = """[...document.querySelectorAll('#layers canvas')].filter((map) => map.getContext('2d')
+        .getImageData(0, 0, map.width, map.height).data.some((level) => level > 30 && level < 255)).length"""
+    assert page.tab.evaluate(lit) > 0  # the page opens with the maps of a test image
+    assert "It knows digits alone" in page.tab.locator("body").inner_text()
+    page.draw(strokes_of(3))
     lines = page.tab.get_by_role("list", name="Probability of each digit").get_by_role("listitem")
     shares = dict(text.split() for text in lines.all_inner_texts())
     assert list(shares) == [*"0123456789"]
@@ -123,7 +130,7 @@ def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file: 
     assert page.tab.locator("#layers canvas").count() == sum(min(8, size) for size in sizes)
     item = page.tab.locator("#mistakes button").last
     item.click()
-    actual, _, _, predicted = item.inner_text().split()
+    actual, predicted = item.inner_text().split(" → ")
     assert page.settle().said.startswith(f"A test image of {actual}, which it reads as {predicted}, with")
 
 
@@ -156,8 +163,8 @@ def test_on_the_page_of_another_data_set_a_picture_has_the_probabilities_that_py
 ) -> None:
     layers, classes = some_layers(data_set), data_set.classes
     wrong, normalization = some_misread(data_set, misread), onnx_file.normalization(data_set)
-    description = document.describe(layers, data_set, wrong, normalization, 0.0)
-    document.write(tmp_path / "page.html", description)
+    opening = some_misread(data_set, 1)[0][0], 1
+    document.write(tmp_path / "page.html", document.describe(layers, data_set, wrong, normalization, 0.0, opening))
     page = visit(tmp_path / "page.html", 390)
     height, width, channels = data_set.image_shape
     picture = np.kron(np.random.default_rng(2).integers(0, 256, (5, 6, 3)), np.ones((30, 20, 1))).astype(np.uint8)
@@ -165,6 +172,9 @@ def test_on_the_page_of_another_data_set_a_picture_has_the_probabilities_that_py
     image = (np.asarray(resized) / np.float32(255)).reshape(1, height, width, channels)
     expected = computed(layers, data_set, 1 - image if data_set.inverted else image)[0]
     hand_over(page, "drop", "picture.png", encoded(picture), f"It sees {classes[expected.argmax()]}, with")
+    shapes = "[...document.querySelectorAll('canvas')].slice(1).map((each) => [each, each.getBoundingClientRect()])"
+    ratios = f"{shapes}.map(([each, box]) => (box.width * each.height) / (box.height * each.width))"
+    assert np.abs(np.subtract(page.tab.evaluate(ratios), 1)).max() < 0.02  # no image and no map is squeezed
     assert page.tab.locator("#bars li").count() == count
     for item in page.tab.locator("#bars li").all():
         name, probability = item.locator("span").first.inner_text(), item.locator(".value").inner_text()

@@ -1,3 +1,4 @@
+import base64
 import json
 import re
 import shutil
@@ -67,6 +68,10 @@ def test_the_page_has_the_floor_and_all_that_is_misread_and_the_same_bytes_come_
     assert page["confidence_floor"] == float(metadata()["confidence_floor"])
     assert page["misread"] == (actual != predicted).sum() > 30
     expected = [[a, p, round(float(c), 6)] for a, p, c in zip(actual, predicted, confidence, strict=True) if a != p]
+    (right,) = np.nonzero((actual == predicted) & (confidence == confidence[actual == predicted].max()))
+    opening = np.frombuffer(base64.b64decode(page["images"]), np.uint8)[-784:].reshape(28, 28, 1)
+    assert np.array_equal(opening, np.rint(images[right[0]] * 255))
+    assert page["opening"] == actual[right[0]]
     assert page["gallery"] == sorted(expected, key=lambda row: -row[2])[:60]
     before = [path.read_bytes() for path in OUTPUTS]
     export.main()

@@ -37,7 +37,8 @@ def some_misread(data_set: DataSet, count: int) -> list[Misread]:
 
 
 def write(path: Path, data_set: DataSet = MNIST, misread: int = 3) -> str:
-    description = document.describe(some_layers(data_set), data_set, some_misread(data_set, misread), "resize", 0.5)
+    wrong, opening = some_misread(data_set, misread), (np.ones(data_set.image_shape), 1)
+    description = document.describe(some_layers(data_set), data_set, wrong, "resize", 0.5, opening)
     assert document.write(path, description) == path.stat().st_size
     return path.read_text(encoding="utf-8")
 
@@ -93,4 +94,5 @@ def test_the_gallery_has_the_first_60_images_and_fewer_if_they_are_large(
     assert network["gallery"] == [[0, 1, round(0.9 - 0.001 * place, 6)] for place in range(count)]
     levels = np.frombuffer(base64.b64decode(network["images"]), np.uint8)
     images = [image for image, *_ in some_misread(data_set, misread)[:count]]
-    assert np.array_equal(levels, np.rint(np.ravel(images) * 255))
+    assert np.array_equal(levels[: -np.prod(data_set.image_shape)], np.rint(np.ravel(images) * 255))
+    assert (levels[-np.prod(data_set.image_shape) :].min(), network["opening"]) == (255, 1)  # one more, read right

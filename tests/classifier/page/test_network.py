@@ -64,5 +64,5 @@ EVEN = [layer("convolution", 4, 4, 1, 3), POOL, layer("scale", 3), RELU, layer("
 def test_the_reader_computes_the_probabilities(tmp_path: Path, shape: tuple[int, ...], layers: list[Layer]) -> None:
     data_set = own(shape, tuple(map(str, range(len(layers[-2].bias)))))
     images = RANDOM.uniform(size=(5, *data_set.image_shape)).astype(np.float32)
-    description = json.loads(json.dumps(document.describe(layers, data_set, [], "resize", 0)))
+    description = json.loads(json.dumps(document.describe(layers, data_set, [], "resize", 0, (images[0], 1))))
     assert np.abs(by_page(description, images, tmp_path) - computed(layers, data_set, images)).max() < 1e-6
