@@ -19,6 +19,9 @@ CELLS, ROUNDS = 32, 5  # of the estimate of the paper: cells along the longer si
 REACH = 5  # cells in each direction of which the paper is the mean: together a third of the picture
 INK = 0.41  # of the darkest stroke; with 0.4, rounding errors would decide whether 90 of 225 black pixels are ink
 FAINTEST = 0.1  # of the mean ink
+# A fainter stroke, of LINK of the darkest one, joins pieces with more than 2 * APART of the tallest one between them:
+# neighbours that are blurred into each other are closer. A digit is at most WIDEST times as wide as tall.
+LINK, APART, WIDEST = 0.15, 0.05, 1.2
 SPECK, SHARED, TALL = 0.06, 0.3, 0.5  # of the largest piece, of the narrower piece's width, of the tallest digit
 TOUCHING = np.ones((3, 3), bool)  # along sides or corners
 
@@ -41,7 +44,7 @@ def normalize(grey: np.ndarray) -> list[Digit]:
     peak = blur(smooth).max()
     if peak < LEAST_CONTRAST:
         return []
-    numbers = number_digits(smooth >= INK * peak)
+    numbers = number_digits(link(smooth >= INK * peak, smooth >= LINK * peak))
     boxes = ndimage.find_objects(numbers)
     tallest = max(rows.stop - rows.start for rows, _ in boxes)
     digits = []
@@ -80,6 +83,24 @@ def blur(values: np.ndarray, reach: int = 1) -> np.ndarray:
         ndimage.uniform_filter(each, 2 * reach + 1, mode="constant") for each in (np.ones(values.shape), values)
     )
     return np.asarray(mean / inside)
+
+
+def link(mask: np.ndarray, faint: np.ndarray) -> np.ndarray:
+    """Add to the mask of the ink, bool (height, width), the fainter strokes that link the pieces of a digit.
+
+    What reaches the border of the picture, as ruled lines do, links nothing.
+    """
+    tallest = max(rows.stop - rows.start for rows, _ in ndimage.find_objects(ndimage.label(mask, TOUCHING)[0]))
+    apart, _ = ndimage.label(ndimage.maximum_filter(mask, 2 * int(APART * tallest + 0.5) + 1), TOUCHING)
+    linked, (height, width) = mask.copy(), mask.shape
+    strokes, _ = ndimage.label(faint, TOUCHING)
+    for number, (rows, columns) in enumerate(ndimage.find_objects(strokes), start=1):
+        inside = min(rows.start, columns.start) > 0 and rows.stop < height and columns.stop < width
+        if inside and columns.stop - columns.start <= WIDEST * (rows.stop - rows.start):
+            stroke = strokes[rows, columns] == number
+            if np.unique(apart[rows, columns][stroke & mask[rows, columns]]).size > 1:
+                linked[rows, columns] |= stroke
+    return linked
 
 
 def number_digits(mask: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ const [CELLS, REACH, ROUNDS] = [32, 5, 5]; // of the estimate of the paper: cell
 const LEAST_CONTRAST = 16; // grey levels between ink and paper
 const [INK, FAINTEST] = [0.41, 0.1]; // of the darkest stroke, of the mean ink
 const [SPECK, SHARED, TALL] = [0.06, 0.3, 0.5]; // of the largest piece, the narrower piece's width, the tallest digit
+const [LINK, APART, WIDEST] = [0.15, 0.05, 1.2]; // of the darkest stroke, of the tallest piece, of a digit's height
 
 /** Return the digits of a grey picture, from left to right: images of 28x28 grey levels with ink 255 on paper 0. */
 function normalize(grey) {
@@ -18,7 +19,8 @@ function normalize(grey) {
   const smooth = blur(ink);
   const peak = largest(blur(smooth).values);
   if (peak < LEAST_CONTRAST) return [];
-  const digits = digitsOf(replace(smooth, (value) => Number(value >= INK * peak)));
+  const [mask, faint] = [INK, LINK].map((share) => replace(smooth, (value) => Number(value >= share * peak)));
+  const digits = digitsOf(link(mask, faint));
   return digits.map((digit) => fit(strength(ink, smooth, digit)));
 }
 
@@ -93,6 +95,24 @@ function boxOf(points, size = 1) {
   const [xs, ys] = [0, 1].map((axis) => Float64Array.from(points, (point) => point[axis]));
   const [left, top] = [xs, ys].map((ends) => ends.reduce((least, end) => Math.min(least, end)));
   return { left, top, right: largest(xs) + size, bottom: largest(ys) + size };
+}
+
+/** Add to the mask of the ink the fainter strokes that link the pieces of a digit, unless they reach the border. */
+function link(mask, faint) {
+  const tallest = Math.max(...piecesOf(mask).map((points) => boxOf(points)).map(({ top, bottom }) => bottom - top));
+  const wider = blur(mask, Math.floor(APART * tallest + 0.5));
+  const apart = new Float64Array(mask.values.length);
+  piecesOf(wider).forEach((points, piece) => points.forEach(([x, y]) => (apart[y * mask.width + x] = piece)));
+  const linked = replace(mask, (value) => value);
+  for (const points of piecesOf(faint)) {
+    const { left, top, right, bottom } = boxOf(points);
+    const inside = Math.min(left, top) > 0 && right < mask.width && bottom < mask.height;
+    const places = points.map(([x, y]) => y * mask.width + x);
+    const pieces = new Set(places.filter((place) => mask.values[place]).map((place) => apart[place]));
+    if (!inside || right - left > WIDEST * (bottom - top) || pieces.size < 2) continue;
+    for (const place of places) linked.values[place] = 1;
+  }
+  return linked;
 }
 
 /** Return the digits of a mask, from left to right: {points, left, top, right, bottom}. */

@@ -55,6 +55,32 @@ def test_pixels_that_touch_and_pieces_one_above_the_other_are_one_digit_and_spec
     assert number_digits(signs != ".").tolist() == expected.tolist()
 
 
+def bars(*rectangles: tuple[int, int, int, int, int]) -> np.ndarray:
+    """A picture of 200x200 pixels, with bars: left, top, right, bottom, grey."""
+    grey = np.full((200, 200), 255, np.uint8)
+    for left, top, right, bottom, level in rectangles:
+        grey[top:bottom, left:right] = level
+    return grey
+
+
+LEFT, RIGHT = (50, 40, 62, 110, 0), (130, 40, 142, 170, 0)
+FAINT_BAR = (50, 100, 130, 110, 190)
+LINKED = {
+    "a four": (bars(LEFT, FAINT_BAR, RIGHT), 1),
+    "two ones": (bars(LEFT, RIGHT), 2),
+    "close ones, blurred": (bars((90, 40, 102, 170, 0), (102, 40, 109, 170, 180), (109, 40, 121, 170, 0)), 2),
+    "a ruled line": (bars((0, 100, 200, 110, 190), LEFT, RIGHT), 2),
+    "a line wider than a digit": (bars((10, 100, 190, 110, 190), LEFT, RIGHT), 2),
+}
+
+
+@pytest.mark.parametrize(("grey", "count"), LINKED.values(), ids=LINKED)
+def test_a_fainter_stroke_links_the_pieces_of_a_digit_but_no_neighbours(grey: np.ndarray, count: int) -> None:
+    digits = normalize(grey)
+    assert len(digits) == count
+    assert [bool(digit.image[:, 6:10].any()) for digit in digits] == [count == 1] * count  # the bar is in the image
+
+
 def test_what_is_outside_of_the_image_is_cut_off() -> None:
     ink = np.zeros((40, 40))
     ink[0, :] = 1  # nearly all mass in the first row, which comes to the centre

@@ -11,7 +11,7 @@ from predict.digits import normalize
 from predict.pictures import lay_on_paper
 from tests.classifier.page.node import needs_node, run
 from tests.predict.hand import draw, photographed
-from tests.predict.test_digits import IMAGES, PICTURES
+from tests.predict.test_digits import IMAGES, LINKED, PICTURES
 
 pytestmark = needs_node
 
@@ -21,9 +21,10 @@ NORMALIZE = "give(input.map((picture) => normalize(picture).map((image) => [...i
 def test_the_digits_of_a_picture_are_those_that_predict_finds_within_one_grey_level(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     photo = photographed(draw(9, random, (810, 640), pen=20), random)  # 3 pixels in one, with some left at the edge
-    pictures = [photo, *PICTURES]
+    linked = [grey for grey, _ in LINKED.values()]
+    pictures = [photo, *linked, *PICTURES]
     given = [{"values": each.ravel().tolist(), "width": each.shape[1], "height": each.shape[0]} for each in pictures]
-    expected = [[digit.image for digit in normalize(photo)], *IMAGES]
+    expected = [*([digit.image for digit in normalize(grey)] for grey in (photo, *linked)), *IMAGES]
     for digits, images in zip(run(NORMALIZE, given, tmp_path), expected, strict=True):
         for digit, image in zip(digits, images, strict=True):
             assert np.abs(np.array(digit) - image.ravel()).max() <= 1
