@@ -10,9 +10,12 @@ import os
 import sys
 
 from classifier.command import command
-from review.comparison import compare_results
+from review.comparison import Comparison, compare_results
+from review.escaping import cell, quote, spread, unquote
 from review.lock import mismatches
+from review.results import recipe_of
 from review.revision import read_results
+from review.seeds import differing_keys
 from review.text import as_json, as_markdown, as_text
 
 
@@ -24,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_const", dest="render", const=as_markdown, help="tables for GitHub")
+    form.add_argument(
+        "--recipes", action="store_const", dest="render", const=as_recipes, help="list the recipes that were judged"
+    )
     form.add_argument("--json", action="store_const", dest="render", const=as_json, help="for programs")
     parser.add_argument("--final", action="store_true", help="show the test images too")
     parser.add_argument("--margin", type=float, metavar="M", help="the loss of accuracy that does not matter: 0.002")
@@ -49,6 +55,19 @@ def main(arguments: list[str] | None = None) -> int:
     passes = {"better": {"better"}, "no-worse": {"better", "no worse"}}.get(options.fail_unless)
     fails = comparison.verdict == options.fail_if or (passes is not None and comparison.verdict not in passes)
     return 1 if fails else 0
+
+
+def as_recipes(comparison: Comparison, _final: bool) -> str:
+    """List the recipes that were judged against base on these images: what differs from base, and the accuracy."""
+    split, base = comparison.decided_by, recipe_of(comparison.base.parameters)
+    records = {record.recipe: record for side in (comparison.base, comparison.head) for record in side.noise}
+    table = [["recipe", "accuracy by " + split, "parameters"]]
+    for name, parameters in comparison.judged.items():
+        readings = records[name].readings(split) if name in records else comparison.splits[split].head
+        keys = differing_keys(base, parameters)
+        changed = ", ".join(f"{quote(key)} {cell(parameters, key)}" for key in keys) or "as base"
+        table.append([name, spread(readings) if readings else "not measured", changed])
+    return "\n".join("  ".join(map(unquote, row)) for row in table)
 
 
 if __name__ == "__main__":

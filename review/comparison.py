@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from review.results import Record, Results
-from review.seeds import differing_keys, why_stale
+from review.results import Record, Results, recipe_of
+from review.seeds import differences, differing_keys, why_stale
 from review.statistics import ALPHA, Estimate, Paired, Readings, Verdict, estimate, judge, pair
 
 Records = tuple[Record | None, Record | None]  # of base and of head
@@ -31,8 +31,8 @@ class Comparison:
     """Two revisions, and each split that both have predictions of; the first of these splits decides.
 
     `records` are the measurements that hold for base and for head. `one_recipe` says that the two are runs of one
-    recipe, and `recipes` how many recipes were judged against base's on these images. `margin` and `alpha` are those of
-    `judge`.
+    recipe, and `judged` has the parameters of each recipe that was judged against base's on these images, by its name.
+    `margin` and `alpha` are those of `judge`.
     """
 
     base: Results
@@ -40,7 +40,7 @@ class Comparison:
     splits: dict[str, Split]
     records: Records
     one_recipe: bool
-    recipes: int
+    judged: dict[str, dict[str, Any]]
     margin: float | None
     alpha: float
 
@@ -52,6 +52,17 @@ class Comparison:
         count = 1 + max(int(max(split.actual.max(), split.predicted.max())) for split in splits)
         named = (side.data_set.classes for side in sides if side.data_set and len(side.data_set.classes) >= count)
         return next(named, tuple(map(str, range(count))))
+
+    @property
+    def recipes(self) -> int:
+        return len(self.judged)
+
+    @property
+    def machines(self) -> str:
+        """Name what differs between the environments of the seeds of base and head, or else of their models, or ""."""
+        base, head = self.base.environment, self.head.environment
+        measured = [record.environment if record else None for record in self.records]
+        return differences(measured[0] or base, measured[1] or head) or differences(base, head)
 
     @property
     def decided_by(self) -> str:
@@ -90,8 +101,9 @@ def compare_results(
             paired = pair(predictions.actual, predictions.predicted, head.predictions[split].predicted)
             measured = of_base.seeds > 1 or of_head.seeds > 1
             splits[split] = Split(paired, of_base, of_head, estimate(of_base, of_head) if measured else None)
-    one_recipe, recipes = _are_one_recipe(base, head), _count_recipes(base, head)
-    return Comparison(base, head, splits, records, one_recipe, recipes, margin, alpha)
+    return Comparison(
+        base, head, splits, records, _are_one_recipe(base, head), _judged_recipes(base, head), margin, alpha
+    )
 
 
 def holding_records(base: Results, head: Results) -> Records:
@@ -150,14 +162,15 @@ def _are_one_recipe(base: Results, head: Results) -> bool:
     return base.model is not None and base.model == head.model and read_base == read_head
 
 
-def _count_recipes(base: Results, head: Results) -> int:
-    """Count the recipes that were judged against base's on the same images: head's, and those on record."""
-    recorded = set()
+def _judged_recipes(base: Results, head: Results) -> dict[str, dict[str, Any]]:
+    """Return the recipes that were judged against base's on the same images: head's, and those on record."""
+    judged = {head.recipe: recipe_of(head.parameters)}
     for record in (*base.noise, *head.noise):
         keys = differing_keys(record.parameters, base.parameters)
-        if record.dataset == base.dataset and not any(key.startswith("preprocess.") for key in keys):
-            recorded.add(record.recipe)
-    return len((recorded - {base.recipe}) | {head.recipe})
+        same_images = record.dataset == base.dataset and not any(key.startswith("preprocess.") for key in keys)
+        if same_images and record.recipe != base.recipe:
+            judged[record.recipe] = record.parameters
+    return judged
 
 
 def _why_not_comparable(base: Results, head: Results) -> str | None:

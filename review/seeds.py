@@ -22,6 +22,12 @@ def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str
     return sorted(key for key in one.keys() | other.keys() if key not in both or repr(one[key]) != repr(other[key]))
 
 
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Name the keys whose values differ, each with both: `kernels` `avx2` -> `avx512_core`; "" where none does."""
+    values = ((key, *(str(of.get(key, "absent")) for of in (one, other))) for key in differing_keys(one, other))
+    return listed(f"{quote(key)} {quote(old)} -> {quote(new)}" for key, old, new in values)
+
+
 def why_stale(record: Record, side: Results) -> str | None:
     """Say why a record does not hold for a revision, or return None where it does.
 
@@ -43,8 +49,21 @@ def why_stale(record: Record, side: Results) -> str | None:
     if not side.training:
         return "`dvc.lock` does not say what trained the model"
     if files := differing_keys(record.training, side.training):
+        if machines := differences(record.environment, side.environment):
+            return f"it comes from another machine ({machines}), and no model shows that it holds for this code"
         return f"it was measured with other files: {listed(map(quote, files))}"
     return None
+
+
+def why_unused(kept: Record, runs: list[Record]) -> str:
+    """Say why none of these records of one run is of the kept record; "" if one is."""
+    if not runs:
+        return "the files that train reads have changed"
+    if any(run.runs[0] in kept.runs and run.environment == kept.environment for run in runs):
+        return ""
+    if machines := differences(kept.environment, runs[0].environment):
+        return f"they come from another machine ({machines})"
+    return f"they were trained with other files: {listed(map(quote, differing_keys(kept.training, runs[0].training)))}"
 
 
 def contradiction(record: Record, side: Results) -> str | None:

@@ -47,12 +47,14 @@ def conclude(comparison: Comparison) -> str:
 
 
 def reasons(comparison: Comparison) -> Iterator[str]:
-    """Yield at most eight lines for a reader who is no statistician: what was measured, and what would settle it."""
+    """Yield at most nine lines for a reader who is no statistician: what was measured, and what would settle it."""
     split = comparison.splits[comparison.decided_by]
     sides = (comparison.base, split.base), (comparison.head, split.head)
     for label, (side, readings), record in zip(("base", "head"), sides, comparison.records, strict=True):
         commit = f" ({side.commit[:7]})" if side.commit else ""
         yield f"{label}: {side.name}{commit}: accuracy {spread(readings)}{_source(side, record)}"
+    if comparison.machines:
+        yield f"machines: base and head were trained on two kinds, which changes weights too: {comparison.machines}"
     if split.estimate and not comparison.one_recipe:
         yield from _about_recipes(comparison, split, split.estimate)
         return
@@ -74,7 +76,7 @@ def _about_recipes(comparison: Comparison, split: Split, estimate: Estimate) -> 
         yield _what_would_settle(split, estimate)
     if comparison.recipes > 1:
         level = (PROVISIONAL_ALPHA if estimate.provisional else comparison.alpha) / comparison.recipes
-        judged = f"{comparison.recipes:,} recipes were judged against base on these images"
+        judged = f"{comparison.recipes:,} recipes were judged against base on these images (`--recipes` lists them)"
         yield f"{judged}: better takes p < {level:.2g}"
     looks = comparison.records[1].looks if comparison.records[1] else ()
     if len(looks) > 1:

@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from math import ceil
 from pathlib import Path
 from shutil import copy
+from time import monotonic
 from typing import Any
 
 from dvc.exceptions import DvcException
@@ -24,7 +26,7 @@ from review.escaping import quote
 from review.lock import inputs_of_train, read_stages, stage_findings
 from review.results import Measured, Record, Results, Run, leaves, name_of, name_recipe, recipe_of
 from review.revision import find_commit, read_noise, read_results, read_yaml
-from review.seeds import differing_keys, why_stale, write_record
+from review.seeds import differing_keys, why_stale, why_unused, write_record
 from trials.engine import WAIT, WORKERS, Engine
 from trials.git import git, snapshot
 from trials.trial import Trial
@@ -144,10 +146,15 @@ def _measured_runs(recipe: Recipe, seeds: list[int], anew: bool, place: dict[str
     A training shows the environment of the workers. The runs of another do not count, so their seeds are trained too.
     """
     known, trained = [] if anew else _known_runs(recipe, seeds), list[Record]()
+    kept = None if anew else _kept_record(recipe)
     if not _alike(known).keys() >= set(seeds):
         with Engine(**place) as engine:
             names = set(_experiments())
             while missing := [seed for seed in seeds if seed not in _alike([*trained, *known])]:
+                if kept and (why := why_unused(kept, list(_alike([*trained, *known]).values()))):
+                    file = f"{NOISE}/{recipe.name}.json"
+                    print(f"noise: the {len(kept.runs)} seeds in {file} are not used: {why}", flush=True)
+                    kept = None
                 trained += _train(engine, recipe, missing, names)
                 if keys := {quote(key) for run in trained for key in _differences(trained[0], run)}:
                     differ = f"{', '.join(sorted(keys))} changed between two trainings"
@@ -158,6 +165,7 @@ def _measured_runs(recipe: Recipe, seeds: list[int], anew: bool, place: dict[str
 def _train(engine: Engine, recipe: Recipe, seeds: list[int], names: set[str]) -> Iterator[Record]:
     """Yield records of the next attempts with these seeds, in the order in which they end; `names` are past trials."""
     print(f"noise: {name_of(recipe.revision)}: training seeds {', '.join(map(str, seeds))}", flush=True)
+    start, left = monotonic(), len(seeds)
     trials = {recipe.trial(seed, _attempts(recipe, seed, names)): seed for seed in seeds}
     for trial, commit, reason in engine.run(trials):
         if commit is None:
@@ -168,7 +176,10 @@ def _train(engine: Engine, recipe: Recipe, seeds: list[int], names: set[str]) ->
             raise ValueError(f"seed {trials[trial]} was trained on {results.dataset}, expected {recipe.dataset}")
         split, predictions = next(iter(results.predictions.items()))  # test images are for the end
         accuracy = 1 - len(predictions.misread()) / len(predictions.image)
-        print(f"noise: seed {trials[trial]}: {split} accuracy {accuracy:.4f}", flush=True)
+        left -= 1
+        minutes = ceil((monotonic() - start) / (len(seeds) - left) * left / 60)
+        rest = f"; {left} left, about {minutes} min" if left else ""
+        print(f"noise: seed {trials[trial]}: {split} accuracy {accuracy:.4f}{rest}", flush=True)
         yield _run_of(results)
 
 

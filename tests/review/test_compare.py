@@ -100,7 +100,7 @@ validation.errors       11     2          -9
     assert repository.run("git status --porcelain") == ""
 
 
-def test_no_line_is_over_80_and_at_most_eight_say_why(repository: Repository, compare: Compare) -> None:
+def test_no_line_is_over_80_and_at_most_nine_say_why(repository: Repository, compare: Compare) -> None:
     long = "/".join(["x" * 200, "y" * 99])
     repository.measure(*BASE, train={"k" * 180: "v" * 500})
     repository.put("metrics.json", json.dumps({"m" * 190: 1e300, "n" * 190: {"o": -1e-300}}))
@@ -109,7 +109,7 @@ def test_no_line_is_over_80_and_at_most_eight_say_why(repository: Repository, co
     other(repository, long, misread(12), others=others, looks=[1, 2, 3, 4, 5])
     for arguments in (["main", long], [long, "main"], [long, "--final"]):
         assert compare(*arguments)[1].startswith("verdict: ")  # the fixture counts the characters
-        assert 3 <= len(compare(*arguments, "--json")[1]["reasons"]) <= 8
+        assert 3 <= len(compare(*arguments, "--json")[1]["reasons"]) <= 9
 
 
 GATES = {  # and the verdicts that they stop
@@ -149,6 +149,7 @@ def test_the_verdict_and_the_gates_that_it_stops(
 CHANGED = TRAINING | {"stages/train.py": "c" * 32}
 FORGED = record(BASE[0], set(range(40)))
 HERE = {"kernels": "avx2", "threads": 4}
+KERNELS = "`kernels` `absent` -> `avx2`"
 ONE_RECIPE = "verdict: this folder is no worse than `main`: both are runs of one recipe"
 
 
@@ -158,6 +159,14 @@ ONE_RECIPE = "verdict: this folder is no worse than `main`: both are runs of one
         # base's file judges base: according to head's, any difference disappears in the noise of base
         (measure(*misread(20), epochs=8, others=[FORGED]), "base: .* 0.7150 ± 0.0137 over 5 seeds"),
         (write(validation=BASE[0], environment=HERE, lock=lock("e" * 32)), "head: .* another machine .*threads.*"),
+        (write(validation=BASE[0], seed=0, environment=HERE, lock=lock("e" * 32)), f"machines: .*: {KERNELS}, .*"),
+        (
+            lambda here: (
+                here.measure(*BASE, environment=HERE, training={**CHANGED})
+                or here.write(validation=BASE[0], seed=0, environment={"kernels": "avx512"}, lock=lock("e" * 32))
+            ),
+            "head: .* over 1 seed; .* another machine \\(`kernels` `avx2` -> `avx512`, .*",
+        ),
         (keep(record({0}, *BASE[1:])), "head: .* 0.7250 over 1 seed; its measurement is stale: it says .*"),
         (keep(record(*BASE, epochs=3), record(*BASE, dataset="mnist-5k")), "head: .* 0.7250 over 1 seed"),
         (measure(*misread(12), train={"label_smoothing": 0.1}), "loss: not compared, .* label smoothing"),
@@ -181,6 +190,10 @@ def test_the_more_recipes_were_judged_the_more_better_takes(repository: Reposito
     document = compare("main", "--json")[1]
     assert 0.05 / 40 < document["splits"]["validation"]["recipes"]["p"] < 0.05
     assert (document["recipes"], document["verdict"]) == (40, "undecided")
+    assert "40 recipes were judged against base on these images (`--recipes`" in compare("main")[1]
+    listed = compare("main", "--recipes")[1].splitlines()
+    assert len(listed) == 41
+    assert re.fullmatch(r"mnist-\w{12}  0.8900 ± 0.0137 over 5 seeds  train.epochs 8", listed[1])
 
 
 def test_no_number_of_test_images_is_shown_before_the_final_look(repository: Repository, compare: Compare) -> None:

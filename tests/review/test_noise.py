@@ -39,7 +39,8 @@ def test_each_seed_is_kept_with_its_model_and_misread_images_and_is_not_trained_
 ) -> None:
     assert run_noise("--seeds", "2").splitlines() == [
         "noise: this folder: training seeds 0, 1",
-        *(f"noise: seed {seed}: validation accuracy 0.9000" for seed in range(2)),
+        "noise: seed 0: validation accuracy 0.9000; 1 left, about 1 min",
+        "noise: seed 1: validation accuracy 0.9000",
         f"noise: validation 0.9000 ± 0.0000 over 2 seeds -> {FILE}",
         f"noise: test 0.8000 ± 0.0000 over 2 seeds -> {FILE}",
     ]
@@ -74,7 +75,9 @@ def test_other_code_other_data_or_other_parameters_train_every_seed(
         with (here.folder / path).open("a") as file:
             file.write("# changed\n")
         caplog.clear()
-        assert trained(run_noise("--seeds", "2")) == [0, 1]
+        printed = run_noise("--seeds", "2")
+        assert printed.startswith(f"noise: the 2 seeds in {FILE} are not used: the files that train reads have ")
+        assert trained(printed) == [0, 1]
         assert caplog.text.count("Running stage 'preprocess'") == 1  # the second trial takes the data of the first
         assert here.records()[1]["looks"] == [2]
     before = here.read("params.yaml")
@@ -142,7 +145,10 @@ def test_seeds_of_another_machine_are_trained_again_and_not_mixed(
     why = "noise: `kernels` changed between two trainings: measure again, on machines of one kind\n"
     assert capsys.readouterr().err == why
     monkeypatch.delenv("ELSEWHERE")
-    assert trained(run_noise("--seeds", "4")) == [1, 3]
+    printed = run_noise("--seeds", "4")
+    elsewhere = "they come from another machine (`kernels` `avx512_core` -> `avx2`)"
+    assert printed.startswith(f"noise: the 2 seeds in {FILE} are not used: {elsewhere}\nnoise: this folder: training ")
+    assert trained(printed) == [1, 3]
     record = ran.records()[1]
     assert (record["environment"], record["looks"]) == ({"kernels": "avx2"}, [4])
     assert record["seeds"] == seeds_of(0, 1, 2, 3)
