@@ -52,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
             if reading["uncertain"]:
                 doubt = f"{reading['class']} is uncertain: {reading['confidence']:.3f} is below {model.floor:.3f}"
                 _say(f"{label}: warning: {doubt}, as few images of {model.dataset} are; it may be no such thing")
+        if any(reading["uncertain"] for reading in readings) and any(reading["stacked"] for reading in readings):
+            _say(f"{label}: warning: ink stands above ink, but a picture has one line of digits: cut out each line")
     if options.json:
         print(json.dumps(answers, indent=2))
     return REFUSED if any("error" in answer for answer in answers) else 0

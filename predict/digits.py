@@ -31,6 +31,7 @@ class Digit(NamedTuple):
 
     image: np.ndarray  # uint8 (28, 28), ink 255 on paper 0
     box: tuple[int, int, int, int]  # left, top, right and bottom in the picture
+    stacked: bool  # made of pieces one above the other
 
 
 def normalize(grey: np.ndarray) -> list[Digit]:
@@ -53,7 +54,10 @@ def normalize(grey: np.ndarray) -> list[Digit]:
             here = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in (rows, columns))
             image = fit(strength(ink[here], smooth[here], numbers[here] == number))
             right, bottom = min(factor * columns.stop, grey.shape[1]), min(factor * rows.stop, grey.shape[0])
-            digits.append(Digit(image, (factor * columns.start, factor * rows.start, right, bottom)))
+            box = factor * columns.start, factor * rows.start, right, bottom
+            heights = [piece[0] for piece in ndimage.find_objects(ndimage.label(numbers == number, TOUCHING)[0])]
+            stacked = min(height.stop for height in heights) <= max(height.start for height in heights)
+            digits.append(Digit(image, box, stacked))
     return digits
 
 

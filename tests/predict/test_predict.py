@@ -99,6 +99,17 @@ def with_metadata(path: Path, key: str, value: str | None) -> Path:
     return path.parent / "changed.onnx"
 
 
+def test_of_several_rows_the_warning_says_that_a_picture_has_one_line(
+    tmp_path: Path, templates: Path, predicted: Predicted
+) -> None:
+    strict = with_metadata(templates, "confidence_floor", "0.9999")
+    for name, rows in {"one.png": ["204"], "two.png": ["204", "317"]}.items():
+        (tmp_path / name).write_bytes(encoded(on_paper(np.vstack([line(row) for row in rows]))))
+        said = predicted(strict, tmp_path / name)[2].splitlines()
+        expected = [f"predict: {tmp_path / name}: warning: ink stands above ink, but a picture has one line of digits"]
+        assert [text.split(": cut out")[0] for text in said if " ink " in text] == expected * (len(rows) > 1)
+
+
 def test_a_class_below_the_floor_of_the_model_is_uncertain(photos: Path, templates: Path, predicted: Predicted) -> None:
     strict = with_metadata(templates, "confidence_floor", "0.9999")
     status, out, err = predicted(strict, photos / "seven.png")
