@@ -77,13 +77,13 @@ def draw_images(images: np.ndarray, captions: Sequence[str], title: str, path: P
     """Draw `images` (n, height, width, 1 or 3), 0..1, in rows of five, with a caption above each."""
     with plain_style():
         rows = max(1, -(-len(images) // 5))
-        figure = Figure(figsize=(6, 0.6 + 1.4 * rows), layout="constrained")
-        figure.suptitle(title, fontsize=10)
+        figure = Figure(figsize=(8, 0.8 + 2.1 * rows), layout="constrained")
+        figure.suptitle(title, fontsize=13)
         for axes in figure.subplots(rows, 5, squeeze=False).flat:
             axes.set_axis_off()
         for axes, image, caption in zip(figure.axes, images, captions, strict=False):
             axes.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray_r", vmin=0, vmax=1)
-            axes.set_title(caption, fontsize=7)
+            axes.set_title(caption, fontsize=12 if len(caption) < 2 * LONGEST else 10)
         save(figure, path, dpi=100)
 
 

@@ -100,14 +100,17 @@ def draw_errors(outcome: Outcome, data_set: DataSet, path: Path) -> None:
     """Draw the images with the most confident errors."""
     rows, names = outcome.errors()[:25], [pictures.shorten(name) for name in data_set.classes]
     columns = outcome.actual[rows], outcome.predicted[rows], outcome.confidence[rows]
+    arrow = " → " if max(map(len, names)) < 4 else "\n→ "
     captions = [
-        f"{names[actual]} read as {names[predicted]}\nconfidence {confidence:.3f}"
+        f"{names[actual]}{arrow}{names[predicted]}\n{confidence:.3f}"
         for actual, predicted, confidence in zip(*columns, strict=True)
     ]
     # Grey is drawn as ink on paper, which is what inverted images were.
     restore = data_set.inverted and data_set.image_shape[2] > 1
     images = 1 - outcome.images[rows] if restore else outcome.images[rows]
-    pictures.draw_images(images, captions, "The most confidently misclassified test images", path)
+    pictures.draw_images(
+        images, captions, "The most confidently misclassified test images:\nactual → predicted, confidence", path
+    )
 
 
 if __name__ == "__main__":

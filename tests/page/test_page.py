@@ -152,7 +152,7 @@ COUNTRIES = tuple(f"<b>country & {number}</b>" for number in range(20))
     [
         (FASHION_MNIST, 0, 10),
         (own((32, 32, 3), COUNTRIES), 5, 10),
-        (own((96, 64, 3), ("cat", "dog")), 5, 2),
+        (own((32, 128, 3), ("cat", "dog")), 5, 2),
         (replace(own((28, 28), ("cat", "dog")), inverted=True), 5, 2),
         (replace(own((32, 32, 3), ("cat", "dog")), inverted=True), 5, 2),
     ],

@@ -20,6 +20,7 @@ from classifier.model import layers, onnx_file
 from classifier.model.predictions import Outcome
 from classifier.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, ONNX, PER_CLASS, PREDICTIONS
 from stages import evaluate, export, train
+from tests.classifier.page.test_document import own
 
 OUTPUTS = (METRICS, PREDICTIONS, PER_CLASS, CONFUSION_MATRIX, MISCLASSIFIED)
 
@@ -81,9 +82,19 @@ def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(trained: 
     images = splits.map_split("test")[0]
     assert len(grid.axes) == 25 < len(wrong)
     for drawn, row in zip(grid.axes, wrong, strict=False):
-        confidence = f"confidence {float(row['confidence']):.3f}"
-        assert drawn.get_title() == f"{row['actual']} read as {row['predicted']}\n{confidence}"
+        assert drawn.get_title() == f"{row['actual']} → {row['predicted']}\n{float(row['confidence']):.3f}"
+        assert drawn.title.get_fontsize() >= 10  # points, of 100 pixels an inch
         assert np.array_equal(drawn.images[0].get_array(), images[int(row["image"])][..., 0])
+
+
+def test_inverted_images_are_drawn_as_they_were(tmp_path: Path, figures: list[Figure]) -> None:
+    for channels, drawn in ((1, 0.25), (3, 0.75)):  # grey is drawn as ink
+        light = replace(own((2, 2, channels), ("Ankle boot", "Bag")), inverted=True)
+        some = outcome([0], [1], 2)._replace(images=np.full((1, 2, 2, channels), 0.25))
+        evaluate.draw_errors(some, light, tmp_path / "errors.png")
+        axes = figures[-1].axes[0]
+        assert np.unique(axes.images[0].get_array()) == drawn
+        assert axes.get_title().startswith("Ankle boot\n→ Bag\n0.")
 
 
 EIGHT = replace(MNIST, classes=MNIST.classes[:8])  # as many as the layer before the last has outputs
