@@ -15,15 +15,15 @@ KINDS = ["a cat", "a dog"]
 
 
 def write_photographs(folder: Path) -> None:
-    """Write class folders of colour images, 96x64, of a pattern for each class with noise; dogs are twice as many."""
+    """Write class folders of light colour images, 96x64: a pattern of each class, with noise; dogs are twice as many."""
     random = np.random.default_rng(0)
-    patterns = np.kron(random.integers(0, 2, (2, 4, 4, 3)) * 200, np.ones((1, 24, 16, 1), int))
+    patterns = np.kron(random.integers(0, 2, (2, 4, 4, 3)) * 150, np.ones((1, 24, 16, 1), int))
     for number in range(180):
         label = int(number % 3 > 0)
         path = folder / KINDS[label] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         noise = random.integers(0, 50, (96, 64, 3))
-        Image.fromarray((patterns[label] + noise).astype(np.uint8)).save(path)
+        Image.fromarray((255 - patterns[label] - noise).astype(np.uint8)).save(path)
 
 
 def test_photographs_are_reviewed_and_stop_make_repro_when_they_change(clone: Clone) -> None:
@@ -33,7 +33,10 @@ def test_photographs_are_reviewed_and_stop_make_repro_when_they_change(clone: Cl
     assert clone.ran(output) == ["download", "preprocess", "train", "export", "evaluate"]
     described = json.loads(clone.read("data/raw/dataset.json"))
     assert (described["dataset"], described["image_shape"]) == ("photographs", [96, 64, 3])
-    assert described["classes"] == KINDS
+    assert (described["classes"], described["inverted"]) == (KINDS, True)
+    for kind in KINDS:
+        answers = json.loads(clone.run(f"python -m predict --json 'photographs/{kind}' 2>/dev/null"))
+        assert sum(answer["classes"][0]["class"] == kind for answer in answers) > 0.8 * len(answers)
     clone.commit("Another data set")
     assert "matches all 5 stages" in clone.run("python -m review.verify HEAD")
     metrics = json.loads(clone.read("metrics.json"))["test"]

@@ -30,7 +30,7 @@ function testImage(index, truth) {
 function showGallery() {
   const count = network.gallery.length;
   element("gallery").hidden = !count;
-  element("count").textContent = `${count} of ${network.misread} test images that are misread. Choose one.`;
+  element("count").textContent = `${count} of ${network.misread} misread test images, actual → predicted. Choose one.`;
   const items = network.gallery.map(([actual, predicted], index) => {
     const entry = testImage(index, actual);
     const reading = `${network.classes[actual]} → ${network.classes[predicted]}`;
