@@ -30,7 +30,9 @@ def test_predict_reads_digits_in_pictures_that_are_misread_if_they_are_only_resi
     templates: Path,  # noqa: F811
 ) -> None:
     header, *rows = pictures.table(load_model(templates), DIGITS, np.arange(4))
-    assert header[1:] == ["right", "two digits or none", "warned", "resized only"]
-    for _, right, split, _, resized in rows:
-        assert (right, split) == ("1.000", "0")  # the model knows these digits
+    assert header[1:] == ["right", "other count", "warned", "resized only"]
+    for name, right, split, _, resized in rows:
+        least = 0.5 if name.endswith(("thin pen", "faint")) else 1  # the model knows the digits as they are
+        assert float(right) >= least, name
+        assert int(split) <= 4 * (1 - least)
         assert float(resized) < 1
