@@ -1,4 +1,4 @@
-"""Draw the learning curves of two revisions, and the difference of their confusion matrices, as reproducible PNGs."""
+"""Draw the seeds of two revisions, their learning curves and what their confusion matrices differ in, as equal PNGs."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from classifier.pictures import draw_counts, errors_of, matrix_inches, most_confused, plain_style, save
 from review.results import Predictions
+from review.statistics import Estimate, Readings
 
 # Blue and vermilion of Okabe and Ito (2008), which colour-blind readers can distinguish. Base is drawn above head, with
 # smaller marks, so both are visible where they coincide; a single epoch is only a mark.
@@ -21,6 +22,29 @@ PARTS: dict[str, dict[str, Any]] = {
     "": {"linestyle": "--", "markerfacecolor": "white"},
     "validation_": {"linestyle": "-"},
 }
+
+
+def draw_seeds(base: Readings, head: Readings, estimate: Estimate, split: str) -> bytes:
+    """Draw a dot for the accuracy of each seed, a line at the mean of each side, and below the 95 % interval."""
+    with plain_style():
+        figure = Figure(figsize=(6, 2.8), layout="constrained")
+        seeds, difference = figure.subplots(2, height_ratios=(2, 1))
+        for row, (side, readings) in enumerate((("base", base), ("head", head))):
+            colour, marker = SIDES[side]["color"], SIDES[side]["marker"]
+            accuracies = 1 - readings.errors / readings.images
+            seeds.plot(accuracies, [row] * readings.seeds, marker, color=colour, alpha=0.5, markeredgewidth=0)
+            seeds.plot([readings.accuracy] * 2, [row - 0.35, row + 0.35], color=colour, linewidth=2)
+        seeds.set(title=f"{split} accuracy: a dot a seed, a line at the mean", ylim=(1.5, -0.5))
+        seeds.set_yticks((0, 1), (f"base, {base.seeds}", f"head, {head.seeds}"))
+        low, high = estimate.interval()
+        difference.plot((low, high), (0, 0), color="black", linewidth=2)
+        difference.plot(estimate.difference, 0, "o", color="black")
+        difference.axvline(0, color="0.5", linestyle="--")
+        difference.set(title="difference, head - base, and its 95 % interval", yticks=(0,), yticklabels=("",))
+        for axes in (seeds, difference):
+            axes.grid(axis="x", alpha=0.3)
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+        return _png(figure)
 
 
 def draw_learning_curve(metric: str, base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[float]]) -> bytes:
@@ -47,8 +71,11 @@ def draw_learning_curve(metric: str, base: Mapping[str, Sequence[float]], head: 
         return _png(figure)
 
 
-def draw_difference(base: Predictions, head: Predictions, names: Sequence[str]) -> bytes:
-    """Draw head's confusion matrix minus base's, of the classes with the most errors; `names` are those of all."""
+def draw_difference(base: Predictions, head: Predictions, names: Sequence[str], about: str) -> bytes:
+    """Draw head's confusion matrix minus base's, of the classes with the most errors; `names` are those of all.
+
+    `about` says in the title which images these are, and which seeds.
+    """
     counts = np.zeros((2, len(names), len(names)), int)  # of base and head: rows actual, columns predicted
     for matrix, side in zip(counts, (base, head), strict=True):
         np.add.at(matrix, (side.actual, side.predicted), 1)
@@ -59,7 +86,7 @@ def draw_difference(base: Predictions, head: Predictions, names: Sequence[str]) 
         axes = figure.subplots()
         most = max(1, abs(errors_of(change)).max())
         draw_counts(axes, change[np.ix_(drawn, drawn)], most, [names[label] for label in drawn], signed=True)
-        title = f"head - base: {len(head.misread()):,} - {len(base.misread()):,} misread"
+        title = f"{about}\nhead - base: {len(head.misread()):,} - {len(base.misread()):,} misread"
         if len(drawn) < len(names):
             title += f"\n{len(drawn)} of {len(names):,} classes, those with the most errors"
         axes.set_title(title)

@@ -1,6 +1,7 @@
 """Write what changed between two revisions as a folder for reviewers: report.md with its pictures, and report.html.
 
-The words and tables are those of review.compare. The pictures are learning curves of both sides, what changed between
+The words and tables are those of review.compare. The pictures are the accuracy of
+each seed, learning curves of both sides, what changed between
 the confusion matrices of the split that decided, and, if data/processed is in this folder, the images that the recipes
 read most differently.
 """
@@ -23,14 +24,14 @@ from classifier.data import splits
 from classifier.files import markdown_table, together, whole_file
 from classifier.paths import HISTORY, PROCESSED
 from review.comparison import Comparison, changed_parameters, compare_results
-from review.drawing import draw_difference, draw_learning_curve
+from review.drawing import draw_difference, draw_learning_curve, draw_seeds
 from review.escaping import markdown, quote
 from review.lock import mismatches
 from review.revision import read_results
 from review.text import SMOOTHING, as_markdown, conclude, images_that_differ, wrap
 
 CURVES = {metric: f"learning_curve_{metric}.png" for metric in ("loss", "accuracy")}
-DIFFERENCE, IMAGES = "confusion_difference.png", "images_that_differ.png"
+SEEDS, DIFFERENCE, IMAGES = "seeds.png", "confusion_difference.png", "images_that_differ.png"
 
 # One file that needs no network: pictures are embedded, and it has no script and no address.
 PAGE = Template("""\
@@ -44,14 +45,18 @@ PAGE = Template("""\
 :root { color-scheme: light dark; --line: #d0d7de; --shade: #f3f5f7; }
 @media (prefers-color-scheme: dark) { :root { --line: #3d444d; --shade: #1d2229; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem; overflow-wrap: anywhere; }
-p:first-child { font-size: 1.3em; }
 code, th { background: var(--shade); }
 code { padding: 0.1em 0.2em; }
+/* A shadow at the right edge until the table is scrolled to its end. */
+table { background: linear-gradient(to left, Canvas 2rem, #0000 4rem) right / 100% 100% local no-repeat,
+  linear-gradient(to left, GrayText, #0000) right / 1rem 100% scroll no-repeat; }
 table { display: block; overflow-x: auto; border-collapse: collapse; margin: 1rem 0; font-size: 0.9em; }
 th, td { border: 1px solid var(--line); padding: 0.25em 0.6em; white-space: nowrap; }
 th:first-child, td:first-child { white-space: normal; min-width: 8rem; }
 img { max-width: 100%; background: white; padding: 0.3rem; box-sizing: border-box; }
-@media (max-width: 30rem) { table { font-size: 0.75em; } th, td { padding: 0.25em; } }
+@media (prefers-color-scheme: dark) { img { filter: invert(0.9) hue-rotate(180deg); } }
+@media (max-width: 30rem) { body { font-size: 14px; padding: 0.5rem; }
+  table { font-size: 0.75em; } th, td { padding: 0.25em; } }
 </style>
 $body""")
 
@@ -81,12 +86,20 @@ def render(comparison: Comparison, found: str, final: bool = False) -> dict[str,
     """Return the files of the report by name; `found` is what `mismatches` finds."""
     verdict, why, rest = as_markdown(comparison, final).split("\n\n", 2)
     drawn: dict[str, bytes] = {}
-    blocks = [f"**{markdown(found)}**", verdict, why, rest] if found else [verdict, why, rest]
+    blocks = [f"**{markdown(found)}**"] if found else []
+    blocks += [verdict, *seeds(comparison, drawn), why, rest]
     for section in (learning_curves, confusion, images):  # each yields Markdown, and adds to `drawn` the PNGs in it
         blocks += section(comparison, drawn)
     text = "\n\n".join(blocks) + "\n"
     page = as_page(conclude(comparison), text, drawn)
     return {**drawn, "report.md": text.encode(), "report.html": page.encode()}
+
+
+def seeds(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:
+    split = comparison.splits[comparison.decided_by]
+    if split.estimate:
+        drawn[SEEDS] = draw_seeds(split.base, split.head, split.estimate, comparison.decided_by)
+        yield f"![The {comparison.decided_by} accuracy of each seed, and the interval of the difference]({SEEDS})"
 
 
 def learning_curves(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:
@@ -105,7 +118,9 @@ def learning_curves(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator
 def confusion(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:
     split = comparison.decided_by
     base, head = comparison.base.predictions[split], comparison.head.predictions[split]
-    drawn[DIFFERENCE] = draw_difference(base, head, comparison.classes)
+    of_base, of_head = (side.parameters.get("train.seed", "unknown") for side in (comparison.base, comparison.head))
+    about = f"{split} images, seed {of_base}" + ("" if of_head == of_base else f" and seed {of_head}")
+    drawn[DIFFERENCE] = draw_difference(base, head, comparison.classes, about)
     yield f"### What changed in the confusion matrix, {split} images"
     yield "Orange: new errors of head. Purple: errors of base that are gone."
     yield f"![Difference of the confusion matrices, {split} images]({DIFFERENCE})"

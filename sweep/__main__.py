@@ -20,7 +20,7 @@ from review.text import as_columns, wrap
 from review.training import add_places, changed_params, place_of
 from stages import download, preprocess, train
 from sweep.proposals import Changes, Search, grid, tried_at
-from sweep.table import accuracies_of, judge_trials
+from sweep.table import accuracies_of, best_trial, judge_trials
 from trials.engine import Engine
 from trials.git import snapshot
 from trials.trial import Trial
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"sweep: {line}", file=sys.stderr)
     table, grounds = judge_trials(sweep.ended)
     if len(table) > 1:
-        print(f"\n{as_columns(table)}\n\n{wrap(grounds)}")
+        print(f"\n{as_columns(table)}\n\n{wrap(grounds)}\n\nthe best recipe: dvc exp apply {best_trial(sweep.ended)}")
     return 1 if sweep.failed else 0
 
 

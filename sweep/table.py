@@ -59,6 +59,13 @@ def judge_trials(trials: Mapping[Changes, Sequence[str]]) -> tuple[Table, str]:
     return table, f"base: this folder, validation accuracy {of_base:.4f}; better than base takes {level}"
 
 
+def best_trial(trials: Mapping[Changes, Sequence[str]]) -> str:
+    """Return the commit of the first seed of the recipe whose mean validation accuracy is the highest."""
+    accuracies = {changes: accuracies_of(commits) for changes, commits in trials.items()}
+    best = max((changes for changes in trials if accuracies[changes]), key=lambda changes: mean(accuracies[changes]))
+    return trials[best][0][:10]
+
+
 def _compare(base: Results, commits: Sequence[str]) -> tuple[Comparison, list[Results]] | None:
     """Compare the first seed of a recipe with base, and return the results of all; None if they do not compare."""
     with suppress(OSError, ValueError):

@@ -20,6 +20,7 @@ from review import drawing, report
 from review.comparison import compare_results
 from review.results import Predictions, parse_history
 from review.revision import read_results
+from review.statistics import Readings, estimate
 from review.text import MOST_IMAGES, as_markdown
 from tests.clone import Clone
 from tests.conftest import REPOSITORY, describe
@@ -32,7 +33,7 @@ epoch,accuracy,loss,validation_accuracy,validation_loss
 """
 BASE = [set(range(10)) | {30 + seed} for seed in range(5)]  # images that the seeds misread
 BETTER = [{0, 35}, {0, 36}, {0}, {0, 37}, {0}]
-PICTURES = ["learning_curve_loss.png", "learning_curve_accuracy.png", "confusion_difference.png"]
+PICTURES = ["seeds.png", "learning_curve_loss.png", "learning_curve_accuracy.png", "confusion_difference.png"]
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Draw no picture, which takes a second, where a test is of the text; return what would be drawn."""
     asked: dict[str, Any] = {}
     monkeypatch.setattr(report, "draw_learning_curve", lambda metric, *sides: asked.update({metric: sides}) or b"PNG")
+    monkeypatch.setattr(report, "draw_seeds", lambda *given: asked.update(seeds=given) or b"PNG")
     monkeypatch.setattr(report, "draw_difference", lambda *given: asked.update(difference=given) or b"PNG")
     return asked
 
@@ -78,14 +80,14 @@ def test_a_report_has_the_verdict_first_all_that_compare_says_and_a_page_that_lo
 ) -> None:
     assert main(["main", "better"]) == 0
     printed = capsys.readouterr().out
-    assert printed.endswith("\nreport: report.html, report.md and 3 pictures -> report\n")
+    assert printed.endswith("\nreport: report.html, report.md and 4 pictures -> report\n")
     assert max(map(len, printed.splitlines())) <= 80
     written = files(repository.folder / "report")
     blocks = written["report.md"].decode().split("\n\n")
     first, why, *rest = as_markdown(compare_results(read_results("main"), read_results("better"))).split("\n\n")
     assert blocks[0].startswith("**the results of `main` do not match the files beside them: ")
-    assert blocks[1:3] == [first, why]
-    assert blocks[3 : 3 + len(rest)] == rest
+    assert [blocks[1], *blocks[3 : 4 + len(rest)]] == [first, why, *rest]
+    assert blocks[2].endswith("(seeds.png)")
     sections = [block for block in blocks if block.startswith("###")]
     assert [heading.split()[1] for heading in sections] == ["Learning", "What", "Images"]
     assert re.findall(r"\]\((.*?)\)", "\n".join(blocks)) == PICTURES
@@ -116,7 +118,8 @@ def test_the_pictures_are_of_the_split_that_decided_first_base_and_then_head(
     repository.put("evaluation/history.csv", "epoch,accuracy,loss\n1,0.900000,0.300000\n")
     repository.write(validation=None, test={3, 13, 29})  # of four images of each digit
     assert main(["older"]) == 0  # without a second name, head is the files of this folder
-    base, head, names = undrawn["difference"]
+    base, head, names, about = undrawn["difference"]
+    assert about == "test images, seed unknown"
     assert list(names) == list("0123456789")
     assert (base.misread().tolist(), head.misread().tolist()) == (list(range(10)), [3, 13, 29])
     assert [side["loss"] for side in undrawn["loss"]] == [[0.3, 0.1], [0.3]]
@@ -162,7 +165,7 @@ def test_a_folder_that_cannot_be_made_and_a_full_disk_are_refused_and_leave_what
     repository: Repository, undrawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["main", "--output", "params.yaml"]) == 2
-    assert capsys.readouterr().err == "report: params.yaml/learning_curve_loss.png could not be written: File exists\n"
+    assert capsys.readouterr().err == "report: params.yaml/seeds.png could not be written: File exists\n"
     assert main(["main", "better"]) == 0
     before = files(repository.folder / "report")
     write_bytes = Path.write_bytes
@@ -177,6 +180,20 @@ def test_a_folder_that_cannot_be_made_and_a_full_disk_are_refused_and_leave_what
     assert main(["better", "main"]) == 2
     assert capsys.readouterr().err == "report: report/report.html could not be written: No space left on device\n"
     assert files(repository.folder / "report") == before
+
+
+def test_a_dot_for_each_seed_the_means_and_the_interval_of_the_difference_are_drawn(
+    drawn: Callable[..., Figure],
+) -> None:
+    base, head = (Readings.of(seeds, IMAGES) for seeds in ([[0], [1, 2]], [[0, 1, 2], [1, 2], [3, 4, 5, 6]]))
+    change = estimate(base, head)
+    seeds, difference = drawn(drawing.draw_seeds, base, head, change, "validation").axes
+    dots = [sorted(line.get_xdata()) for line in seeds.lines]
+    mean = [[accuracy] * 2 for accuracy in (base.accuracy, head.accuracy)]
+    assert dots == [[0.95, 0.975], mean[0], [0.9, 0.925, 0.95], mean[1]]
+    assert seeds.get_title().startswith("validation accuracy")
+    assert tuple(difference.lines[0].get_xdata()) == change.interval()
+    assert list(difference.lines[1].get_xdata()) == [change.difference]
 
 
 def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn: Callable[..., Figure]) -> None:
@@ -205,7 +222,7 @@ def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_class
     actual, predicted = np.array(pairs).T
     base = Predictions(np.arange(100), actual, np.where(np.arange(100) < 3, predicted, actual))
     head = Predictions(np.arange(100), actual, np.where(np.arange(100) > 1, predicted, actual))
-    (axes,) = drawn(drawing.draw_difference, base, head, [f"class ${number}" for number in range(50)]).axes
+    (axes,) = drawn(drawing.draw_difference, base, head, [f"class ${number}" for number in range(50)], "seed 0").axes
     labels = [label.get_text().removeprefix("class $") for label in axes.get_yticklabels()]
     assert len(labels) == 30
     assert {"2", "4", "7", "9"} <= set(labels)
@@ -213,7 +230,7 @@ def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_class
     assert places["-2"] == (labels.index("9"), labels.index("4"))
     assert places["+8"] == (labels.index("2"), labels.index("7"))
     assert axes.images[0].get_clim() == (-8, 8)
-    assert axes.get_title() == "head - base: 39 - 3 misread\n30 of 50 classes, those with the most errors"
+    assert axes.get_title() == "seed 0\nhead - base: 39 - 3 misread\n30 of 50 classes, those with the most errors"
 
 
 def test_make_report_hands_on_the_revisions_as_they_are_and_says_what_to_name(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep.table import judge_trials
+from sweep.table import best_trial, judge_trials
 from tests.review.repository import Repository
 
 
@@ -40,6 +40,7 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
         ["`8`", "`0`", "0.5000 ± 0.0354 over 2 seeds", "undecided, different machines"],
         ["`6`", "`unchanged`", "0.0250 ± 0.0250 over 3 seeds", "worse"],
     ]
+    assert best_trial(trials) == trials["train.epochs=7",][0][:10]  # of the best recipe, and no other hash
     limit = "better than base takes p < 0.05 / 3 = 0.017 (Bonferroni)"
     assert grounds == f"base: this folder, validation accuracy 0.5000; {limit}"
 
