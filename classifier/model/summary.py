@@ -5,11 +5,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from classifier.command import command
 from classifier.data.data_set import read_data_set
 from classifier.parameters import parse_yaml
-from classifier.paths import LOCK, METRICS, PAGE, PIPELINE
+from classifier.paths import LOCK, METRICS, PAGE, PIPELINE, PROVENANCE
 
 FORMATS = {"accuracy": ".4f", "balanced_accuracy": ".4f", "loss": ".4f", "errors": ","}
 
@@ -19,13 +20,16 @@ def main(_: list[str] | None = None) -> int:
     """Print the metrics and the path of the page, and how to restore Git's results if another data set stands in."""
     print(table(json.loads(METRICS.read_text())))
     print(f"To draw your own, open {PAGE} in a browser.")
-    if read_data_set().warning() and (changed := changed_results()):
-        print(
-            f"make: these are results on a stand-in for the data set: `git checkout HEAD -- {shlex.join(changed)}` "
-            "restores the committed results; to use the 5,000 digits on purpose, make a branch and run "
-            "`cp recipes/mnist-5k.yaml params.yaml`",
-            file=sys.stderr,
-        )
+    if changed := changed_results():
+        restore = f"`git checkout HEAD -- {shlex.join(changed)}` restores the committed results"
+        if read_data_set().warning():
+            print(
+                f"make: these are results on a stand-in for the data set: {restore}; to use the 5,000 digits on "
+                "purpose, make a branch and run `cp recipes/mnist-5k.yaml params.yaml`",
+                file=sys.stderr,
+            )
+        elif said := other_machine():
+            print(f"make: {said}; {restore}, `git commit --all` keeps these", file=sys.stderr)
     return 0
 
 
@@ -37,6 +41,24 @@ def table(metrics: Mapping[str, Mapping[str, float]]) -> str:
         rows.append([split, *(format(measured[name], FORMATS[name]) if name in measured else "" for name in names)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)
+
+
+def other_machine() -> str | None:
+    """Say how the machine of the results differs from that of the committed ones, if nothing else of training does."""
+    here, committed = json.loads(PROVENANCE.read_text()), json.loads(of_head(PROVENANCE) or "{}")
+    machine, theirs = ({**one.get("versions", {}), **one, "versions": None} for one in (here, committed))
+    keys = [key for key in machine if machine[key] != theirs.get(key)]
+    if not keys or not {"dataset", "images", "parameters", "data"}.isdisjoint(keys):
+        return None
+    differ = (f"{key} {machine[key]} instead of {theirs.get(key)}" for key in keys)
+    accuracies = (json.loads(text)["test"]["accuracy"] for text in (METRICS.read_text(), of_head(METRICS)))
+    compared = "test accuracy {:.4f}, committed {:.4f}".format(*accuracies)
+    return f"another machine may give other weights ({', '.join(differ)}): {compared}"
+
+
+def of_head(path: Path) -> str:
+    """Return the text of a file in HEAD, empty if HEAD has none."""
+    return subprocess.run(["git", "show", f"HEAD:./{path}"], capture_output=True, text=True, check=False).stdout
 
 
 def changed_results() -> list[str]:

@@ -8,7 +8,7 @@ import yaml
 
 from classifier.data.catalogue import MNIST, MNIST_5K
 from classifier.model.summary import main
-from classifier.paths import METRICS
+from classifier.paths import METRICS, PROVENANCE
 from tests.clone import Clone
 from tests.conftest import REPOSITORY, describe
 
@@ -19,6 +19,10 @@ def test_the_end_of_make_repro_fits_80_columns_and_names_the_page(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     describe(project)
+    shutil.copy(REPOSITORY / "dvc.yaml", project)
+    here = Clone(project)
+    here.run("git init -q")
+    here.commit("A checkout")
     unequal = {"accuracy": 0.5, "balanced_accuracy": 0.251, "loss": 1.0, "errors": 5_000}
     METRICS.write_text(json.dumps({"validation": MEASURED, "test": unequal}))
     assert main([]) == 0
@@ -63,3 +67,35 @@ def test_the_command_after_a_stand_in_restores_each_file_in_git_that_a_run_write
     here.commit("Results on the stand-in")
     main([])
     assert capsys.readouterr().err == ""
+
+
+def test_results_of_another_machine_are_explained_in_one_line_and_those_of_another_recipe_are_not(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(REPOSITORY / "dvc.yaml", project)
+    describe(project, MNIST)
+    provenance = {
+        "dataset": "mnist",
+        "images": {},
+        "data": {},
+        "versions": {"keras": "3"},
+        "kernels": "avx512_core_bf16",
+    }
+    here = Clone(project)
+    here.run("git init -q && mkdir -p models")
+
+    def said(kernels: str, epochs: int, accuracy: float) -> str:
+        PROVENANCE.write_text(json.dumps(provenance | {"parameters": {"epochs": epochs}, "kernels": kernels}))
+        METRICS.write_text(json.dumps({"test": MEASURED | {"accuracy": accuracy}}))
+        assert main([]) == 0
+        return capsys.readouterr().err
+
+    here.commit("Before the first results")
+    said("avx512_core_bf16", 2, 0.9937)
+    here.commit("Results")
+    assert said("avx2", 3, 0.9) == said("avx512_core_bf16", 2, 0.9936) == ""
+    assert said("avx2", 2, 0.9935) == (
+        "make: another machine may give other weights (kernels avx2 instead of avx512_core_bf16): test accuracy "
+        "0.9935, committed 0.9937; `git checkout HEAD -- metrics.json models/provenance.json` restores the committed "
+        "results, `git commit --all` keeps these\n"
+    )
