@@ -73,8 +73,8 @@ test: repository setup  ## run ruff, mypy and the tests; needs no network
 # Half of the time these tests wait: for a server, a cluster, a killed worker. Three at a time keep two processors busy.
 slow: repository setup  # run the tests that take minutes, or ONLY=faults, datasets, servers, sweeps, walks, or model after `make repro`
 	python -m pytest --numprocesses=3 --dist=$(if $(filter model,$(ONLY)),worksteal,loadfile) -m '$(or $(ONLY),faults or datasets or servers or sweeps or walks)'
-extra: setup $(filter-out uv,$(UV))  ## install packages for remotes on servers, `sweep --search`, and tests with servers and a browser
-	@$(call install,install --no-deps -r,requirements/extra.txt)
+extra: setup $(filter-out uv,$(UV))  ## install packages for remotes on servers, `sweep --search`, and tests with servers and a browser; EXTRA=gpu: for NVIDIA GPUs
+	@$(call install,install --no-deps -r,requirements/$(or $(EXTRA),extra).txt)
 noise: repository setup  ## train with SEEDS=5 seeds, record what each misreads; RECIPE=... another params.yaml, SCHEDULER=... a cluster
 	python -m review.noise --seeds $(or $(SEEDS),5) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(RECIPE)
 bench: repository setup  ## time the pipeline and the notebook; DATASET_MIRROR=... names a copy of mnist.npz
@@ -83,4 +83,5 @@ LOCK = $(UV) pip compile --universal --python-version 3.11 --upgrade --generate-
 lock: setup $(filter-out uv,$(UV))  # update the locks to the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml --group dev -o requirements.txt
 	$(LOCK) --group extra -c requirements.txt -o requirements/extra.txt
+	$(LOCK) --group gpu -c requirements.txt -o requirements/gpu.txt
 	$(LOCK) --group uv -o requirements/uv.txt

@@ -15,7 +15,7 @@ KINDS = ["a cat", "a dog"]
 
 
 def write_photographs(folder: Path) -> None:
-    """Write class folders of light colour images, 96x64: a pattern for each class, with noise; dogs are twice the cats."""
+    """Write class folders of light colour images, 96x64: a pattern a class, with noise; dogs are twice the cats."""
     random = np.random.default_rng(0)
     patterns = np.kron(random.integers(0, 2, (2, 4, 4, 3)) * 150, np.ones((1, 24, 16, 1), int))
     for number in range(180):

@@ -60,6 +60,7 @@ def locked(name: str) -> dict[str, set[str]]:
     [
         ("requirements.txt", [*DEPENDENCIES, *GROUPS["dev"]]),
         ("requirements/extra.txt", GROUPS["extra"]),
+        ("requirements/gpu.txt", GROUPS["gpu"]),
         ("requirements/uv.txt", GROUPS["uv"]),
     ],
 )
