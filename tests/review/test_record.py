@@ -74,7 +74,7 @@ MANY = {"training": TRAINING | {f"stages/{number}.py": "d" * 32 for number in ra
         ({}, at(train_seed=7) | {"training": CHANGED}, OTHER_FILES),
         (THERE, ANOTHER_MODEL, None),
         (THERE, {"training": CHANGED}, None),
-        (THERE, {"training": CHANGED} | ANOTHER_MODEL, OTHER_FILES),
+        (THERE, {"training": CHANGED} | ANOTHER_MODEL, "it comes from another machine (`kernels` "),
         ({}, MANY | ANOTHER_MODEL, "`stages/3.py`, `stages/4.py`, 4 more"),
         ({}, {"training": {}, "model": None}, "`dvc.lock` does not say what trained the model"),
         ({}, {"metrics": {"validation.loss": 0.2}}, "another validation loss of the same model than metrics.json"),
