@@ -96,13 +96,15 @@ def fetch_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
         known = f"{', '.join(DATA_SETS)} or the path of your own data"
         raise ValueError(f"params.yaml: download.dataset must be {known}, got {recipe.dataset!r}")
     files = fingerprint(source)
-    arrays, classes = read_own(source, recipe.seed, recipe.test_share, recipe.resize, recipe.most_gib * 2**30)
+    notes: list[str] = []
+    arrays, classes = read_own(source, recipe.seed, recipe.test_share, recipe.resize, recipe.most_gib * 2**30, notes)
+    print(*(f"download: {note}\n" for note in notes), sep="", end="", file=sys.stderr)
     data_set = DataSet(recipe.dataset, classes, identify(arrays), files=files, inverted=is_light(arrays["x_train"]))
     refuse_changes(data_set)
     if shared := count_shared_images(arrays):
         images = f"{shared:,} of {len(arrays['x_test']):,} test images"
         print(f"download: warning: {source}: {images} are in train too, with the same pixels", file=sys.stderr)
-    return data_set, arrays, files.partition(",")[0]  # how many; the MD5 is in dataset.json
+    return data_set, arrays, files.rpartition(", ")[0]  # how many; the MD5 is in dataset.json
 
 
 def refuse_changes(data_set: DataSet) -> None:

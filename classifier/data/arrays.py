@@ -26,6 +26,15 @@ IDX_FILES = {
 PREFIX = {"images": "x", "labels": "y"}
 IDX_NAME = re.compile(r"(?:.+-)?(train|t10k|test)-(images|labels)[-.]idx[134]-ubyte(\.gz)?")
 
+SAVE = "and save x_train, y_train, x_test and y_test with np.savez: images uint8 (n, height, width), labels integers"
+OTHER_FORMATS = {
+    (".csv", ".tsv"): f"read it with pandas.read_csv, {SAVE}",
+    (".parquet", ".arrow"): f"read it with pandas.read_parquet, {SAVE}",
+    (".pkl.gz", ".pkl", ".pickle"): f"read it with pickle, if you trust it (pixels of 0 to 1: `x * 255`), {SAVE}",
+    (".npy", ".mat", ".h5", ".hdf5", ".pt"): f"read it with the library that wrote it, {SAVE}",
+    (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"): "unpack it and name the folder",
+}
+
 TOO_LARGE = "more bytes, unpacked, than are allowed; download.most_gib in params.yaml is the limit of own data"
 
 
@@ -36,10 +45,23 @@ def read_arrays(source: Path, most: int) -> Arrays:
         ValueError: it has other arrays or is damaged; the message names the file. OSError: it cannot be opened.
     """
     if not source.is_dir():
+        refuse_other_formats(source)
         return read_npz(source, most)
     if paths := find_idx(source):
         return read_idx(paths, most)
     raise ValueError(f"{source}: expected the IDX files {', '.join(IDX_FILES.values())}")
+
+
+def refuse_other_formats(path: Path) -> None:
+    """Raise ValueError if the name is that of a format that others publish data sets in, with the way to convert it."""
+    for endings, way in OTHER_FORMATS.items():
+        if path.name.lower().endswith(endings) and path.is_file():
+            raise ValueError(f"{path}: not a format that is read; {way}")
+
+
+def fault_of(path: Path, error: Exception) -> str:
+    """Return what is wrong with a file that could not be read."""
+    return (str(error) or type(error).__name__) if path.stat().st_size else "the file is empty"
 
 
 def read_npz(path: Path, most: int) -> Arrays:
@@ -55,7 +77,7 @@ def read_npz(path: Path, most: int) -> Arrays:
                 raise ValueError(f"expected the arrays {', '.join(NAMES)}, found {', '.join(sorted(names))}")
             return {name: np.ascontiguousarray(archive[name]) for name in names}
     except Exception as error:  # zipfile and NumPy promise no set of exceptions for damaged files
-        raise ValueError(f"{path}: not an npz archive that can be read: {error}") from error
+        raise ValueError(f"{path}: not an npz archive that can be read: {fault_of(path, error)}") from error
 
 
 def find_idx(folder: Path) -> dict[str, Path]:
@@ -85,7 +107,7 @@ def read_idx(paths: Mapping[str, Path], most: int) -> Arrays:
                 raise ValueError("expected unsigned bytes")
             arrays[name] = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
         except (EOFError, OSError, ValueError, IndexError) as error:
-            raise ValueError(f"{path}: not an IDX file that can be read: {error}") from error
+            raise ValueError(f"{path}: not an IDX file that can be read: {fault_of(path, error)}") from error
     return arrays
 
 

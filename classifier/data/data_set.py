@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,15 @@ from classifier.paths import SOURCE
 
 HOW_TO_RENEW = "run `dvc repro --force download` to create it again"
 HOW_TO_GET_ALL = "for the full set, run `dvc repro --force download` online, or set DATASET_MIRROR to a path or URL"
+
+# What file managers, browsers, archives and editors leave in a folder: hidden files and resource forks; a stream of an
+# NTFS file, such as `0.png:Zone.Identifier`; thumbnails, indexes and lists; files that are copies or not yet whole.
+LEFT_BY_TOOLS = re.compile(
+    r"\..*|.*\.\w+:.*|.*zone\.identifier|__macosx|@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found"
+    r"|icon\r|(eh)?thumbs.*\.db|zbthumbnail\.info|desktop\.(ini|db)|picasa\.ini|descript\.ion|pspbrwse\.jbf"
+    r"|index\.html?|.*(~|\.(aae|bak|cache|crdownload|lnk|part|swp|thm|tmp|url|xmp))|__pycache__",
+    re.IGNORECASE | re.DOTALL,
+)
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
@@ -103,12 +113,17 @@ def parse_data_set(content: bytes) -> DataSet:
     return data_set
 
 
+def left_by_tools(name: str) -> bool:
+    """Return whether a file or folder of this name is none of the user's."""
+    return bool(LEFT_BY_TOOLS.fullmatch(name))
+
+
 def fingerprint(source: Path) -> str:
-    """Return the number of files and an MD5 of names and contents, of one file or of a folder without hidden ones."""
+    """Return the number of files and an MD5 of names and contents, of a file or of all that a user has in a folder."""
     paths = [] if source.is_dir() else [source]
     for folder, folders, names in os.walk(source, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+        folders[:] = sorted(name for name in folders if not left_by_tools(name))
+        paths += [Path(folder, name) for name in sorted(names) if not left_by_tools(name)]
     digest = hashlib.md5(usedforsecurity=False)
     for path in paths:
         content = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

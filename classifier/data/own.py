@@ -13,7 +13,7 @@ LONGEST = 100  # characters of a class's name
 
 
 def read_own(
-    source: Path, seed: int, share: float, size: tuple[int, int] | None, most: int
+    source: Path, seed: int, share: float, size: tuple[int, int] | None, most: int, notes: list[str]
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Return the four arrays at `source`, and the names of the classes by label; the same files give the same arrays.
 
@@ -23,13 +23,14 @@ def read_own(
     Args:
         source: an npz archive of x_train, y_train, x_test, y_test and, if wanted, classes: their names; or a folder of
             the four IDX files; or class folders, see `read_class_folders`, which has the other arguments.
+        notes: gets a line for each thing that was done to the data.
 
     Raises:
         ValueError: the data set breaks a rule; the message names the file, what was expected and what was found.
         OSError: a file or folder cannot be read.
     """
     if source.is_dir() and not find_idx(source):
-        arrays = read_class_folders(source, seed, share, size, most)
+        arrays = read_class_folders(source, seed, share, size, most, notes)
     else:
         arrays = read_arrays(source, most)
     try:

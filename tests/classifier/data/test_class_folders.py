@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from classifier.data.arrays import Arrays
-from classifier.data.class_folders import list_images
+from classifier.data.class_folders import SUFFIXES, list_images
+from classifier.data.data_set import fingerprint
 from classifier.data.own import read_own
+from predict import pictures as predicted
 from tests.classifier.data.pictures import encoded, pixels, png, two_classes, write
 
 GREY, COLOUR = pixels(100), pixels(101, colour=True)
 WHOLE = encoded(GREY)
-read = partial(read_own, seed=0, share=0.2, size=None, most=2**20)
+read = partial(read_own, seed=0, share=0.2, size=None, most=2**20, notes=[])
 
 
 def split_set(*names: str, colour: bool = False) -> dict[str, bytes]:
@@ -78,15 +80,66 @@ def test_the_seed_draws_the_split_of_each_class_alone(tmp_path: Path) -> None:
         np.testing.assert_array_equal(*(part[f"x_{split}"][part[f"y_{split}"] == 1] for part in (before, after)))
 
 
-def test_hidden_files_are_skipped_and_links_followed(tmp_path: Path) -> None:
-    names = [".DS_Store", "cat/.DS_Store", "cat/Thumbs.db", "dog/desktop.ini", "__MACOSX/cat/._0.png", ".git/HEAD"]
-    images = write(tmp_path / "images", two_classes() | dict.fromkeys(names, b"?"))
+LEFT = [".DS_Store", "cat/.DS_Store", "cat/Thumbs.db", "dog/desktop.ini", "__MACOSX/cat/._0.png", ".git/HEAD"]
+LEFT += ["cat/0.png:Zone.Identifier", "cat/0.pngZone.Identifier", "cat/._1.png", "cat/Icon\r", "dog/@eaDir/0.png/T.jpg"]
+LEFT += ["cat/ehthumbs_vista.db", "cat/index.html", "cat/0.png~", "dog/1.png.part", "dog/IMG.AAE", "$RECYCLE.BIN/0.png"]
+
+
+def test_what_tools_leave_is_skipped_as_predict_skips_it_and_links_are_followed(tmp_path: Path) -> None:
+    images = write(tmp_path / "images", two_classes())
     (tmp_path / "linked").mkdir()
     for name in ("cat", "dog"):
         (tmp_path / "linked" / name).symlink_to(images / name)
-    arrays, classes = read(tmp_path / "linked")
+    before, described = as_bytes(read(images)[0]), fingerprint(images)
+    write(images, dict.fromkeys(LEFT, b"?"))
+    assert fingerprint(images) == described
+    assert as_bytes(read(images)[0]) == as_bytes(read(tmp_path / "linked")[0]) == before
+    assert list(predicted.find([str(images / "cat")])) == [str(images / "cat" / f"{row}.png") for row in range(5)]
+    assert SUFFIXES == predicted.ENDINGS
+
+
+@pytest.mark.parametrize("names", [("training", "Testing", "VAL"), ("Train", "test", "validation")])
+def test_splits_have_the_usual_names_and_the_validation_images_join_the_training_images(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    files = split_set(*(f"{split}/{name}" for split in names for name in ("cat", "dog")))
+    arrays, classes = read(write(tmp_path, files), notes=(notes := []))
     assert classes == ("cat", "dog")
-    assert as_bytes(arrays) == as_bytes(read(images)[0])
+    np.testing.assert_array_equal(arrays["x_train"], [pixels(row) for row in (0, 4, 1, 5)])
+    np.testing.assert_array_equal(arrays["x_test"], [pixels(2), pixels(3)])
+    assert "2 validation images join the training images" in notes[0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO"])
+def test_pictures_stand_as_their_exif_says_and_as_predict_reads_them(
+    tmp_path: Path, kind: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    content = encoded(np.arange(200, dtype=np.uint8).reshape(10, 20), kind, exif=exif)
+    files = {f"{split}/{name}/0.jpg": content for split in ("train", "test") for name in "ab"}
+    image = read(write(tmp_path, files))[0]["x_train"][0]
+    assert image.shape == ((10, 20) if orientation < 5 else (20, 10))
+    corner = [np.ravel(rows)[0] for rows in (image, image[:, ::-1], image[::-1, ::-1], image[::-1])]
+    assert np.argmin(corner) == [0, 1, 2, 3, 0, 1, 2, 3][orientation - 1]
+    np.testing.assert_array_equal(image, np.asarray(predicted.decode(content)[0].convert("L")))
+
+
+def test_images_of_several_kinds_are_read_as_one_kind_if_no_pixel_changes(tmp_path: Path) -> None:
+    grey, colour = Image.fromarray(GREY), Image.fromarray(COLOUR)
+    palette = colour.quantize(16)
+    kinds = {"L": grey, "LA": grey.convert("LA"), "P": grey.convert("P"), "1": grey.convert("1"), "again": grey}
+    files = {f"{name}/{kind}.png": encoded(image) for name in "ab" for kind, image in kinds.items()}
+    arrays, _ = read(write(tmp_path, files), notes=(notes := []))
+    assert arrays["x_train"].shape == (8, 10, 8)
+    assert notes == [f"{tmp_path}: read as grey without loss: 2 LA, 2 P"]
+    write(tmp_path, {"a/palette.png": encoded(palette), "b/RGBA.png": encoded(colour.convert("RGBA"))})
+    arrays, _ = read(tmp_path, notes=(notes := []), share=0.01)
+    assert notes == [f"{tmp_path}: read as colour without loss: 4 L, 2 LA, 3 P, 1 RGBA"]
+    images = np.concatenate([arrays["x_train"], arrays["x_test"]])
+    for expected in (grey.convert("RGB"), palette.convert("RGB"), colour):
+        assert (images == np.asarray(expected)).all((1, 2, 3)).any()
 
 
 # The path after that of the folder, or what is said of the folder itself.
@@ -97,7 +150,12 @@ REFUSED = {
     "a folder of images": (two_classes() | {"cat/more/0.png": b""}, "/cat/more: expected only CLASS/IMAGE.png"),
     "an empty class": (two_classes() | {"cow/.hidden": b""}, "/cow: expected only CLASS/IMAGE.png"),
     "train alone": (split_set("train/cat", "train/dog"), "/train/cat: expected .* train/CLASS/... and test/CLASS"),
-    "a third split": (split_set(*FOUR, "val/cat"), "/test/cat: expected .* train/CLASS/... and test/CLASS"),
+    "a split of another name": (split_set(*FOUR, "more/cat"), "/more/cat: expected .* train/CLASS/... and test/CLASS"),
+    "two folders of one split": (split_set(*FOUR, "testing/cat"), "/test/cat: expected .* train/CLASS/... and test"),
+    "rows of pixels": (
+        {"train.csv": b"1,0,0"},
+        "/train.csv: not a format that is read; read it with pandas.read_csv",
+    ),
     "a file beside train": (split_set(*FOUR) | {"notes.md": b""}, "/notes.md: .* move the rest"),
     "a class of test alone": (split_set(*FOUR, "test/cow"), ": .* each class must have a train image; not so for cow"),
     "few images": (two_classes(4), "/cat: expected at least 5 images; add some, or split them yourself"),
@@ -138,14 +196,14 @@ ODD = {
     "flipped": (WHOLE[:60] + bytes([WHOLE[60] ^ 1]) + WHOLE[61:], "broken PNG file"),
     "cut JPEG": (encoded(pixels(1, 64, 64), "JPEG")[:-800], "image file is truncated"),
     "16-bit colour": (png(8, 10, 16, 2, bytes(49) * 10), "found RGB;16B"),
-    "colour and alpha": (encoded(Image.fromarray(COLOUR).convert("RGBA")), "found RGBA"),
-    "a transparent grey": (encoded(GREY, transparency=0), "found L, transparency"),
-    "palette": (encoded(Image.fromarray(COLOUR).quantize(16)), "found P"),
+    "transparent pixels": (encoded(Image.fromarray(np.dstack([COLOUR, GREY]))), "found RGBA with transparent ones"),
+    "a transparent grey": (encoded(GREY, transparency=int(GREY[0, 0])), "found L with transparent ones; lay it on"),
+    "inks of print": (encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG"), "found CMYK; save it so"),
+    "nothing": (b"", "the file is empty"),
     "beyond Pillow's limit": (png(10_000, 10_000, 8, 0, b""), "exceeds limit"),
     "smaller than can be classified": (encoded(np.zeros((7, 8), np.uint8)), r"found 7x8; download\.resize"),
     "larger than can be classified": (encoded(np.zeros((128, 129), np.uint8)), r"found 128x129; download\.resize"),
     "another size": (encoded(pixels(9, 8, 10)), "found 8x10 grey here and 10x8 grey in .*cat/0.png"),
-    "another kind": (encoded(COLOUR), "found 10x8 colour here and 10x8 grey in .*cat/0.png"),
 }
 
 

@@ -26,7 +26,7 @@ def made(classes: int = 3, shape: tuple[int, ...] = (9, 8), dtype: str = "uint8"
 
 def read(folder: Path, arrays: Arrays, size: tuple[int, int] | None = None) -> tuple[Arrays, tuple[str, ...]]:
     np.savez(folder / "a.npz", **arrays)  # type: ignore[arg-type]
-    return read_own(folder / "a.npz", 0, 0.2, size, MOST)
+    return read_own(folder / "a.npz", 0, 0.2, size, MOST, [])
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((8, 8), "uint8"), ((128, 96), ">i4"), ((32, 32, 3), "uint64")])
@@ -61,7 +61,7 @@ def test_an_archive_can_name_its_classes(tmp_path: Path, kind: str) -> None:
 
 def test_idx_files_and_colour_images_are_resized_as_well(tmp_path: Path) -> None:
     source = write_idx(tmp_path, made(shape=(200, 300, 3)))
-    arrays, _ = read_own(source, 0, 0.2, (10, 20), 2 * MOST)
+    arrays, _ = read_own(source, 0, 0.2, (10, 20), 2 * MOST, [])
     assert arrays["x_train"].shape == (6, 10, 20, 3)
 
 
