@@ -27,9 +27,9 @@ TESTS = files_in("tests", endings=(".py", ".js"))
 DOCUMENTS = files_in("README.md", "CONTRIBUTING.md", "docs", "bench", endings=(".md",))
 
 
-def test_there_are_at_most_7500_lines_of_code_and_9500_of_tests() -> None:
-    assert sum(map(lines, CODE)) <= 7_500
-    assert sum(map(lines, TESTS)) <= 9_500
+def test_the_code_and_the_tests_do_not_grow() -> None:
+    assert sum(map(lines, CODE)) <= 7_620
+    assert sum(map(lines, TESTS)) <= 9_800
 
 
 def test_the_documents_have_at_most_10000_words_and_readme_1200() -> None:

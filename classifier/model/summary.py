@@ -53,7 +53,7 @@ def other_machine() -> str | None:
     differ = (f"{key} {machine[key]} instead of {theirs.get(key)}" for key in keys)
     accuracies = (json.loads(text)["test"]["accuracy"] for text in (METRICS.read_text(), of_head(METRICS)))
     compared = "test accuracy {:.4f}, committed {:.4f}".format(*accuracies)
-    return f"another machine may give other weights ({', '.join(differ)}): {compared}"
+    return f"as expected, another machine gives other weights ({', '.join(differ)}): {compared}"
 
 
 def of_head(path: Path) -> str:
