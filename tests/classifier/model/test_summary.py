@@ -95,7 +95,7 @@ def test_results_of_another_machine_are_explained_in_one_line_and_those_of_anoth
     here.commit("Results")
     assert said("avx2", 3, 0.9) == said("avx512_core_bf16", 2, 0.9936) == ""
     assert said("avx2", 2, 0.9935) == (
-        "make: as expected, another machine gives other weights (kernels avx2 instead of avx512_core_bf16): test accuracy "
-        "0.9935, committed 0.9937; `git checkout HEAD -- metrics.json models/provenance.json` restores the committed "
-        "results, `git commit --all` keeps these\n"
+        "make: as expected, another machine gives other weights (kernels avx2 instead of avx512_core_bf16): test "
+        "accuracy 0.9935, committed 0.9937; `git checkout HEAD -- metrics.json models/provenance.json` restores the "
+        "committed results, `git commit --all` keeps these\n"
     )
