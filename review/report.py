@@ -1,9 +1,8 @@
 """Write what changed between two revisions as a folder for reviewers: report.md with its pictures, and report.html.
 
-The words and tables are those of review.compare. The pictures are the accuracy of
-each seed, learning curves of both sides, what changed between
-the confusion matrices of the split that decided, and, if data/processed is in this folder, the images that the recipes
-read most differently.
+The words and tables are those of review.compare. The pictures are the accuracy of each seed, learning curves of both
+sides, what changed between the confusion matrices of the split that decided, and, if data/processed is in this folder,
+the images that the recipes read most differently.
 """
 
 import argparse

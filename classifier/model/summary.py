@@ -17,7 +17,7 @@ FORMATS = {"accuracy": ".4f", "balanced_accuracy": ".4f", "loss": ".4f", "errors
 
 @command("summary", refused=1)
 def main(_: list[str] | None = None) -> int:
-    """Print the metrics and the path of the page, and how to restore Git's results if another data set stands in."""
+    """Print the metrics and the path of the page, and why results differ from Git's: another data set or machine."""
     print(table(json.loads(METRICS.read_text())))
     print(f"To draw your own, open {PAGE} in a browser.")
     if changed := changed_results():
@@ -48,7 +48,7 @@ def other_machine() -> str | None:
     here, committed = json.loads(PROVENANCE.read_text()), json.loads(of_head(PROVENANCE) or "{}")
     machine, theirs = ({**one.get("versions", {}), **one, "versions": None} for one in (here, committed))
     keys = [key for key in machine if machine[key] != theirs.get(key)]
-    if not keys or not {"dataset", "images", "parameters", "data"}.isdisjoint(keys):
+    if not keys or not {"dataset", "images", "parameters", "data"}.isdisjoint(keys) or not of_head(METRICS):
         return None
     differ = (f"{key} {machine[key]} instead of {theirs.get(key)}" for key in keys)
     accuracies = (json.loads(text)["test"]["accuracy"] for text in (METRICS.read_text(), of_head(METRICS)))
