@@ -86,8 +86,7 @@ def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shared = shared.parent
     clone = Clone(shared / "clone/project")
     with FileLock(shared / "clone.lock"):
-        first_output = shared / "clone/first_output.txt"
-        if not first_output.exists():
+        if not clone.folder.exists():
             clone.folder.mkdir(parents=True)
             listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
             for name in subprocess.check_output(listing, cwd=REPOSITORY, text=True).split("\0"):
@@ -95,10 +94,10 @@ def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(REPOSITORY / name, clone.folder / name)
             shutil.copy(PARAMS, clone.folder / "params.yaml")
+            clone.set("download.dataset", "mnist-5k")  # as a stand-in they would be trained for more epochs
             clone.run("git init -q -b main")
-            output = clone.run("dvc repro")
+            clone.run("dvc repro")
             clone.commit("Results on the embedded digits")
-            first_output.write_text(output)
     return clone.folder
 
 

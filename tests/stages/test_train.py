@@ -248,10 +248,10 @@ def test_a_training_that_cannot_work_warns_with_the_parameter_to_change(
         labels = np.sort(np.load(splits.labels_path(split)), axis=0)[::-1]
         np.save(splits.labels_path(split), np.stack([labels[:, 0], 1 - labels[:, 0]], axis=1))
         np.save(splits.images_path(split), np.ones((len(labels), 8, 8, 1), np.float32) * labels[:, :1, None, None])
-    few = "train: warning: 199 training steps are few, 200 are usual; raise train.epochs or lower train.batch_size"
+    few = "train: warning: 150 training steps are few, 200 are usual; raise train.epochs or lower train.batch_size"
     for epochs, batch_size, changed, warnings in (
-        (50, 75, {"learning_rate": 0.01}, []),
-        (199, 300, {"learning_rate": 0.01}, [few]),
+        (2, 3, {"learning_rate": 0.01}, []),
+        (1, 2, {"learning_rate": 0.01}, [few]),
         (4, 6, {"learning_rate": 100.0, "schedule": "constant"}, ["is above that of guessing, 0.6931;", "one class"]),
     ):
         write_recipe(epochs=epochs, batch_size=batch_size, shift=0.0, **changed)
