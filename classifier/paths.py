@@ -11,6 +11,7 @@ SOURCE = Path("data/raw/dataset.json")
 PROCESSED = Path("data/processed")
 
 MODEL = Path("models/model.keras")
+BY_KERAS = Path("models/by_keras.npy")  # what MODEL predicts by Keras for the images of `splits.map_compared`
 PROVENANCE = Path("models/provenance.json")
 HISTORY = Path("evaluation/history.csv")
 

@@ -1,4 +1,4 @@
-"""Read the training and validation arrays; write the model, its provenance and evaluation/history.csv."""
+"""Read the training and validation arrays; write the model, its predictions and provenance, evaluation/history.csv."""
 
 import json
 import math
@@ -17,9 +17,9 @@ from classifier.command import printable, run
 from classifier.data import augmentation, batches, splits
 from classifier.data.data_set import DataSet, read_data_set
 from classifier.files import remove, whole_file
-from classifier.model import architecture, checkpoint, keras_file, learning, runtime
+from classifier.model import architecture, checkpoint, keras_file, learning, predictions, runtime
 from classifier.parameters import Seed, read_section
-from classifier.paths import HISTORY, MODEL, PROVENANCE, SOURCE
+from classifier.paths import BY_KERAS, HISTORY, MODEL, PROVENANCE, SOURCE
 
 if TYPE_CHECKING:
     import keras
@@ -80,12 +80,15 @@ def main() -> None:
         began = time.perf_counter()
         history = fit(network, recipe, images, belongs_to)
         seconds = time.perf_counter() - began
-        faults = list(failures(network, data_set, history[-1]))
+        _, compared, labels = splits.map_compared()
+        by_keras = predictions.join(map(network.predict_on_batch, predictions.batches(compared)))
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         remedy = "lower train.batch_size, train.filters, train.dense_units or train.kernel_size"
         raise ValueError(f"params.yaml: memory ran out; {remedy}") from error
     with whole_file(MODEL) as path:
         keras_file.save(network, path)
+    with whole_file(BY_KERAS) as path, path.open("wb") as file:
+        np.save(file, by_keras)
     with whole_file(PROVENANCE) as path:
         path.write_text(json.dumps(provenance, indent=2) + "\n")
     learning.save_history(HISTORY, history)
@@ -93,7 +96,7 @@ def main() -> None:
         remove(path)
     summary = f"{recipe.epochs} epochs on {images['train']:,} images of {data_set.name} in {provenance['precision']}"
     print(f"train: {summary}, {seconds:.1f} s -> {MODEL}")
-    for fault in faults:
+    for fault in failures(by_keras, labels, history[-1], data_set):
         warn(f"{fault}; lower train.learning_rate or raise train.epochs")
 
 
@@ -147,16 +150,16 @@ def fit(network: "keras.Model", recipe: Parameters, images: dict[str, int], belo
     return history
 
 
-def failures(network: "keras.Model", data_set: DataSet, metrics: dict[str, float]) -> Iterator[str]:
-    """Say what shows that a network has learnt nothing, from the metrics of the last epoch and 250 training images."""
+def failures(
+    probabilities: np.ndarray, labels: np.ndarray, metrics: dict[str, float], data_set: DataSet
+) -> Iterator[str]:
+    """Say what shows that a network has learnt nothing, from some predictions and the metrics of the last epoch."""
     guessing = math.log(len(data_set.classes))  # the cross-entropy of equal probabilities, with any label smoothing
     loss = metrics.get("validation_loss", metrics["loss"])  # the latter is the mean over an epoch
     if loss > guessing:
         yield f"the loss after the last epoch, {loss:,.4f}, is above that of guessing, {guessing:.4f}"
-    images, labels = splits.map_split("train")
-    rows = np.linspace(0, len(images) - 1, VALIDATION_BATCH).astype(int)  # they may be sorted by class
-    read = np.unique(np.argmax(network(images[rows]), axis=1))
-    if len(read) == 1 and len(np.unique(labels[rows].argmax(axis=1))) > 1:
+    read = np.unique(probabilities.argmax(axis=1))
+    if len(read) == 1 and len(np.unique(labels.argmax(axis=1))) > 1:
         yield f"the network reads all images as one class, {printable(data_set.classes[read[0]])}"
 
 

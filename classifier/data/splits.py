@@ -12,6 +12,8 @@ from classifier.paths import PROCESSED
 
 HOW_TO_RENEW = "run `dvc repro --force preprocess` to create it again"
 
+COMPARED = 1000  # training images that are enough, without validation images
+
 
 def images_path(split: str) -> Path:
     """Return the path of the images of a split: float32 (n, height, width, channels), 0..1."""
@@ -38,6 +40,20 @@ def map_split(split: str) -> tuple[np.memmap, np.memmap]:
     if len(images) != len(labels):
         raise ValueError(f"{labels_path(split)}: {len(labels):,} labels of {len(images):,} images; {HOW_TO_RENEW}")
     return images, labels
+
+
+def map_compared() -> tuple[str, np.ndarray, np.ndarray]:
+    """Map the images that train and export both predict: validation or, if it is empty, some of all parts of train.
+
+    Returns:
+        The name of the split, the images and their labels.
+    """
+    images, labels = map_split("validation")
+    if len(images):
+        return "validation", images, labels
+    images, labels = map_split("train")
+    step = max(1, len(images) // COMPARED)  # they may be sorted by class
+    return "train", images[::step], labels[::step]
 
 
 def _map_rows(path: Path, row_shape: tuple[int, ...]) -> np.memmap:

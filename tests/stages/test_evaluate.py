@@ -18,7 +18,7 @@ from classifier.data.catalogue import MNIST
 from classifier.data.data_set import DataSet
 from classifier.model import layers, onnx_file
 from classifier.model.predictions import Outcome
-from classifier.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, ONNX, PER_CLASS, PREDICTIONS
+from classifier.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, MODEL, ONNX, PER_CLASS, PREDICTIONS
 from stages import evaluate, export, train
 from tests.classifier.page.test_document import own
 
@@ -80,11 +80,12 @@ def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(trained: 
     wrong = [row for row in rows if row["actual"] != row["predicted"]]
     wrong.sort(key=lambda row: -float(row["confidence"]))
     images = splits.map_split("test")[0]
-    assert len(grid.axes) == 25 < len(wrong)
-    for drawn, row in zip(grid.axes, wrong, strict=False):
-        assert drawn.get_title() == f"{row['actual']} → {row['predicted']}\n{float(row['confidence']):.3f}"
-        assert drawn.title.get_fontsize() >= 10  # points, of 100 pixels an inch
-        assert np.array_equal(drawn.images[0].get_array(), images[int(row["image"])][..., 0])
+    (axes,) = grid.axes
+    assert len(axes.images) == len(axes.texts) == 25 < len(wrong)
+    for drawn, caption, row in zip(axes.images, axes.texts, wrong, strict=False):
+        assert caption.get_text() == f"{row['actual']} → {row['predicted']}\n{float(row['confidence']):.3f}"
+        assert caption.get_fontsize() >= 10  # points, of 100 pixels an inch
+        assert np.array_equal(drawn.get_array(), images[int(row["image"])][..., 0])
 
 
 def test_inverted_images_are_drawn_as_they_were(tmp_path: Path, figures: list[Figure]) -> None:
@@ -94,7 +95,7 @@ def test_inverted_images_are_drawn_as_they_were(tmp_path: Path, figures: list[Fi
         evaluate.draw_errors(some, light, tmp_path / "errors.png")
         axes = figures[-1].axes[0]
         assert np.unique(axes.images[0].get_array()) == drawn
-        assert axes.get_title().startswith("Ankle boot\n→ Bag\n0.")
+        assert axes.texts[0].get_text().startswith("Ankle boot\n→ Bag\n0.")
 
 
 EIGHT = replace(MNIST, classes=MNIST.classes[:8])  # as many as the layer before the last has outputs
@@ -109,10 +110,10 @@ EIGHT = replace(MNIST, classes=MNIST.classes[:8])  # as many as the layer before
     ],
 )
 def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(
-    network: Any, refusal: Callable[..., str], damaged: Callable[[Any], bytes], message: str
+    trained: str, refusal: Callable[..., str], damaged: Callable[[Any], bytes], message: str
 ) -> None:
     first = [path.read_bytes() for path in OUTPUTS]
-    ONNX.write_bytes(damaged(layers.read(network)))
+    ONNX.write_bytes(damaged(layers.read(MODEL).layers))
     line = refusal("evaluate", evaluate.main)
     assert line.startswith("evaluate: models/model.onnx: ")
     assert message in line

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ import pytest
 
 from classifier.data.catalogue import FASHION_MNIST, MNIST, MNIST_5K
 from classifier.data.data_set import DataSet
-from classifier.model import architecture, layers, onnx_file, predictions
+from classifier.model import architecture, keras_file, layers, onnx_file, predictions
 from tests.classifier.page.test_document import own
 from tests.clone import REPOSITORY
 
@@ -32,9 +33,16 @@ def build(data_set: DataSet, *recipe: Any) -> Any:
     return network
 
 
+def read(network: Any) -> list[layers.Layer]:
+    """The layers of a network, by the file that train would write."""
+    with tempfile.TemporaryDirectory() as folder:
+        keras_file.save(network, Path(folder) / "model.keras")
+        return layers.read(Path(folder) / "model.keras").layers
+
+
 def predicted(network: Any, data_set: DataSet, images: np.ndarray) -> np.ndarray:
     """The probabilities by ONNX Runtime."""
-    session = predictions.open_session(onnx_file.build(layers.read(network), data_set), data_set)
+    session = predictions.open_session(onnx_file.build(read(network), data_set), data_set)
     found: np.ndarray = session.run(None, {"images": images})[0]
     return found
 
@@ -88,7 +96,7 @@ def test_other_runtimes_compute_the_same(
         pytest.skip(f"{requirement} is not installed (.ci/run)")
     data_set = own(shape, tuple("0123"))
     network = build(data_set, *recipe, True)
-    (tmp_path / "model.onnx").write_bytes(onnx_file.build(layers.read(network), data_set))
+    (tmp_path / "model.onnx").write_bytes(onnx_file.build(read(network), data_set))
     images = np.random.default_rng(1).random((5, *shape), np.float32)
     np.save(tmp_path / "images.npy", images)
     module = "cv2" if "opencv" in requirement else "onnxruntime"
@@ -106,7 +114,7 @@ def test_batch_normalization_is_folded_unless_a_factor_is_negative(keras: Module
         norm, convolution = network.get_layer("norm_1"), network.get_layer("conv_1")
         assert (norm.momentum, convolution.use_bias) == (0.9, False)  # for short trainings; the norm has a bias
         norm.gamma.assign([0.3, factor, 0.0])
-        assert [layer.kind for layer in layers.read(network)] == [*kinds, "flatten", "dense", "softmax"]
+        assert [layer.kind for layer in read(network)] == [*kinds, "flatten", "dense", "softmax"]
         np.testing.assert_allclose(predicted(network, MNIST, images), network(images), atol=1e-5)
 
 
@@ -116,7 +124,7 @@ def test_weights_of_layers_in_bfloat16_are_rounded_as_keras_rounds_them(keras: M
         network = build(MNIST, [3], 3, [4])
     finally:
         keras.config.set_dtype_policy("float32")
-    convolution, dense, last = (each for each in layers.read(network) if each.kernel.size)
+    convolution, dense, last = (each for each in read(network) if each.kernel.size)
     for layer in (convolution, dense):
         assert layer.kernel.dtype == np.float32
         assert not (layer.kernel.view(np.uint32) & 0xFFFF).any()
@@ -126,7 +134,7 @@ def test_weights_of_layers_in_bfloat16_are_rounded_as_keras_rounds_them(keras: M
 
 def test_the_same_weights_give_the_same_bytes_in_the_stated_version(keras: ModuleType) -> None:
     network = build(MNIST, [3], 3, [4])
-    first, second = (onnx_file.build(layers.read(network), MNIST, {"key": "text"}) for _ in range(2))
+    first, second = (onnx_file.build(read(network), MNIST, {"key": "text"}) for _ in range(2))
     assert first == second
     model = onnx.load_from_string(first)
     assert (model.ir_version, [(each.domain, each.version) for each in model.opset_import]) == (7, [("", 13)])
@@ -136,7 +144,7 @@ def test_the_same_weights_give_the_same_bytes_in_the_stated_version(keras: Modul
 
 def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
     def metadata(data_set: DataSet) -> dict[str, str]:
-        content = onnx_file.build(layers.read(architecture.build(data_set, [], 3, [])), data_set, {"key": "text"})
+        content = onnx_file.build(read(architecture.build(data_set, [], 3, [])), data_set, {"key": "text"})
         return {each.key: each.value for each in onnx.load_from_string(content).metadata_props}
 
     digits, photos = metadata(MNIST), metadata(own((9, 13, 3), ("犬 0", "犬 1")))
@@ -155,4 +163,4 @@ def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
 def test_an_activation_of_another_kind_is_refused(keras: ModuleType) -> None:
     elu = keras.layers.Conv2D(2, 3, activation="elu", name="conv_1")
     with pytest.raises(ValueError, match="found elu of conv_1"):
-        layers.read(keras.Sequential([keras.Input((28, 28, 1)), elu]))
+        read(keras.Sequential([keras.Input((28, 28, 1)), elu]))
