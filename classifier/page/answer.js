@@ -14,7 +14,7 @@ const scaled = (levels) => Float32Array.from(levels, (level) => level / 255);
 
 /** Return the images, float32 0 to 1, that the network sees of a picture; grey or in three colours. */
 function imagesOf(planes) {
-  if (READS_DIGITS) return normalize(planes[0]).map(scaled);
+  if (READS_DIGITS) return normalize(planes[0]).map(({ image, stacked }) => Object.assign(scaled(image), { stacked }));
   const levels = squash(planes, network.shape);
   return [scaled(IN_NEGATIVE ? levels.map((level) => 255 - level) : levels)];
 }
@@ -59,9 +59,12 @@ function sentence() {
   const { label, probabilities, sure } = leastCertain();
   const answer = `${network.classes[label]}, with probability ${probabilities[label].toFixed(3)}`;
   if (truth !== null) return `A test image of ${network.classes[truth]}, which it reads as ${answer}.`;
-  if (readings.length > 1) return `It reads ${readings.map(nameOf).join(" ")}. The least certain is ${answer}.`;
-  if (sure) return `It ${WORDS.reads} ${answer}.`;
-  return `Uncertain: this looks like no ${WORDS.noun} that it knows. The nearest is ${answer}.`;
+  if (sure && readings.length === 1) return `It ${WORDS.reads} ${answer}.`;
+  const uncertain = `Uncertain: this looks like no ${WORDS.noun} that it knows. The nearest is`;
+  const start = readings.length > 1 ? `It reads ${readings.map(nameOf).join(" ")}. The least certain is` : uncertain;
+  const stacked = !sure && readings.some(({ image }) => image.stacked);
+  const end = stacked ? " Ink stands above ink, but a picture has one line of digits: cut out each line." : "";
+  return `${start} ${answer}.${end}`;
 }
 
 function show() {

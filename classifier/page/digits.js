@@ -9,7 +9,10 @@ const [INK, FAINTEST] = [0.41, 0.1]; // of the darkest stroke, of the mean ink
 const [SPECK, SHARED, TALL] = [0.06, 0.3, 0.5]; // of the largest piece, the narrower piece's width, the tallest digit
 const [LINK, APART, WIDEST] = [0.15, 0.05, 1.2]; // of the darkest stroke, of the tallest piece, of a digit's height
 
-/** Return the digits of a grey picture, from left to right: images of 28x28 grey levels with ink 255 on paper 0. */
+/**
+ * Return the digits of a grey picture, from left to right: an image of 28x28 grey levels with ink 255 on paper 0, and
+ * whether the digit is stacked: made of pieces one above the other.
+ */
 function normalize(grey) {
   const factor = Math.ceil(Math.max(grey.width, grey.height) / MOST_SIDE);
   const picture = reduce(grey, factor);
@@ -21,7 +24,9 @@ function normalize(grey) {
   if (peak < LEAST_CONTRAST) return [];
   const [mask, faint] = [INK, LINK].map((share) => replace(smooth, (value) => Number(value >= share * peak)));
   const digits = digitsOf(link(mask, faint));
-  return digits.map((digit) => fit(strength(ink, smooth, digit)));
+  return digits.map((digit) => {
+    return { image: fit(strength(ink, smooth, digit)), stacked: digit.firstEnd <= digit.lastStart };
+  });
 }
 
 const replace = (picture, change) => ({ ...picture, values: new Float64Array(picture.values).map(change) });
@@ -115,9 +120,12 @@ function link(mask, faint) {
   return linked;
 }
 
-/** Return the digits of a mask, from left to right: {points, left, top, right, bottom}. */
+/** Return the digits of a mask, from left to right: points, box, and the first end and last start of their pieces. */
 function digitsOf(mask) {
-  const pieces = piecesOf(mask).map((points) => ({ points, ...boxOf(points) }));
+  const pieces = piecesOf(mask).map((points) => {
+    const box = boxOf(points);
+    return { points, ...box, firstEnd: box.bottom, lastStart: box.top };
+  });
   const most = Math.max(...pieces.map(({ points }) => points.length));
   const digits = [];
   for (const piece of pieces.sort((one, other) => one.left - other.left)) {
@@ -126,7 +134,8 @@ function digitsOf(mask) {
     const narrower = Math.min(last.right - last.left, piece.right - piece.left);
     if (Math.min(last.right, piece.right) - piece.left > SHARED * narrower) {
       const points = digits.pop().points.concat(piece.points);
-      digits.push({ points, ...boxOf(points) });
+      const [firstEnd, lastStart] = [Math.min(last.firstEnd, piece.bottom), Math.max(last.lastStart, piece.top)];
+      digits.push({ points, ...boxOf(points), firstEnd, lastStart });
     } else digits.push(piece);
   }
   const tallest = Math.max(...digits.map(({ top, bottom }) => bottom - top));

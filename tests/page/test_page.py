@@ -94,6 +94,9 @@ def test_a_picture_is_read_and_what_is_no_picture_is_refused(page_file: Path, vi
     hand_over(page, kind, "photo.png", encoded(on_paper(line("5", (200, 160), 120, 12), 210, 30)), "It reads 5, with")
     hand_over(page, kind, "line.png", encoded(on_paper(line("207", (540, 160), 120, 12))), "It reads 2 0 7. The least")
     assert page.tab.locator("#images canvas").count() == 3
+    rows = on_paper(np.vstack([line("204"), line("317")]))
+    hand_over(page, kind, "rows.png", encoded(rows), "but a picture has one line of digits")
+    page.press("Undo")
     hand_over(page, kind, "blank.png", encoded(np.full((50, 50), 200, np.uint8)), "No ink was found")
     assert page.press("Undo").answer == "2 0 7"
     hand_over(page, kind, "notes.txt", b"no picture", "notes.txt is not a picture")

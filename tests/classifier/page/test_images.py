@@ -10,23 +10,25 @@ from PIL import Image
 from predict.digits import normalize
 from predict.pictures import lay_on_paper
 from tests.classifier.page.node import needs_node, run
-from tests.predict.hand import draw, photographed
+from tests.predict.hand import draw, line, on_paper, photographed
 from tests.predict.test_digits import IMAGES, LINKED, PICTURES
 
 pytestmark = needs_node
 
-NORMALIZE = "give(input.map((picture) => normalize(picture).map((image) => [...image])));"
+NORMALIZE = "give(input.map((picture) => normalize(picture).map(({ image, stacked }) => [[...image], stacked])));"
 
 
 def test_the_digits_of_a_picture_are_those_that_predict_finds_within_one_grey_level(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     photo = photographed(draw(9, random, (810, 640), pen=20), random)  # 3 pixels in one, with some left at the edge
-    linked = [grey for grey, _ in LINKED.values()]
-    pictures = [photo, *linked, *PICTURES]
+    rows = on_paper(np.vstack([line("204"), line("317")]))
+    pictures = [photo, rows, *(grey for grey, _ in LINKED.values()), *PICTURES]
     given = [{"values": each.ravel().tolist(), "width": each.shape[1], "height": each.shape[0]} for each in pictures]
-    expected = [*([digit.image for digit in normalize(grey)] for grey in (photo, *linked)), *IMAGES]
-    for digits, images in zip(run(NORMALIZE, given, tmp_path), expected, strict=True):
-        for digit, image in zip(digits, images, strict=True):
+    expected = [normalize(grey) for grey in pictures]
+    images = [[digit.image for digit in digits] for digits in expected[: -len(IMAGES)]] + IMAGES
+    for digits, found, of_picture in zip(run(NORMALIZE, given, tmp_path), expected, images, strict=True):
+        assert [stacked for _, stacked in digits] == [digit.stacked for digit in found]
+        for (digit, _), image in zip(digits, of_picture, strict=True):
             assert np.abs(np.array(digit) - image.ravel()).max() <= 1
 
 
