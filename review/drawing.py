@@ -24,24 +24,33 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_seeds(base: Readings, head: Readings, estimate: Estimate, split: str) -> bytes:
-    """Draw a dot for the accuracy of each seed, a line at the mean of each side, and below the 95 % interval."""
+def draw_seeds(recipes: Mapping[str, Readings], split: str, estimate: Estimate | None = None) -> bytes:
+    """Draw a row for each recipe by name: a dot for the accuracy of each seed, and a line at the mean.
+
+    The first is base; a band behind all rows is its standard deviation. Below is the 95 % interval of the estimate.
+    """
     with plain_style():
-        figure = Figure(figsize=(6, 2.8), layout="constrained")
-        seeds, difference = figure.subplots(2, height_ratios=(2, 1))
-        for row, (side, readings) in enumerate((("base", base), ("head", head))):
-            colour, marker = SIDES[side]["color"], SIDES[side]["marker"]
+        rows = (len(recipes), 1.2) if estimate else (len(recipes),)
+        inches = 4.5 + 0.08 * max(map(len, recipes)), 0.8 + 0.45 * sum(rows)
+        figure = Figure(figsize=inches, layout="constrained")
+        seeds, *below = figure.subplots(len(rows), squeeze=False, height_ratios=rows)[:, 0]
+        for row, readings in enumerate(recipes.values()):
+            colour, marker = (SIDES["head" if row else "base"][key] for key in ("color", "marker"))
             accuracies = 1 - readings.errors / readings.images
             seeds.plot(accuracies, [row] * readings.seeds, marker, color=colour, alpha=0.5, markeredgewidth=0)
             seeds.plot([readings.accuracy] * 2, [row - 0.35, row + 0.35], color=colour, linewidth=2)
-        seeds.set(title=f"{split} accuracy: a dot a seed, a line at the mean", ylim=(1.5, -0.5))
-        seeds.set_yticks((0, 1), (f"base, {base.seeds}", f"head, {head.seeds}"))
-        low, high = estimate.interval()
-        difference.plot((low, high), (0, 0), color="black", linewidth=2)
-        difference.plot(estimate.difference, 0, "o", color="black")
-        difference.axvline(0, color="0.5", linestyle="--")
-        difference.set(title="difference, head - base, and its 95 % interval", yticks=(0,), yticklabels=("",))
-        for axes in (seeds, difference):
+            if not row and (deviation := readings.deviation):
+                low, high = readings.accuracy - deviation, readings.accuracy + deviation
+                seeds.axvspan(low, high, color=colour, alpha=0.1, linewidth=0)
+        seeds.set(title=f"{split} accuracy: a dot a seed, a line at the mean", ylim=(len(recipes) - 0.5, -0.5))
+        seeds.set_yticks(range(len(recipes)), [f"{name}, {of.seeds}" for name, of in recipes.items()])
+        if estimate:
+            difference = below[0]
+            difference.plot(estimate.interval(), (0, 0), color="black", linewidth=2)
+            difference.plot(estimate.difference, 0, "o", color="black")
+            difference.axvline(0, color="0.5", linestyle="--")
+            difference.set(title="difference, head - base, and its 95 % interval", yticks=(0,), yticklabels=("",))
+        for axes in (seeds, *below):
             axes.grid(axis="x", alpha=0.3)
             axes.xaxis.set_major_locator(MaxNLocator(5))
         return _png(figure)

@@ -97,7 +97,8 @@ def render(comparison: Comparison, found: str, final: bool = False) -> dict[str,
 def seeds(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:
     split = comparison.splits[comparison.decided_by]
     if split.estimate:
-        drawn[SEEDS] = draw_seeds(split.base, split.head, split.estimate, comparison.decided_by)
+        recipes = {"base": split.base, "head": split.head}
+        drawn[SEEDS] = draw_seeds(recipes, comparison.decided_by, split.estimate)
         yield f"![The {comparison.decided_by} accuracy of each seed, and the interval of the difference]({SEEDS})"
 
 

@@ -11,20 +11,24 @@ The files of the folder stay as they are. Trials that exist are not run again, s
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import mean
 
 from classifier.command import command
+from classifier.files import whole_file
 from classifier.parameters import read_section
 from classifier.paths import PARAMS
+from review.drawing import draw_seeds
 from review.text import as_columns, wrap
 from review.training import add_places, changed_params, place_of
 from stages import download, preprocess, train
 from sweep.proposals import Changes, Search, grid, tried_at
-from sweep.table import accuracies_of, best_trial, judge_trials
+from sweep.table import SPLIT, accuracies_of, judge_trials, rank
 from trials.engine import Engine
 from trials.git import snapshot
 from trials.trial import Trial
 
+PICTURE = Path("report/sweep.png")
 STAGES = {"download": download, "preprocess": preprocess, "train": train}  # with parameters
 
 
@@ -52,9 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
             sweep.run(plan)
     for line in sweep.failed:
         print(f"sweep: {line}", file=sys.stderr)
-    table, grounds = judge_trials(sweep.ended)
+    table, grounds, recipes = judge_trials(sweep.ended)
+    if recipes:
+        with whole_file(PICTURE) as path:
+            path.write_bytes(draw_seeds(recipes, SPLIT))
+        grounds += f"; each seed is drawn in {PICTURE}"
     if len(table) > 1:
-        print(f"\n{as_columns(table)}\n\n{wrap(grounds)}\n\nthe best recipe: dvc exp apply {best_trial(sweep.ended)}")
+        first_seed = sweep.ended[next(iter(rank(sweep.ended)))][0]
+        print(f"\n{as_columns(table)}\n\n{wrap(grounds)}\n\nthe best recipe: dvc exp apply {first_seed[:10]}")
     return 1 if sweep.failed else 0
 
 

@@ -186,12 +186,16 @@ def test_a_dot_for_each_seed_the_means_and_the_interval_of_the_difference_are_dr
     drawn: Callable[..., Figure],
 ) -> None:
     base, head = (Readings.of(seeds, IMAGES) for seeds in ([[0], [1, 2]], [[0, 1, 2], [1, 2], [3, 4, 5, 6]]))
-    change = estimate(base, head)
-    seeds, difference = drawn(drawing.draw_seeds, base, head, change, "validation").axes
+    change, recipes = estimate(base, head), {"base": base, "epochs=2": head}
+    seeds, difference = drawn(drawing.draw_seeds, recipes, "validation", change).axes
     dots = [sorted(line.get_xdata()) for line in seeds.lines]
     mean = [[accuracy] * 2 for accuracy in (base.accuracy, head.accuracy)]
     assert dots == [[0.95, 0.975], mean[0], [0.9, 0.925, 0.95], mean[1]]
+    (band,) = seeds.patches  # of one standard deviation of base to each side
+    assert [band.get_x(), band.get_width()] == pytest.approx([base.accuracy - base.deviation, 2 * base.deviation])
+    assert [label.get_text() for label in seeds.get_yticklabels()] == ["base, 2", "epochs=2, 3"]
     assert seeds.get_title().startswith("validation accuracy")
+    assert len(drawn(drawing.draw_seeds, recipes, "validation").axes) == 1
     assert tuple(difference.lines[0].get_xdata()) == change.interval()
     assert list(difference.lines[1].get_xdata()) == [change.difference]
 

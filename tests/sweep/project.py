@@ -50,7 +50,7 @@ stages:
 IMPATIENT = "-c 'from trials import engine; engine.SILENCE = 0.2; from sweep.__main__ import main; exit(main())'"
 FILES = {
     ".dvc/config": (REPOSITORY / ".dvc/config").read_text(),
-    ".gitignore": "/.dvc/.gitignore\n/.dvc/config.local\n/.dvc/cache\n/.dvc/tmp\n__pycache__\n",
+    ".gitignore": "/.dvc/.gitignore\n/.dvc/config.local\n/.dvc/cache\n/.dvc/tmp\n__pycache__\n/report/\n",
     "dvc.yaml": PIPELINE,
     "params.yaml": PARAMS.read_text(),
     "fake_stage.py": STAGE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep.table import best_trial, judge_trials
+from sweep.table import judge_trials, rank
 from tests.review.repository import Repository
 
 
@@ -32,7 +32,7 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
         ("train.epochs=8", "train.zoom=0"): seeds(repository, 8, 21, 19, machine="avx512"),
         ("train.epochs=9",): [],
     }
-    table, grounds = judge_trials(trials)
+    table, grounds, recipes = judge_trials(trials)
     assert table == [
         ["`train.epochs`", "`train.zoom`", "validation accuracy", "against base"],
         ["`7`", "`unchanged`", "0.9917 ± 0.0144 over 3 seeds", "better"],
@@ -40,13 +40,17 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
         ["`8`", "`0`", "0.5000 ± 0.0354 over 2 seeds", "undecided, different machines"],
         ["`6`", "`unchanged`", "0.0250 ± 0.0250 over 3 seeds", "worse"],
     ]
-    assert best_trial(trials) == trials["train.epochs=7",][0][:10]  # of the best recipe, and no other hash
+    assert next(iter(rank(trials))) == ("train.epochs=7",)
     limit = "better than base takes p < 0.05 / 3 = 0.017 (Bonferroni)"
-    assert grounds == f"base: this folder, validation accuracy 0.5000; {limit}"
+    assert grounds == f"base: this folder, validation accuracy 0.5000 ± 0.0000 over 5 seeds; {limit}"
+    drawn = {name: readings.errors.tolist() for name, readings in recipes.items()}
+    assert list(drawn) == ["base", "train.epochs=7", "train.epochs=5", "train.epochs=8 train.zoom=0", "train.epochs=6"]
+    assert (drawn["base"], drawn["train.epochs=6"]) == ([20] * 5, [39, 40, 38])
 
 
 def test_without_results_of_the_folder_there_is_the_accuracy_alone(repository: Repository) -> None:
     trials = {("train.epochs=6",): seeds(repository, 6, 8), ("train.epochs=7",): seeds(repository, 7, 2)}
-    table, grounds = judge_trials(trials)
+    table, grounds, recipes = judge_trials(trials)
     assert table[1:] == [["`7`", "0.9500", "not compared"], ["`6`", "0.8000", "not compared"]]
     assert grounds.startswith("base: none")
+    assert recipes == {}
