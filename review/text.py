@@ -26,24 +26,29 @@ WIDTH = 80  # characters of a line in the terminal
 
 def conclude(comparison: Comparison) -> str:
     """State the verdict in one sentence: what head is, by how much, and how many seeds say so."""
+    return ", ".join(_verdict(comparison))
+
+
+def _verdict(comparison: Comparison) -> list[str]:
+    """Return what head is, and, unless two models alone are compared, which images and seeds say so."""
     base, head, verdict = comparison.base.name, comparison.head.name, comparison.verdict
     split = comparison.splits[comparison.decided_by]
     if comparison.one_recipe:
-        return f"verdict: {head} is no worse than {base}: both are runs of one recipe"
+        return [f"verdict: {head} is no worse than {base}: both are runs of one recipe"]
     if split.estimate is None:
-        return f"verdict: undecided: {head} and {base} are two models, one run of each recipe"
+        return [f"verdict: undecided: {head} and {base} are two models, one run of each recipe"]
     difference, (low, high) = split.estimate.difference, split.estimate.interval()
     of_base, of_head = split.base.seeds, split.head.seeds
     seeds = f"{of_base} seeds each" if of_base == of_head else f"{of_base} and {of_head} seeds"
     by = f"by {comparison.decided_by}, {seeds}" + (", provisional" if split.estimate.provisional else "")
     change = f"{difference:+.4f} (95 %: {limits(low, high)})"
     if verdict == "undecided":
-        return f"verdict: undecided between {head} and {base}: {change}, {by}"
+        return [f"verdict: undecided between {head} and {base}: {change}", by]
     if verdict == "no worse":
-        return f"verdict: {head} is no worse than {base} by more than {comparison.margin:g}: {change}, {by}"
+        return [f"verdict: {head} is no worse than {base} by more than {comparison.margin:g}: {change}", by]
     count, fewest, most = map(in_10_000, (difference, *sorted((low, high), key=abs)))
     fewer = f"{count} {'fewer' if difference > 0 else 'more'} misread in 10,000 (95 %: {fewest} to {most})"
-    return f"verdict: {head} is {verdict} than {base}: {fewer}, {by}"
+    return [f"verdict: {head} is {verdict} than {base}: {fewer}", by]
 
 
 def reasons(comparison: Comparison) -> Iterator[str]:
@@ -178,8 +183,9 @@ def as_text(comparison: Comparison, colour: bool, final: bool = False) -> str:
 
 
 def as_markdown(comparison: Comparison, final: bool = False) -> str:
-    """Render for a comment on GitHub, in the same order."""
-    blocks = [f"**{markdown(conclude(comparison))}**", "\n".join(f"- {markdown(why)}" for why in reasons(comparison))]
+    """Render for a comment on GitHub, in the same order; the verdict is short, as on a phone it has two lines."""
+    verdict, *by = _verdict(comparison)
+    blocks = [f"**{markdown(verdict)}**", "\n".join(f"- {markdown(why)}" for why in (*by, *reasons(comparison)))]
     for table in tables(comparison, final):
         blocks.append(markdown_table([[markdown(text.strip()) for text in row] for row in table], alignment="---:"))
     return "\n\n".join([*blocks, *map(markdown, about_test_images(comparison, final))])

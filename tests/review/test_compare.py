@@ -233,7 +233,8 @@ def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository:
     repository.measure(*misread(1), epochs=8, train={"note": "a|b"})
     verdict, why, *tables, _ = compare("main", "--markdown")[1].split("\n\n")
     assert verdict.startswith("**verdict: this folder is better than `main`: ")
-    assert [line.split(":")[0] for line in why.splitlines()] == ["- base", "- head", "- difference", "- loss"]
+    by = "- by validation, 5 seeds each"
+    assert [line.split(":")[0] for line in why.splitlines()] == [by, "- base", "- head", "- difference", "- loss"]
     header = "| parameter | base | head |\n| --- | ---: | ---: |\n"
     assert tables[0] == header + "| `train.epochs` | 5 | 8 |\n| `train.note` | absent | `'a\\|b'` |"
     rows = ("| `validation.errors` | 11 | 2 | -9 |", "| only head is right | 9 |", "| `9` | +1 -0 |")
