@@ -10,6 +10,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NO_NETWORK = "http://127.0.0.1:9"  # no proxy runs there, so no mirror can be reached on any machine
+PATIENCE = 3600  # seconds after which a command is taken to hang, on slow machines too
 
 
 def commands(document: str) -> dict[str, list[str]]:
@@ -23,11 +24,11 @@ def commands(document: str) -> dict[str, list[str]]:
 
 
 def finish(
-    command: list[str], environment: dict[str, str], seconds: float, folder: Path | None = None
+    command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, without an input; return its exit status and what it printed."""
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
-    return subprocess.run(command, cwd=folder, env=environment, check=False, timeout=seconds, **streams)
+    return subprocess.run(command, cwd=folder, env=environment, check=False, timeout=PATIENCE, **streams)
 
 
 class Clone:
@@ -50,7 +51,7 @@ class Clone:
         }
 
     def attempt(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return finish(["bash", "-c", command], self.environment | environment, 240, self.folder)
+        return finish(["bash", "-c", command], self.environment | environment, self.folder)
 
     def run(self, command: str, **environment: str) -> str:
         done = self.attempt(command, **environment)

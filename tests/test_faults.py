@@ -10,7 +10,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.clone import Clone
+from tests.clone import PATIENCE, Clone
 from tests.conftest import REPOSITORY
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -80,9 +80,9 @@ def test_after_a_kill_outputs_are_whole_and_the_next_run_succeeds(clone: Clone, 
         dvc.kill()
     if victim != "dvc" and process is not None and process.is_running():
         process.kill()
-    dvc.communicate(timeout=60)
+    dvc.communicate(timeout=PATIENCE)
     if process is not None and process.is_running():
-        process.wait(timeout=60)  # it ends with its dvc
+        process.wait(timeout=PATIENCE)  # it ends with its dvc
 
     left = contents(clone, stage)
     assert all(content in (old[path], whole[path]) for path, content in left.items())
@@ -110,7 +110,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_bytes_of_one_left_alone(clo
             printed += line
         time.sleep(chance.uniform(0, seconds / 20))
         training.kill()
-        printed += training.communicate(timeout=60)[0]
+        printed += training.communicate(timeout=PATIENCE)[0]
         epochs = [int(epoch) for epoch in re.findall(r"epoch (\d+) of 20", printed)]
         if last:  # no epoch that was printed is trained again
             assert f" goes on after epoch {epochs[0]} " in printed
@@ -138,7 +138,7 @@ def test_while_dvc_runs_a_stage_others_are_refused_and_the_stage_ends_with_its_d
     assert str(dvc.pid) in clone.attempt("dvc repro").stderr
 
     dvc.kill()
-    printed = dvc.communicate(timeout=60)[0]  # returns when no process writes to it any more
+    printed = dvc.communicate(timeout=PATIENCE)[0]  # returns when no process writes to it any more
     assert f"train: dvc (process {dvc.pid}) has ended, so this stage ends too" in printed
     clone.run("git checkout -q params.yaml")
     assert clone.ran(clone.run("dvc repro")) == []

@@ -1,6 +1,7 @@
-"""The project stays small enough to be read."""
+"""The project stays small enough to be read, and its tests do not depend on how fast a machine is."""
 
 import ast
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -44,3 +45,7 @@ def test_no_file_has_more_than_250_lines_no_function_45_and_no_folder_16_files()
         tree = ast.parse(path.read_text() if path.suffix == ".py" else "")
         functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
         assert [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= 45] == [], path
+
+
+def test_no_test_has_a_time_limit_of_its_own() -> None:
+    assert [path for path in TESTS if re.search(r"timeout=\(?\d|wait_for\(\d", path.read_text())] == []

@@ -1,7 +1,6 @@
 """How a stage and a command end: their exit status and line on stderr, and what stdout may do to them."""
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from pygit2 import GitError
 from scmrepo.exceptions import SCMError
 
 from classifier import command
-from tests.conftest import REPOSITORY
+from tests.clone import REPOSITORY, finish
 
 pytestmark = pytest.mark.usefixtures("project")  # its lock, not that of this checkout
 
@@ -34,8 +33,7 @@ def program(kind: str, lines: object, after: str = "", python: str = "") -> tupl
     Path("program.py").write_text(PROGRAM, encoding="utf-8")
     line = f"{shlex.quote(sys.executable)} {python} program.py {kind} {lines} {after}"
     environment = {"PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "ascii"}
-    shell = ["bash", "-o", "pipefail", "-c", line]
-    done = subprocess.run(shell, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = finish(["bash", "-o", "pipefail", "-c", line], environment)
     return done.returncode, done.stdout, done.stderr
 
 

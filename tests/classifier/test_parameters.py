@@ -11,7 +11,7 @@ import pytest
 import yaml
 from dvc.exceptions import DvcException
 from dvc.utils.serialize import parse_yaml as parse_as_dvc
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classifier.parameters import parse_yaml, read_section
@@ -70,7 +70,7 @@ def test_a_value_is_read_as_dvc_reads_it(scalar: str) -> None:
     assert value_of(read_by_dvc, f"a: [{scalar}, 1]") in (in_list, *["refused"] * (":" in scalar))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats() | st.integers() | st.booleans() | st.none() | st.text("abz 01.e-+:#'\"é", max_size=8))
 def test_a_value_that_a_program_writes_is_read_as_dvc_reads_it(value: Any) -> None:
     for document in (yaml.safe_dump({"a": value}), json.dumps({"a": value})):

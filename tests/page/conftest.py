@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.clone import PATIENCE
 from tests.conftest import REPOSITORY
 from tests.predict.hand import Point
 
@@ -81,7 +82,7 @@ def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as started:  # Chromium's sandbox does not start as root, as in a container
-        yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=120_000)
+        yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE * 1000)
 
 
 @pytest.fixture
@@ -92,6 +93,7 @@ def visit(browser: Any) -> Iterator[Visit]:
     def visit(path: Path, width: int = 1440, scheme: str = "light") -> Visitor:
         size = {"width": width, "height": 900}
         context = browser.new_context(viewport=size, color_scheme=scheme, has_touch=True, offline=True)
+        context.set_default_timeout(PATIENCE * 1000)
         opened.append(Visitor(context.new_page(), path))
         return opened[-1]
 

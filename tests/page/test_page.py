@@ -85,7 +85,7 @@ def hand_over(visitor: Visitor, kind: str, name: str, content: bytes, sentence: 
         visitor.tab.locator("#file").set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
     else:
         visitor.tab.evaluate(HAND_OVER, [kind, name, base64.b64encode(content).decode()])
-    visitor.tab.locator("#said").filter(has_text=sentence).wait_for(timeout=60_000)
+    visitor.tab.locator("#said").filter(has_text=sentence).wait_for()
 
 
 @pytest.mark.parametrize("kind", ["paste", "drop", "open"])

@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from PIL import Image
 from predict import __main__ as predict
 from predict.model import load_model
 from tests.classifier.data.pictures import encoded
-from tests.conftest import REPOSITORY
+from tests.clone import REPOSITORY, finish
 from tests.predict.hand import draw, line, on_paper
 
 Predicted = Callable[..., tuple[int, str, str]]
@@ -165,8 +164,8 @@ print(status, sorted(heavy), *re.findall(r"VmHWM:\\s+(\\d+)", open("/proc/self/s
 
 def test_the_command_imports_no_tensorflow_and_reads_16_million_pixels_in_120_mb(photos: Path, templates: Path) -> None:
     Image.open(photos / "seven.png").resize((4000, 4000)).save(photos / "photo.jpg")
-    command = [sys.executable, "-c", LOADED, "--model", templates, photos / "photo.jpg"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
+    command = [sys.executable, "-c", LOADED, "--model", str(templates), str(photos / "photo.jpg")]
+    done = finish(command, folder=REPOSITORY)
     status, heavy, peak = done.stdout.splitlines()[-1].split(" ")
     assert (status, heavy) == ("0", "[]")
     assert 20_000 < int(peak) * 1.024 < 120_000  # kB
@@ -174,6 +173,6 @@ def test_the_command_imports_no_tensorflow_and_reads_16_million_pixels_in_120_mb
 
 def test_an_output_that_cannot_be_written_ends_the_command_without_a_traceback(photos: Path, templates: Path) -> None:
     command = f"'{sys.executable}' -m predict --model '{templates}' '{photos}' > /dev/full"
-    done = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
+    done = finish(["sh", "-c", command], folder=REPOSITORY)
     message = "predict: the output could not be written: No space left on device\n"
     assert (done.returncode, done.stderr) == (2, message)

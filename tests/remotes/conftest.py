@@ -67,7 +67,7 @@ class SSH(Folder):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         for name in ("host", "member", "stranger"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True, timeout=60)
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
 
     def start(self) -> None:
         if os.geteuid() == 0:

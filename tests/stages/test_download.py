@@ -21,6 +21,7 @@ from classifier.data.data_set import DataSet, own_data_changed, read_data_set
 from classifier.paths import RAW, SOURCE
 from stages import download
 from tests.classifier.data.test_arrays import packed, write_idx
+from tests.clone import PATIENCE
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 Use = Callable[..., None]
@@ -82,7 +83,6 @@ def body(content: bytes, length: int | None = None) -> Reply:
 def server(monkeypatch: Patch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(mirrors, "RETRIES", 0)
-    monkeypatch.setattr(mirrors, "READ_SECONDS", 0.3)
     monkeypatch.setattr(mirrors, "MOST", 100_000)
     with Server() as server:
         yield server
@@ -133,7 +133,7 @@ def test_every_kind_of_mirror_gives_the_same_bytes_and_no_secret_is_printed_or_s
 
 WRONG: dict[str, tuple[Reply | None, str]] = {
     "404": (status(404), "the download failed with HTTPError, HTTP status 404"),
-    "no answer in time": (lambda _: time.sleep(2), "the download failed with ReadTimeout"),
+    "no answer in time": (lambda _: time.sleep(PATIENCE), "the download failed with ReadTimeout"),
     "cut": (body(b"PK", length=1000), "the download failed with ChunkedEncodingError"),
     "too much": (body(bytes(200_000)), "the server sent more"),
     "no certificate": (None, "the download failed with SSLError"),
@@ -145,6 +145,8 @@ WRONG: dict[str, tuple[Reply | None, str]] = {
 def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_file_stays(
     tiny: Use, server: Server, monkeypatch: Patch, capfd: Capture, reply: Reply | None, message: str, named: bool
 ) -> None:
+    if "ReadTimeout" in message:
+        monkeypatch.setattr(mirrors, "READ_SECONDS", 0.3)
     RAW.parent.mkdir(parents=True)
     RAW.write_bytes(b"the old file")
     server.replies["/mnist.npz"] = reply or status(200)

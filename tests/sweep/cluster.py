@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 import yaml
 
+from tests.clone import PATIENCE
 from tests.sweep.hosts import HOME, Host, Network, wait_until
 from tests.sweep.project import copy_code, fill
 
 PORT = 8786
 PROJECT = "project"  # the user's clone, below the home
-PATIENCE = 60  # seconds within which nothing of a trial may be left; Dask gives a thread 30 s to end
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server")
 SSHD = f"""\
 HostKey {HOME}/host_key
@@ -100,7 +100,7 @@ class Cluster:
         for host in self.workers:
             if not host.processes("bash supervise"):
                 self.start_worker(host, PORT)
-        wait_for = f"Client('{self.address(PORT)}', timeout=60).wait_for_workers(2, timeout=60)"
+        wait_for = f"Client('{self.address(PORT)}', timeout={PATIENCE}).wait_for_workers(2)"
         self.head.run(f'python -c "from distributed import Client; {wait_for}"')
 
     def alone(self, host: Host | None, protocol: str = "tcp", options: str = "", **environment: str) -> str:
@@ -159,7 +159,7 @@ class Cluster:
         learned = Counter(map(self._learned, commits))
         assert [learned[rate] for rate in rates] == [1] * len(rates)
         for host in self.workers:
-            wait_until(lambda host=host: not left(host), f"no process of a trial on {host.name}", PATIENCE)
+            wait_until(lambda host=host: not left(host), f"no process of a trial on {host.name}")
 
     def _learned(self, commit: str) -> str:
         """The learning rate of an experiment, which has its metrics and its model, or this fails."""

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import psutil
 
-from tests.clone import REPOSITORY, finish
+from tests.clone import PATIENCE, REPOSITORY, finish
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Host:
         return Path(f"/proc/{self.machine.pid}/root") / (HOME / path).relative_to("/")
 
     def attempt(self, command: str, folder: str = ".", **environment: str) -> subprocess.CompletedProcess[str]:
-        return finish(self._entering(command, folder), self.environment | environment, 600)
+        return finish(self._entering(command, folder), self.environment | environment)
 
     def run(self, command: str, folder: str = ".", **environment: str) -> str:
         """Run a command in a folder below the home and return its output."""
@@ -151,12 +151,12 @@ class Network:
             started.wait()
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 120) -> T:
+def wait_until(condition: Callable[[], T], what: str) -> T:
     """Return the first true value of the condition. Raises TimeoutError."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not (value := condition()):
         if time.monotonic() > end:
-            raise TimeoutError(f"not within {seconds} s: {what}")
+            raise TimeoutError(f"not within {PATIENCE} s: {what}")
         time.sleep(0.02)
     return value
 

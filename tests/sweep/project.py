@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.clone import Clone
+from tests.clone import PATIENCE, Clone
 from tests.conftest import PARAMS, REPOSITORY
 
 # In the home of its user, the stage appends its learning rate and seed to `started`, waits while there is `hold`, and
@@ -100,8 +100,8 @@ class Project(Clone):
         return process
 
     def is_quiet(self) -> bool:
-        """Whether all processes in a folder of this project end within 10 seconds."""
-        end = time.monotonic() + 10
+        """Whether all processes in a folder of this project end."""
+        end = time.monotonic() + PATIENCE
         while (busy := any(map(self._runs_here, psutil.process_iter()))) and time.monotonic() < end:
             time.sleep(0.1)
         return not busy

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweep.cluster import PATIENCE, PORT, PROJECT, Cluster, kill_worker, left
+from tests.clone import PATIENCE
+from tests.sweep.cluster import PORT, PROJECT, Cluster, kill_worker, left
 from tests.sweep.hosts import HOME, Host, reason_to_skip, wait_until
 from tests.sweep.project import IMPATIENT
 
@@ -104,10 +105,10 @@ def test_the_trial_of_a_worker_that_is_killed_in_this_step_runs_elsewhere(cluste
     sweep = cluster.start_sweep(rates)
     victim = wait_until(arrived, f"a worker in the step {step}")[0]
     kill_worker(victim)
-    wait_until(lambda: not left(victim), f"the trial on {victim.name} ends", PATIENCE)
+    wait_until(lambda: not left(victim), f"the trial on {victim.name} ends")
     cluster.storage.path("held").write_text("")
     release(cluster)
-    assert sweep.wait(timeout=600) == 0
+    assert sweep.wait(timeout=PATIENCE) == 0
     cluster.check(rates)
 
 
@@ -119,7 +120,7 @@ def test_a_trial_that_loses_its_workers_again_and_again_is_given_up_by_name(clus
         for host in training(cluster):
             kill_worker(host)
             killed += 1
-            wait_until(lambda host=host: not left(host), f"the trial on {host.name} ends", PATIENCE)
+            wait_until(lambda host=host: not left(host), f"the trial on {host.name} ends")
         time.sleep(0.1)
     assert (sweep.returncode, killed in (3, 4)) == (1, True)
     assert f"train.learning_rate={rates[0]} failed: " in cluster.user.path("sweep.log").read_text()
@@ -144,10 +145,10 @@ def test_a_sweep_that_ends_early_leaves_no_trial_and_the_same_command_goes_on(
     sweep = cluster.start_sweep(rates)
     wait_until(lambda: len(training(cluster)) == 2, "stages")
     end(cluster)
-    assert sweep.wait(timeout=100) != 0
+    assert sweep.wait(timeout=PATIENCE) != 0
     assert "Traceback" not in cluster.user.path("sweep.log").read_text()
     for host in cluster.workers:
-        wait_until(lambda host=host: not left(host), f"no process of a trial on {host.name}", PATIENCE)
+        wait_until(lambda host=host: not left(host), f"no process of a trial on {host.name}")
     release(cluster)
     cluster.start()
     cluster.sweep(rates)
@@ -161,7 +162,7 @@ def test_trials_of_a_worker_whose_network_is_gone_run_elsewhere(cluster: Cluster
     victim.run("ip link set eth0 down")
     release(cluster)
     try:
-        assert sweep.wait(timeout=600) == 0
+        assert sweep.wait(timeout=PATIENCE) == 0
     finally:
         victim.run("ip link set eth0 up")
     cluster.check(rates)
@@ -189,7 +190,7 @@ def test_two_sweeps_at_once_on_one_remote_share_their_trials(cluster: Cluster) -
     rates = cluster.rates(4)
     cluster.user.run(f"git clone -q {cluster.git} other && cd other && git config user.name Test && dvc pull -q")
     started = cluster.start_sweep(rates), cluster.start_sweep(rates[::-1], "other")
-    assert [sweep.wait(timeout=600) for sweep in started] == [0, 0]
+    assert [sweep.wait(timeout=PATIENCE) for sweep in started] == [0, 0]
     cluster.check(rates)
 
 
@@ -218,7 +219,7 @@ def test_a_sweep_waits_for_a_worker_that_comes_late_or_again_and_sends_another_a
     host.kill()
     host.path("hold").unlink()
     cluster.start_worker(host, port)
-    assert sweep.wait(timeout=600) == 0
+    assert sweep.wait(timeout=PATIENCE) == 0
     cluster.check(rates)
 
 

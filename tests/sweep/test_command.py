@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.clone import Clone
+from tests.clone import PATIENCE, Clone
 from tests.sweep.project import Project
 
 pytestmark = [pytest.mark.sweeps, pytest.mark.slow]
@@ -103,7 +103,7 @@ def test_a_sweep_that_ends_early_leaves_no_process_and_goes_on(project: Project,
     project.run("python -m sweep -S train.learning_rate=0.25")
     process = project.start(f"python -m sweep {SIX}")
     process.send_signal(number)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in printed
     if number == signal.SIGINT:
         assert process.returncode == 130
@@ -124,7 +124,7 @@ def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that
     running = f"noise: process {process.pid} (noise) is still running in this folder; wait until it ends, or end it\n"
     assert (second.returncode, second.stderr) == (1, running)
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert printed.endswith("noise: interrupted; the runs that ended are kept, and the same command goes on\n")
     assert project.is_quiet()
@@ -135,7 +135,7 @@ def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that
 
 def test_two_sweeps_at_once_in_one_folder_do_not_disturb_each_other(project: Project) -> None:
     started = [Clone.start(project, f"python -m sweep -S train.seed={seeds}") for seeds in ("1,2,3", "2,3,4")]
-    assert [process.wait(timeout=240) for process in started] == [0, 0]
+    assert [process.wait(timeout=PATIENCE) for process in started] == [0, 0]
     assert len(project.experiments()) == 4
 
 
@@ -147,7 +147,7 @@ def test_a_search_proposes_the_same_after_an_interruption(project: Project) -> N
     while len(project.trained()) < 3:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     printed = project.run(f"python -m sweep {search}")
     assert len(project.experiments()) == 6
     best = next(line for line in printed.splitlines() if line.endswith("undecided"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clone import PATIENCE
 from tests.sweep.hosts import PATH, wait_until
 from tests.sweep.project import IMPATIENT, Project
 
@@ -79,7 +80,7 @@ def test_a_sweep_waits_for_a_pending_job_and_goes_on_after_one_is_cancelled(slur
     project.run(f"git init -q --bare {project.home}/origin && git remote add origin {project.home}/origin")
     project.run(f"dvc remote add -q -d store {project.home}/store && git commit -qam Remotes && dvc push -q")
     project.run("git push -q origin main")
-    project.run("sbatch --job-name=other --output=/dev/null --wrap='sleep 600'")
+    project.run("sbatch --job-name=other --output=/dev/null --wrap='sleep infinity'")
     hold, options = project.home / "hold", {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     hold.touch()
     with jobqueue.SLURMCluster(
@@ -108,7 +109,7 @@ def test_a_sweep_waits_for_a_pending_job_and_goes_on_after_one_is_cancelled(slur
         hold.unlink()
         wait_until(lambda: not cluster.workers, "dask-jobqueue misses the job")
         cluster.scale(jobs=1)
-        sweep.communicate(timeout=240)
+        sweep.communicate(timeout=PATIENCE)
         assert sweep.returncode == 0
     assert project.is_quiet()
     assert len(project.experiments()) == 3

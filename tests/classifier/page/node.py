@@ -2,13 +2,13 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from classifier.page import document
+from tests.clone import finish
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
@@ -30,6 +30,6 @@ def run(body: str, given: Any, folder: Path) -> Any:
     (folder / "given.json").write_text(json.dumps(given))
     scripts = [str(document.SOURCES / name) for name in document.SCRIPTS[:3]]
     command = ["node", "--eval", START + body, str(folder / "given.json"), *scripts]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    done = finish(command)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
