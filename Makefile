@@ -25,8 +25,11 @@ install = $(UV) pip $(1) $(2) $(OPTIONS) || { echo "make: uv failed; pip, which 
 
 # `dvc` starts `python -E -m stages.NAME`, so the python of .venv must come first on the PATH.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# These hide the project's modules, disable pytest's asserts, compile DVC at each start, or let pip install elsewhere.
-unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
+# These hide the project's modules, disable pytest's asserts, or compile DVC at each start.
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONDONTWRITEBYTECODE
+# These let pip or uv install elsewhere or something else. The user's indexes, caches and certificates stay as they are.
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_CONSTRAINT PIP_NO_BINARY PIP_REQUIREMENT PIP_DRY_RUN
+unexport UV_CONSTRAINT UV_OVERRIDE UV_EXCLUDE_NEWER UV_NO_VERIFY_HASHES UV_WORKING_DIR UV_PROJECT UV_MANAGED_PYTHON
 
 # A comment with one # is for CONTRIBUTING.md, which names these targets.
 help:  ## list the targets
@@ -45,7 +48,7 @@ rebuild:
 	@echo "setup: pip installs uv, which installs the packages, into .venv-uv: 18 MB"
 	@"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --no-deps --require-hashes -r $< && touch -c $@
 .venv/installed: $(REBUILD) $(if $(REBUILD),$(filter-out uv,$(UV)))
-	@echo "setup: installing the locked packages into a new .venv with $(or $(PYTHON),a Python that uv chooses): 480 MB of wheels, 2.1 GB on the disk"
+	@echo "setup: installing the locked packages into a new .venv$(if $(wildcard .venv), instead of the one there) with $(or $(PYTHON),a Python that uv chooses): 480 MB of wheels, 2.1 GB on the disk"
 	@base=$(if $(PYTHON),$$('$(PYTHON)' -c 'import sys; print(sys._base_executable)'),'>=3.11,<3.14') && rm -rf .venv && \
 		$(UV) venv --quiet --relocatable --python "$$base" .venv
 	@sed -i.bak 's|realpath -- "$$SCRIPT_PATH"|realpath -- "$${SCRIPT_PATH:-.venv/bin/activate}"|' .venv/bin/activate  # for dash

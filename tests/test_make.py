@@ -27,11 +27,18 @@ METADATA = {
     "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "RECORD": "",
 }
-# What other tools leave in the environment of a user.
-OTHER_TOOLS = dict.fromkeys(("CONDA_PREFIX", "VIRTUAL_ENV", "UV_PYTHON", "PIP_TARGET", "PIP_PREFIX"), "elsewhere")
-OTHER_TOOLS |= dict.fromkeys(("UV_SYSTEM_PYTHON", "PIP_USER", "PIP_REQUIRE_VIRTUALENV"), "1")
+# What other tools leave in the environment of a user, by value.
+SETTINGS = {
+    "elsewhere": "CONDA_PREFIX VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_CONSTRAINT PIP_REQUIREMENT "
+    "UV_PYTHON UV_CONSTRAINT UV_OVERRIDE UV_WORKING_DIR",
+    "1": "PIP_USER PIP_REQUIRE_VIRTUALENV PIP_DRY_RUN UV_SYSTEM_PYTHON UV_MANAGED_PYTHON UV_NO_VERIFY_HASHES",
+    NO_NETWORK: "PIP_EXTRA_INDEX_URL UV_DEFAULT_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL",
+    "2001-01-01": "UV_EXCLUDE_NEWER",
+    ":all:": "PIP_NO_BINARY",
+}
+OTHER_TOOLS = {name: value for value, names in SETTINGS.items() for name in names.split()}
 
-INSTALLING = "setup: installing the locked packages into a new .venv with"
+INSTALLING = "setup: installing the locked packages into a new .venv"
 DOWNLOAD, INSTALL = commands("docs/offline.md")["Install without an index"]
 
 
@@ -74,7 +81,8 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     checkout.run(DOWNLOAD, PIP_INDEX_URL=(checkout.folder / "index").as_uri())
     shutil.rmtree(checkout.folder / "index")
     checkout.run("mkdir .venv && touch .venv/pyvenv.cfg")  # of another tool
-    assert f"{INSTALLING} {sys.executable}: " in checkout.run(INSTALL, PYTHON=sys.executable, **OTHER_TOOLS)
+    replaced = f"{INSTALLING} instead of the one there with {sys.executable}: "
+    assert replaced in checkout.run(INSTALL, PYTHON=sys.executable, **OTHER_TOOLS)
     return checkout
 
 
@@ -123,25 +131,28 @@ def test_the_environment_is_built_again_if_its_python_is_gone_or_one_of_another_
     assert INSTALLING not in checkout.run("make setup")
     refused = checkout.attempt("make setup PYTHON=no-such-python")
     assert "make: no-such-python is not Python 3.11, 3.12 or 3.13: name one with PYTHON=" in refused.stderr
-    assert f"{INSTALLING} {named}: " in checkout.run(f"{INSTALL} PYTHON=python")
+    assert f"{INSTALLING} instead of the one there with {named}: " in checkout.run(f"{INSTALL} PYTHON=python")
     checkout.run(INSTALL.replace("setup", "extra"))
     assert (checkout.folder / ".venv/bin/uv").exists()
     python.unlink()
     activated = f"PATH=$PWD/.venv/bin:$PATH {INSTALL} PYTHON="  # as if there were no Python
-    assert f"{INSTALLING} a Python that uv chooses: " in checkout.run(activated)
+    assert f"{INSTALLING} instead of the one there with a Python that uv chooses: " in checkout.run(activated)
     assert not (checkout.folder / ".venv/bin/uv").exists()
     assert checkout.run(".venv/bin/dvc repro") == f"{checkout.folder / '.venv'} repro\n"
 
 
 @pytest.mark.slow
 @pytest.mark.walks
+@pytest.mark.parametrize("setting", ["UV_DEFAULT_INDEX", "UV_CONFIG_FILE"])
 def test_where_only_pip_knows_the_index_it_downloads_the_packages_and_the_environment_is_the_same(
-    checkout: Clone, tmp_path: Path
+    checkout: Clone, tmp_path: Path, setting: str
 ) -> None:
+    (tmp_path / "uv.toml").write_text(f"[[index]]\nurl = '{NO_NETWORK}'\ndefault = true\n")
+    wrong = {setting: str(tmp_path / "uv.toml") if setting == "UV_CONFIG_FILE" else NO_NETWORK}
     (checkout.folder / "old/uv").unlink()
     (checkout.folder / "old/uv").symlink_to(UV)
     index = (checkout.folder / "index").as_uri()
-    output = checkout.run("make setup", UV_DEFAULT_INDEX=NO_NETWORK, UV_HTTP_RETRIES="0", PIP_INDEX_URL=index)
+    output = checkout.run("make setup", UV_HTTP_RETRIES="0", PIP_INDEX_URL=index, **wrong)
     assert "make: uv failed; pip, which may know another index, downloads the packages\n" in output
     assert not list(checkout.folder.glob(".venv-uv")) + list(checkout.folder.glob(".venv/wheels"))
     moved = copy(checkout, tmp_path / "moved")
