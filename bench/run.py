@@ -1,41 +1,44 @@
-"""Time the notebook and the whole pipeline in turn, and `dvc repro` with nothing to do; print the ratios.
+"""Time the notebook, the whole pipeline, and `dvc repro` with nothing to do, in turn; print the ratios and goals.
 
     python -m bench.run --mirror mnist.npz --recipe recipes/quick.yaml --once recipes/accurate.yaml
 
 Each run starts in a fresh clone of HEAD: no data, no model, no cache, and none of the user's DVC settings. Each ratio
-is taken within a round, whose runs are minutes apart, and the table has the median of these ratios.
+is taken within a round, whose runs are minutes apart, and the table has the median of these ratios: to the notebook,
+and of `dvc repro` with nothing to do to the same in as many trivial stages.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from subprocess import DEVNULL, PIPE, STDOUT
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from classifier.files import markdown_table
-from classifier.paths import METRICS
+from classifier.paths import METRICS, PIPELINE, PROVENANCE
+from trials.git import git
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-NOTEBOOK, DEFAULT, NO_OP = "notebook", "params.yaml", "nothing to do"
+NOTEBOOK, DEFAULT, NO_OP, TRIVIAL = "notebook", "params.yaml", "nothing to do", "nothing to do, trivial stages"
 NO_OPS = 5  # runs of `dvc repro` with nothing to do in each round: they are short, so their times vary more
+GOALS = {DEFAULT: 0.30, "notebook.yaml": 0.85, "quick.yaml": 0.20, NO_OP: 1.15}  # at most these ratios, in bfloat16
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """Wall time in seconds, and test accuracy from 0 to 1."""
 
     seconds: float
-    accuracy: float
+    accuracy: float = math.nan
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,59 +56,84 @@ def main(arguments: list[str] | None = None) -> int:
         rounds = []
         for number in range(1, options.rounds + 1):
             print(f"bench: round {number} of {options.rounds}", flush=True)
-            rounds.append(measure(archive, always | once if number == 1 else always))
+            runs, machine = measure(archive, always | once if number == 1 else always)
+            rounds.append(runs)
     except (OSError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(f"\nCommit {commit}; rounds: {options.rounds}; medians:\n\n{markdown_table(table(rounds), '---:')}")
+    goals = GOALS if machine["precision"] == "mixed_bfloat16" else {}
+    print(f"\nCommit {commit}; {machine['kernels']}, {machine['precision']}; rounds: {options.rounds}; medians:\n")
+    print(markdown_table(table(rounds, goals), "---:"))
     return 0
 
 
 def measured_commit() -> str:
     """Return the short hash of HEAD. Raises ValueError if a file outside bench/ differs from it."""
-    if changed := git("status", "--short", "--untracked-files=no", "--", ".", ":(exclude)bench"):
+    if changed := git("diff", "--name-only", "HEAD", "--", ".", ":(exclude)bench").split():
         raise ValueError(f"the bench measures HEAD, and this folder differs: {', '.join(changed)}; commit or stash")
-    return git("rev-parse", "--short", "HEAD")[0]
+    return git("rev-parse", "--short", "HEAD")
 
 
-def measure(archive: Path, recipes: Mapping[str, str]) -> dict[str, Run]:
-    """Run the notebook, the default recipe, `dvc repro` with nothing to do, and further recipes: texts by name."""
+def measure(archive: Path, recipes: Mapping[str, str]) -> tuple[dict[str, Run], dict[str, Any]]:
+    """Run the notebook, the default recipe, `dvc repro` with nothing to do, and further recipes: texts by name.
+
+    Returns the runs by name, and the provenance of the default recipe's model, which has the kernels.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         environment = environment_in(Path(folder), archive)
         lines, seconds = run_command([sys.executable, "-m", "bench.notebook", str(archive)], REPOSITORY, environment)
         runs = {NOTEBOOK: Run(seconds, json.loads(lines[-1])["test_accuracy"])}
         for number, (name, text) in enumerate({DEFAULT: None, **recipes}.items()):
-            clone = Path(folder) / str(number)
-            git("clone", "--quiet", str(REPOSITORY), str(clone))
-            (clone / "dvc.lock").unlink()  # with it, DVC would skip export and evaluate: training makes the same model
+            clone = fresh_clone(Path(folder) / str(number))
             if text is not None:
                 (clone / DEFAULT).write_text(text)
-            runs[name] = repro(clone, environment, list(yaml.safe_load((clone / "dvc.yaml").read_text())["stages"]))
+            stages = list(yaml.safe_load((clone / PIPELINE).read_text())["stages"])
+            seconds = repro(clone, environment, stages)
+            runs[name] = Run(seconds, json.loads((clone / METRICS).read_text())["test"]["accuracy"])
             if name == DEFAULT:
-                idle = [repro(clone, environment, []) for _ in range(NO_OPS)]
-                runs[NO_OP] = Run(median(run.seconds for run in idle), idle[0].accuracy)
+                machine = json.loads((clone / PROVENANCE).read_text())
+                places = {NO_OP: clone, TRIVIAL: trivial_pipeline(Path(folder) / "trivial", stages, environment)}
+                idle = {name: [repro(place, environment, []) for _ in range(NO_OPS)] for name, place in places.items()}
+                runs |= {name: Run(median(seconds)) for name, seconds in idle.items()}
     for name, run in runs.items():
         print(f"bench: {name}: {run.seconds:.2f} s, test accuracy {run.accuracy:.4f}", flush=True)
-    return runs
+    return runs, machine
 
 
-def repro(clone: Path, environment: Mapping[str, str], expected: Sequence[str]) -> Run:
-    """Run `dvc repro` in a clone. Raises ValueError if other stages than expected ran."""
+def fresh_clone(folder: Path) -> Path:
+    """Clone HEAD without dvc.lock: with it, DVC would skip export and evaluate, as training makes the same model."""
+    git("clone", "--quiet", str(REPOSITORY), str(folder))
+    (folder / "dvc.lock").unlink()
+    return folder
+
+
+def trivial_pipeline(folder: Path, stages: Sequence[str], environment: Mapping[str, str]) -> Path:
+    """Run stages of these names that each copy a file, in a clone with this project's settings of DVC; return it."""
+    clone, files = fresh_clone(folder), [DEFAULT, *stages]
+    copies = {new: {"cmd": f"cp {old} {new}", "deps": [old], "outs": [new]} for old, new in pairwise(files)}
+    (clone / PIPELINE).write_text(yaml.safe_dump({"stages": copies}, sort_keys=False))
+    repro(clone, environment, stages)
+    return clone
+
+
+def repro(clone: Path, environment: Mapping[str, str], expected: Sequence[str]) -> float:
+    """Run `dvc repro` in a clone; return its seconds. Raises ValueError if other stages than expected ran."""
     lines, seconds = run_command(["dvc", "repro"], clone, environment)
     ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
     if ran != expected:
         raise ValueError(f"`dvc repro` ran the stages {ran}, expected {expected}")
-    return Run(seconds, json.loads((clone / METRICS).read_text())["test"]["accuracy"])
+    return seconds
 
 
-def table(rounds: Sequence[Mapping[str, Run]]) -> list[list[str]]:
+def table(rounds: Sequence[Mapping[str, Run]], goals: Mapping[str, float]) -> list[list[str]]:
     """Return the rows of the table; a recipe that ran once is compared with the notebook of its round."""
-    rows = [["", "s", "ratio to the notebook", "test accuracy"]]
+    rows = [["", "s", "ratio", "goal", "test accuracy"]]
     for name in rounds[0]:
-        runs = [(runs[name], runs[NOTEBOOK]) for runs in rounds if name in runs]
+        runs = [(runs[name], runs[TRIVIAL if name == NO_OP else NOTEBOOK]) for runs in rounds if name in runs]
         seconds, accuracy = median(run.seconds for run, _ in runs), median(run.accuracy for run, _ in runs)
-        ratio = median(run.seconds / notebook.seconds for run, notebook in runs)
-        rows.append([name, f"{seconds:.2f}", f"{ratio:.3f}", f"{accuracy:.4f}"])
+        ratio = median(run.seconds / base.seconds for run, base in runs)
+        goal = f"{goals[name]:.2f}" if name in goals else ""
+        rows.append([name, f"{seconds:.2f}", f"{ratio:.3f}", goal, "" if math.isnan(accuracy) else f"{accuracy:.4f}"])
     return rows
 
 
@@ -122,17 +150,11 @@ def run_command(command: list[str], folder: Path, environment: Mapping[str, str]
     """Run a command; return the lines that it printed, and its wall time in seconds. Raises OSError if it fails."""
     began = time.perf_counter()
     streams: dict[str, Any] = {"stdin": DEVNULL, "stdout": PIPE, "stderr": STDOUT, "text": True}
-    # `env` looks for the command on the PATH of the environment.
-    done = subprocess.run(["env", *command], cwd=folder, env=environment, check=False, **streams)
+    done = subprocess.run(command, cwd=folder, env=environment, check=False, **streams)
     seconds, lines = time.perf_counter() - began, done.stdout.splitlines()
     if done.returncode:
         raise OSError(f"`{' '.join(command)}` exited with {done.returncode}: {' '.join(lines[-1:])}")
     return lines, seconds
-
-
-def git(*arguments: str) -> list[str]:
-    """Run git in this repository and return the lines of its output. Raises OSError if it fails."""
-    return run_command(["git", *arguments], REPOSITORY, os.environ)[0]
 
 
 if __name__ == "__main__":
