@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from classifier.parameters import ConflictError
-from classifier.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE
+from classifier.paths import LOCK, NOISE, PARAMS, PIPELINE, PROVENANCE, SOURCE
 from review.escaping import quote
 from review.results import Stage, leaves, name_of, parse_lock
 from review.revision import find_commit, read_file, read_noise, read_results, read_yaml
@@ -154,7 +154,9 @@ def _other_training(commit: str | None, stage: Stage) -> Iterator[str]:
         provenance, params = json.loads(read_file(commit, PROVENANCE)), read_yaml(commit, PARAMS)
         used, section = provenance["dataset"], f"{PARAMS}:train."
         if used != (wanted := params.get("download", {}).get("dataset", used)):
-            yield f"the results come from {used}, but {PARAMS} asks for {wanted}"
+            source = json.loads(read_file(commit, SOURCE))
+            if not source.get("files") or source["requested"] != wanted:  # else a copy of it, with a path of its own
+                yield f"the results come from {used}, but {PARAMS} asks for {wanted}"
         trained = {f"{section}{key}": value for key, value in provenance["parameters"].items()}  # not in older files
         trained |= provenance["data"]
         recorded = stage.parameters | stage.inputs

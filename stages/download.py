@@ -93,13 +93,18 @@ def fetch_own(recipe: Parameters) -> tuple[DataSet, Arrays, str]:
     """
     source = Path(recipe.dataset).expanduser()
     if not recipe.dataset or not source.exists():
-        known = f"{', '.join(DATA_SETS)} or the path of your own data"
-        raise ValueError(f"params.yaml: download.dataset must be {known}, got {recipe.dataset!r}")
+        known = f"{', '.join(DATA_SETS)} or the path of your own data (DATASET_MIRROR takes the URL of a copy)"
+        raise ValueError(f"params.yaml: download.dataset must be {known}, got {host_of(recipe.dataset)!r}")
     files = fingerprint(source)
     notes: list[str] = []
     arrays, classes = read_own(source, recipe.seed, recipe.test_share, recipe.resize, recipe.most_gib * 2**30, notes)
+    data_set = DataSet(recipe.dataset, classes, identify(arrays), inverted=is_light(arrays["x_train"]))
+    for name, published in DATA_SETS.items():
+        if published.arrays == data_set.arrays:
+            notes.append(f"{source} is {name}, by the SHA-256 of its arrays, and is treated as such")
+            data_set = published
+    data_set = replace(data_set, requested=recipe.dataset, files=files)
     print(*(f"download: {note}\n" for note in notes), sep="", end="", file=sys.stderr)
-    data_set = DataSet(recipe.dataset, classes, identify(arrays), files=files, inverted=is_light(arrays["x_train"]))
     refuse_changes(data_set)
     if shared := count_shared_images(arrays):
         images = f"{shared:,} of {len(arrays['x_test']):,} test images"
@@ -116,11 +121,11 @@ def refuse_changes(data_set: DataSet) -> None:
         before = read_data_set()
     except (ValueError, OSError):  # none, or a damaged one
         return
-    if before.name != data_set.name or before.files == data_set.files:
+    if before.requested != data_set.requested or before.files == data_set.files:
         return
     if (before.classes, before.arrays) != (data_set.classes, data_set.arrays):
         raise ValueError(
-            f"{data_set.name} has changed since {SOURCE} described it: restore the files, "
+            f"{data_set.requested} has changed since {SOURCE} described it: restore the files, "
             f"or accept the change with `rm {SOURCE}` and `dvc repro`"
         )
 

@@ -5,7 +5,7 @@ import hashlib
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from classifier.files import write_stored_zip
 Arrays = dict[str, np.ndarray]
 
 # http://yann.lecun.com/exdb/mnist/ has the format and the publisher's names. Others put test for t10k, a dot for the
-# hyphen, or the data set's name first, as EMNIST does; four dimensions are for colour.
+# hyphen, or the data set's name first, as EMNIST does; systems number copies. The labels of QMNIST are idx2-int.
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte.gz",
     "y_train": "train-labels-idx1-ubyte.gz",
@@ -24,7 +24,11 @@ IDX_FILES = {
     "y_test": "t10k-labels-idx1-ubyte.gz",
 }
 PREFIX = {"images": "x", "labels": "y"}
-IDX_NAME = re.compile(r"(?:.+-)?(train|t10k|test)-(images|labels)[-.]idx[134]-ubyte(\.gz)?")
+IDX_NAME = re.compile(
+    r"(?:\w.*[-_.])?(train|t10k|test)[-_.](images|labels)[-_.]idx[1-4][-_.](?:ubyte|int)"
+    r"(?:[ ._-]*(?:[cC]opy|\(?\d+\)?))?(?:\.gz)?(?:\.\d+)?"
+)
+IDX_TYPES = {b"\0\0\x08": "u1", b"\0\0\x0c": ">i4"}  # by the first three bytes
 
 SAVE = "and save x_train, y_train, x_test and y_test with np.savez: images uint8 (n, height, width), labels integers"
 OTHER_FORMATS = {
@@ -80,35 +84,52 @@ def read_npz(path: Path, most: int) -> Arrays:
         raise ValueError(f"{path}: not an npz archive that can be read: {fault_of(path, error)}") from error
 
 
-def find_idx(folder: Path) -> dict[str, Path]:
-    """Return a folder's IDX files by array name, none if no name is that of one. Raises ValueError if not all four."""
-    paths = {path: match for path in sorted(folder.iterdir()) if (match := IDX_NAME.fullmatch(path.name))}
-    by_name = {f"{PREFIX[match[2]]}_{match[1].replace('t10k', 'test')}": path for path, match in paths.items()}
-    if paths and not len(paths) == len(by_name) == len(NAMES):
-        files = ", ".join(path.name for path in paths)
+def find_idx(folder: Path) -> dict[str, list[Path]]:
+    """Return the IDX files in a folder, at any depth, by array name, with copies; {} if no name is that of one.
+
+    Raises ValueError if not all four arrays are there.
+    """
+    by_name: dict[str, list[Path]] = {}
+    for path in sorted(path for path in folder.rglob("*idx[1-4]*") if path.is_file()):
+        if match := IDX_NAME.fullmatch(path.name):
+            by_name.setdefault(f"{PREFIX[match[2]]}_{match[1].replace('t10k', 'test')}", []).append(path)
+    if by_name and len(by_name) < len(NAMES):
+        files = ", ".join(path.name for paths in by_name.values() for path in paths)
         raise ValueError(f"{folder}: expected one IDX file of each of {', '.join(NAMES)}, found {files}")
     return by_name
 
 
-def read_idx(paths: Mapping[str, Path], most: int) -> Arrays:
-    """Read an array of uint8 from each IDX file, gzipped or not; limit and errors as in `read_arrays`."""
+def read_idx(paths: Mapping[str, Sequence[Path]], most: int) -> Arrays:
+    """Read an array from the IDX files of each name, which must be copies of one; limit and errors as in `read_arrays`.
+
+    Of integers (n, columns), the labels of QMNIST, the first column is the class.
+    """
     arrays: Arrays = {}
-    for name, path in paths.items():
-        try:
-            with path.open("rb") as raw, gzip.open(raw) if raw.peek()[:2] == b"\x1f\x8b" else raw as file:
-                content = file.read(most + 1)
-            most -= len(content)
-            if most < 0:
-                raise ValueError(TOO_LARGE)
-            # The third byte, 8, means unsigned bytes; the fourth is the number of dimensions.
-            start = 4 + 4 * content[3]
-            shape = np.frombuffer(content[4:start], ">u4").tolist()
-            if content[:3] != b"\0\0\x08":
-                raise ValueError("expected unsigned bytes")
-            arrays[name] = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-        except (EOFError, OSError, ValueError, IndexError) as error:
-            raise ValueError(f"{path}: not an IDX file that can be read: {fault_of(path, error)}") from error
+    for name, copies in paths.items():
+        for path in copies:
+            array = read_idx_file(path, most)
+            if array.ndim == 2 and array.dtype != np.uint8:
+                array = array[:, 0].copy()
+            if not np.array_equal(arrays.setdefault(name, array), array):
+                raise ValueError(f"{path} is no copy of {copies[0]}: name a folder that has one data set")
+        most -= arrays[name].nbytes
     return arrays
+
+
+def read_idx_file(path: Path, most: int) -> np.ndarray:
+    """Read an IDX file of uint8 or big-endian int32, gzipped or not; limit and errors as in `read_arrays`."""
+    try:
+        with path.open("rb") as raw, gzip.open(raw) if raw.peek()[:2] == b"\x1f\x8b" else raw as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise ValueError(TOO_LARGE)
+        start = 4 + 4 * content[3]  # the fourth byte is the number of dimensions
+        shape = np.frombuffer(content[4:start], ">u4").tolist()
+        if content[:3] not in IDX_TYPES:
+            raise ValueError("expected unsigned bytes or integers of 32 bits")
+        return np.frombuffer(content, IDX_TYPES[content[:3]], offset=start).reshape(shape)
+    except (EOFError, OSError, ValueError, IndexError) as error:
+        raise ValueError(f"{path}: not an IDX file that can be read: {fault_of(path, error)}") from error
 
 
 def identify(arrays: Mapping[str, np.ndarray]) -> dict[str, Array]:

@@ -138,7 +138,7 @@ def read_image(path: Path, mode: str, size: tuple[int, int] | None) -> np.ndarra
         # Pillow shortens some pixels of 16 bits in silence, but its plan for the decoder names them.
         kind = image.tile[0][3] if isinstance(image.tile[0][3], str) else image.mode
         if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA") or "16" in kind:
-            raise ValueError(f"expected 8 bits, grey, RGB or a palette, found {kind}; save it so")
+            raise ValueError(f"expected 8 bits, grey, RGB or a palette, found {kind}; save it so, of values 0 to 255")
         if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
             raise ValueError(f"expected opaque pixels, found {kind} with transparent ones; lay it on a background")
         pixels = ImageOps.exif_transpose(image).convert(mode)

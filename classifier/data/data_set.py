@@ -46,8 +46,9 @@ class DataSet:
         noun: what the classes are; it is also the name of the network's last layer.
         licence: as its publisher states it; source: where it comes from.
         mirrors: URLs of npz archives or of folders of IDX files; none: it is embedded, or the user's own.
-        files: a fingerprint of the files of the user's own data.
-        requested: the data set of params.yaml, if this one stands in for it; requested_images: its training images.
+        files: a fingerprint of the files of the user's own data, also of a copy of a data set of the catalogue.
+        requested: the data set of params.yaml, if its name is another: this one stands in for it, or is at this path.
+        requested_images: the training images of the data set for which this one stands in.
         inverted: whether the network sees the images in negative, as `own.is_light` decides.
     """
 
@@ -59,7 +60,7 @@ class DataSet:
     source: str = ""
     mirrors: tuple[str, ...] = ()
     files: str | None = None
-    requested: str | None = None
+    requested: str = ""
     requested_images: int | None = None
     inverted: bool = False
 
@@ -81,7 +82,7 @@ class DataSet:
 
     def warning(self) -> str | None:
         """Return a warning if this data set stands in for another, else None."""
-        if self.requested in (None, self.name):
+        if self.files or self.requested in ("", self.name):
             return None
         return f"warning: {self.name} is used instead of {self.requested}, which no mirror served; {HOW_TO_GET_ALL}"
 
@@ -136,6 +137,6 @@ def own_data_changed() -> bool:
     """Return whether data/raw holds a user's data set whose files have changed since it was read."""
     data_set = read_data_set()
     try:
-        return data_set.files is not None and fingerprint(Path(data_set.name).expanduser()) != data_set.files
+        return data_set.files is not None and fingerprint(Path(data_set.requested).expanduser()) != data_set.files
     except OSError:
         return True

@@ -149,6 +149,12 @@ def test_tampering_is_found_with_its_reason_before_and_after_a_commit(
     assert verify("HEAD") == (1, [line.replace("this folder", "HEAD") for line in lines])
 
 
+def test_params_may_ask_for_a_copy_of_the_data_set_by_its_path(plain: Repository, verify: Verify) -> None:
+    tamper(plain, "models/provenance.json", "mnist", "cut")
+    plain.put("data/raw/dataset.json", '{"dataset": "cut", "requested": "mnist", "files": "4 files"}')
+    assert "the results come from" not in "\n".join(verify()[1])
+
+
 def test_a_lock_that_matches_is_a_line_a_stage_and_outputs_in_the_folder_are_hashed(
     plain: Repository, verify: Verify
 ) -> None:

@@ -4,7 +4,9 @@ import gzip
 import io
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +19,19 @@ MOST = 100_000
 
 
 def idx(array: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    kind = 12 if array.dtype == ">i4" else 8
+    return bytes([0, 0, kind, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
-def write_idx(folder: Path, arrays: Arrays, form: str = "{}-{}-idx{}-ubyte.gz", test: str = "t10k") -> Path:
-    folder.mkdir(exist_ok=True)
-    for name in NAMES:
+def write_idx(
+    folder: Path, arrays: Arrays, forms: Sequence[str] = ("{}-{}-idx{}-ubyte.gz",), test: str = "t10k"
+) -> Path:
+    """Write the four files, once for each form of their names."""
+    for form, name in product(forms, NAMES):
         array, split = arrays[name], "train" if name.endswith("train") else test
         content = idx(array)
         path = folder / form.format(split, "images" if name[0] == "x" else "labels", array.ndim)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(content) if form.endswith(".gz") else content)
     return folder
 
@@ -41,9 +47,9 @@ SOURCES: dict[str, Callable[[Path, Arrays], Path]] = {
         folder, {name: np.asfortranarray(array) for name, array in arrays.items()}
     ),
     "IDX of the publisher": write_idx,
-    "IDX unpacked": lambda folder, arrays: write_idx(folder, arrays, "{}-{}-idx{}-ubyte"),
-    "IDX of Kaggle": lambda folder, arrays: write_idx(folder, arrays, "{}-{}.idx{}-ubyte"),
-    "IDX of EMNIST": lambda folder, arrays: write_idx(folder, arrays, "emnist-letters-{}-{}-idx{}-ubyte.gz", "test"),
+    "IDX that a browser saved twice": partial(write_idx, forms=["{}-{}-idx{}-ubyte (1).gz"]),
+    "IDX of Kaggle": partial(write_idx, forms=["{}-{}.idx{}-ubyte", "{0}-{1}-idx{2}-ubyte/{0}-{1}-idx{2}-ubyte"]),
+    "IDX of torchvision": partial(write_idx, forms=["MNIST/raw/{}-{}-idx{}-ubyte", "MNIST/raw/{}-{}-idx{}-ubyte.gz"]),
 }
 
 
@@ -110,7 +116,7 @@ def test_arrays_larger_than_the_limit_are_refused_before_they_are_unpacked(
     [
         b"<html>",
         b"",
-        b"\0\0\x0d\x03" + bytes(12),
+        b"\0\0\x0b\x03" + bytes(12),
         struct.pack(">4I", 0x803, 10**4, 10**4, 10**4),
         gzip.compress(bytes(1000), mtime=0)[:-9],
     ],
@@ -127,11 +133,12 @@ def test_a_folder_has_one_idx_file_of_each_array_and_may_have_others(tmp_path: P
     with pytest.raises(ValueError, match=f"^{tmp_path}: expected the IDX files train-images-idx3-ubyte"):
         read_arrays(tmp_path, MOST)
     assert set(read_arrays(write_idx(tmp_path, arrays), MOST)) == set(NAMES)
-    expected = f"^{tmp_path}: expected one IDX file of each of x_train, .*"
-    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"")
-    with pytest.raises(ValueError, match=f"{expected}, found .*t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz,"):
+    other, labels = tmp_path / "other", "t10k-labels-idx1-ubyte.gz"
+    write_idx(other, arrays | {"y_test": arrays["y_test"] + np.uint8(1)})
+    with pytest.raises(ValueError, match=f"^{tmp_path}/{labels} is no copy of {other}/{labels}: name a folder"):
         read_arrays(tmp_path, MOST)
-    for path in tmp_path.glob("t10k-labels*"):
+    for path in tmp_path.rglob(labels):
         path.unlink()
-    with pytest.raises(ValueError, match=f"{expected}, found t10k-images-idx3-ubyte.gz, train-im"):
+    expected = f"^{tmp_path}: expected one IDX file of each of x_train, .*, found t10k-images-idx3-ubyte.gz, .*train-im"
+    with pytest.raises(ValueError, match=expected):
         read_arrays(tmp_path, MOST)

@@ -195,6 +195,7 @@ ODD = {
     "without its end": (WHOLE[:-12], "not an image that can be used"),
     "flipped": (WHOLE[:60] + bytes([WHOLE[60] ^ 1]) + WHOLE[61:], "broken PNG file"),
     "cut JPEG": (encoded(pixels(1, 64, 64), "JPEG")[:-800], "image file is truncated"),
+    "12 bits of 16": (encoded(np.full((10, 8), 4095, np.uint16)), "found I;16B; save it so, of values 0 to 255"),
     "16-bit colour": (png(8, 10, 16, 2, bytes(49) * 10), "found RGB;16B"),
     "transparent pixels": (encoded(Image.fromarray(np.dstack([COLOUR, GREY]))), "found RGBA with transparent ones"),
     "a transparent grey": (encoded(GREY, transparency=int(GREY[0, 0])), "found L with transparent ones; lay it on"),

@@ -65,17 +65,62 @@ def test_idx_files_and_colour_images_are_resized_as_well(tmp_path: Path) -> None
     assert arrays["x_train"].shape == (6, 10, 20, 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "mapping", "named"),
+    [
+        ("letters", "1 68 100\n2 69 101\n3 70 102\n4 71 103\n", "DEF"),
+        ("letters", None, "ABC"),
+        ("balanced", "0 48\n2 97\n1 49\n\n", "01a"),
+    ],
+)
+def test_images_of_emnist_are_turned_and_its_mapping_or_the_publisher_names_the_classes(
+    tmp_path: Path, name: str, mapping: str | None, named: str
+) -> None:
+    expected, first = made(), int(name == "letters")
+    stored = {key: rows.swapaxes(1, 2) if key[0] == "x" else rows + np.uint8(first) for key, rows in expected.items()}
+    folder = write_idx(tmp_path, stored, [f"gzip/emnist-{name}-{{}}-{{}}-idx{{}}-ubyte"], "test") / "gzip"
+    if mapping:
+        (folder / f"emnist-{name}-mapping.txt").write_text(mapping)
+    arrays, classes = read_own(tmp_path, 0, 0.2, None, MOST, notes := [])
+    assert "".join(classes) == named
+    for key, rows in expected.items():
+        np.testing.assert_array_equal(arrays[key], rows)
+    assert notes[0] == f"{tmp_path}: images of emnist-{name} are stored transposed: turned upright"
+    assert [f"label 1, class {named[0]}, is stored as 0" in note for note in notes[1:]] == [True] * first
+    (folder / f"emnist-{name}-mapping.txt").write_text("1 A\n")
+    with pytest.raises(ValueError, match=f"^{folder}/.*-mapping.txt: expected a label and a code point in each line"):
+        read_own(tmp_path, 0, 0.2, None, MOST, [])
+
+
+def test_labels_of_qmnist_are_the_first_of_eight_columns_and_may_be_there_as_in_mnist_too(tmp_path: Path) -> None:
+    expected = made()
+    columns = {key: (expected[key][:, None] + 300 * np.arange(8)).astype(">i4") for key in ("y_train", "y_test")}
+    write_idx(tmp_path, expected | columns, ["qmnist-{}-{}-idx{}-int"], "test")
+    write_idx(tmp_path, expected, ["qmnist-{}-{}-idx{}-ubyte.gz"], "test")
+    (tmp_path / "qmnist-train-labels-idx1-ubyte.gz").unlink()
+    arrays, _ = read_own(tmp_path, 0, 0.2, None, MOST, [])
+    for key, rows in expected.items():
+        np.testing.assert_array_equal(arrays[key], rows)
+
+
+def test_labels_that_begin_at_1_are_taken_and_name_their_classes(tmp_path: Path) -> None:
+    from_one = {name: made()[name] + np.uint8(1) for name in ("y_train", "y_test")}
+    arrays, classes = read(tmp_path, made() | from_one)
+    assert (classes, arrays["y_test"].tolist()) == (("1", "2", "3"), [0, 1, 2])
+    assert read(tmp_path, made() | from_one | {"classes": np.array([*"abc"])})[1] == ("a", "b", "c")
+
+
 REFUSED: dict[str, tuple[Arrays, str]] = {
-    "images of floats": ({"x_train": np.zeros((6, 9, 8))}, "x_train must be uint8 .*, found float64"),
-    "labels of floats": ({"y_test": np.zeros(3)}, "y_test must be integers, .*, found float64"),
-    "flat images": ({"x_test": np.zeros((3, 72), np.uint8)}, r"x_test must be .*, found uint8 \(3, 72\)"),
+    "images of floats": ({"x_train": np.zeros((6, 9, 8))}, r"x_train must be uint8 .*, found float64 .*; `\(x \* 255"),
+    "labels of floats": ({"y_test": np.zeros(3)}, r"y_test must be integers, .*, found float64 \(3,\); .*`y\.astype"),
+    "flat images": ({"x_test": np.zeros((3, 72), np.uint8)}, r"x_test must be .* uint8 \(3, 72\); .*`x\.reshape"),
     "four channels": ({"x_train": np.zeros((6, 9, 8, 4), np.uint8)}, r"x_train must be .*, found uint8 \(6, 9, 8, 4\)"),
     "no images": ({"x_test": np.zeros((0, 9, 8), np.uint8)}, r"x_test must be .*, found uint8 \(0, 9, 8\)"),
     "small images": (made(shape=(7, 8)), r"expected 8x8 to 128x128 pixels .*, found 7x8; download.resize"),
     "two sizes": ({"x_test": np.zeros((3, 9, 9), np.uint8)}, "x_test .* of x_train, 9x8 grey, found 9x9 grey"),
     "grey and colour": ({"x_test": np.zeros((3, 9, 8, 3), np.uint8)}, "9x8 grey, found 9x8 colour"),
     "few labels": ({"y_train": np.zeros(5, np.uint8)}, r"y_train must be integers, one for each of 6 .* \(5,\)"),
-    "one-hot labels": ({"y_test": np.eye(3, dtype=np.uint8)}, r"y_test must be integers, .* \(3, 3\)"),
+    "one-hot labels": ({"y_test": np.eye(3, dtype=np.uint8)}, r"y_test must be integers, .* \(3, 3\); `y\.argmax"),
     "a negative label": ({"y_test": np.array([0, -1, 2])}, "labels must be 0 to 2, .* not so for -1"),
     "a label with no name": ({"classes": np.array(["a", "b"])}, "labels must be 0 to 1, .* not so for 2"),
     "a name with no image": ({"classes": np.array([*"abcd"])}, "each class must have a train image; not so for d"),
