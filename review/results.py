@@ -23,7 +23,6 @@ from review.escaping import quote
 from review.statistics import Readings
 
 SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
-NOT_MEASURED: dict[str, Any] = {"environment": {}, "training": {}, "images": {}, "looks": [], "seeds": []}
 CURVES = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
 
@@ -61,7 +60,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """The measurement of one recipe over seeds, as its file has it; a record in an older form has no runs.
+    """The measurement of one recipe over seeds, as its file has it.
 
     `images` is the number of images by split, and `looks` are the numbers of seeds at which somebody looked.
     """
@@ -77,7 +76,7 @@ class Record(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         seeds = len({run.seed for run in self.runs})
         rising = list(self.looks) == sorted({*self.looks, seeds}) and 0 not in self.looks
-        if self.images and not (rising and seeds == len(self.runs)):
+        if not (rising and seeds == len(self.runs)):
             raise ValueError(f"expected each seed once, and looks, rising numbers of seeds up to {seeds}")
         for split, count in self.images.items():
             for run in self.runs:
@@ -223,11 +222,9 @@ def parse_lock(document: Any) -> dict[str, Stage]:
     return stages
 
 
-def parse_records(text: str) -> list[Record]:
-    """Return the record in the file of a recipe, or those in the file of all recipes that older revisions have."""
-    document = json.loads(text)
-    records = document.get("recipes", [document])
-    return [msgspec.convert(record if "images" in record else {**record, **NOT_MEASURED}, Record) for record in records]
+def parse_record(text: str) -> Record:
+    """Return the measurement of a recipe."""
+    return msgspec.json.decode(text, type=Record)
 
 
 def parse_description(text: str) -> DataSet | None:

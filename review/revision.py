@@ -14,8 +14,6 @@ from review import results
 from review.results import Record, Results, Stage, name_of
 from trials.git import attempt
 
-OLD_NOISE = Path("evaluation/seed_noise.json")  # of all recipes, in older revisions
-
 T = TypeVar("T")
 
 
@@ -59,11 +57,11 @@ def read_noise(revision: str | None) -> list[Record]:
     """Read the measured recipes of a revision or of this folder. Raises as `read_results` does."""
     commit = find_commit(revision)
     if commit:
-        listed = attempt("ls-tree", "--name-only", "-z", commit, f"{NOISE}/", str(OLD_NOISE)).stdout.decode()
+        listed = attempt("ls-tree", "--name-only", "-z", commit, f"{NOISE}/").stdout.decode()
         paths = [Path(name) for name in listed.split("\0") if name.endswith(".json")]
     else:
-        paths = [path for path in (*sorted(NOISE.glob("[!.]*.json")), OLD_NOISE) if path.exists()]
-    return [record for path in paths for record in _parse(revision, commit, path, results.parse_records)]
+        paths = sorted(NOISE.glob("[!.]*.json"))
+    return [_parse(revision, commit, path, results.parse_record) for path in paths]
 
 
 def find_commit(revision: str | None) -> str | None:

@@ -39,8 +39,6 @@ def why_stale(record: Record, side: Results) -> str | None:
         return f"it was measured on {quote(record.dataset)}"
     if keys := differing_keys(record.parameters, recipe_of(side.parameters)):
         return f"it was measured at {listed(f'{quote(key)} {cell(record.parameters, key)}' for key in keys)}"
-    if not record.runs:
-        return "it was measured in an older form"
     if reason := contradiction(record, side):
         return reason
     run = record.run(side.parameters.get("train.seed"))

@@ -211,9 +211,8 @@ def _committed_results(recipe: Recipe) -> Results | None:
 
 
 def _kept_record(recipe: Recipe) -> Record | None:
-    """Return the recipe's record as it stands in its file; None if there is none, or one in an older form."""
-    records = (record for record in read_noise(recipe.revision) if record.recipe == recipe.name and record.runs)
-    return next(records, None)
+    """Return the recipe's record as it stands in its file; None if there is none."""
+    return next((record for record in read_noise(recipe.revision) if record.recipe == recipe.name), None)
 
 
 def _run_of(results: Results) -> Record:

@@ -151,11 +151,5 @@ def record(
     return measured | changes
 
 
-OLD = {  # the form of before
-    "dataset": "mnist",
-    "parameters": {"train.epochs": 5, "train.filters": [32, 64]},
-    "splits": {"validation": {"accuracy": {"mean": 0.75, "standard_deviation": 0.1, "by_seed": [0.7, 0.8]}}},
-}
-
 Change = Callable[[Repository], None]
 write, measure, keep = (partial(methodcaller, method) for method in ("write", "measure", "keep"))  # each makes a Change

@@ -13,12 +13,10 @@ from typing import Any
 from review.results import name_recipe
 from tests.clone import Clone
 from tests.conftest import REPOSITORY
-from tests.review.repository import OLD
 from trials.engine import Ended, Engine
 from trials.trial import Trial, run
 
 IMAGES = 10  # of each split
-OLD_FILE = "evaluation/noise/mnist-000000000000.json"
 FILE = f"evaluation/noise/{name_recipe('mnist', {'train.epochs': 5})}.json"
 
 PREPROCESS = """\
@@ -91,10 +89,10 @@ class Project(Clone):
             "params.yaml": "download: {dataset: mnist}\ntrain: {epochs: 5, seed: 1}\n",
             "data/raw/mnist.npz": "images",
             "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
-            OLD_FILE: json.dumps(OLD),
         }.items():
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / path).write_text(text)
+        (self.folder / FILE).parent.mkdir(parents=True)
         self.run("git init -q -b main")
         self.commit("A project")
 

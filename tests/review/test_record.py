@@ -13,11 +13,11 @@ from msgspec import convert
 
 from classifier.paths import NOISE
 from review.lock import mismatches
-from review.results import Predictions, Record, Results, name_recipe, parse_records
-from review.seeds import contradiction, why_stale, write_record
+from review.results import Predictions, Record, Results, name_recipe, parse_record
+from review.seeds import why_stale, write_record
 from review.verify import main
 from tests.conftest import REPOSITORY
-from tests.review.repository import IMAGES, OLD, TRAINING, Repository, lock, model, record
+from tests.review.repository import IMAGES, TRAINING, Repository, lock, model, record
 
 CHANGED = TRAINING | {"stages/train.py": "c" * 32}
 HERE = {"kernels": "avx2", "threads": 2}
@@ -94,12 +94,6 @@ def test_a_record_holds_where_the_same_files_or_the_same_model_tell_so(
     assert why is reason is None or (reason and why and reason in why)
 
 
-def test_a_record_of_an_older_form_holds_for_nothing() -> None:
-    (old,) = parse_records(json.dumps({"recipes": [OLD]}))
-    assert why_stale(old, SIDE) == "it was measured in an older form"
-    assert contradiction(old, SIDE) is old.readings("validation") is None
-
-
 def second(**changes: Any) -> dict[str, Any]:
     """A record whose second seed is changed."""
     first, other = record(0.75, 0.8)["seeds"]
@@ -122,9 +116,8 @@ def second(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_record_of_another_form_is_refused(broken: Any) -> None:
-    for text in (json.dumps(broken), json.dumps({"recipes": [record(0.5), broken]})):
-        with pytest.raises(ValueError, match=r"Expected|expected|missing required field"):
-            parse_records(text)
+    with pytest.raises(ValueError, match=r"Expected|expected|missing required field|malformed"):
+        parse_record(json.dumps(broken))
 
 
 def test_two_recipes_have_two_names_that_every_system_can_write() -> None:
@@ -145,12 +138,12 @@ def test_each_committed_record_is_written_back_with_the_bytes_and_the_name_of_it
     monkeypatch.chdir(tmp_path)
     for _ in range(2):  # which replaces the files
         for content in committed.values():
-            write_record(*parse_records(content.decode()))
+            write_record(parse_record(content.decode()))
         assert {path.name: path.read_bytes() for path in NOISE.iterdir()} == committed
     odd = {"train.a": ["x", None], "train.b": "[\n  1,\n  2\n]", "train.c": [1e-05, -2.5], "train.d": []}
-    (written,) = parse_records(json.dumps(record(0.5, parameters=odd)))
+    written = parse_record(json.dumps(record(0.5, parameters=odd)))
     write_record(written)
-    assert parse_records((NOISE / f"{written.recipe}.json").read_text()) == [written]
+    assert parse_record((NOISE / f"{written.recipe}.json").read_text()) == written
 
 
 @pytest.mark.parametrize(

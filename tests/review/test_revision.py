@@ -1,13 +1,12 @@
 """The files of a revision, as Git holds them."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
 from review.revision import find_commit, read_file, read_noise, read_results
-from tests.review.repository import OLD, TRAINING, Repository, lock, model, record
+from tests.review.repository import TRAINING, Repository, lock, model, record
 
 
 def test_a_commit_is_found_by_branch_tag_hash_and_name_of_an_experiment(repository: Repository) -> None:
@@ -35,13 +34,11 @@ def test_in_a_shallow_clone_an_unknown_revision_names_the_way_out(
         find_commit("HEAD~1")
 
 
-def test_noise_is_read_from_a_file_a_recipe_and_from_the_one_file_of_older_revisions(repository: Repository) -> None:
-    repository.put("evaluation/seed_noise.json", json.dumps({"recipes": [OLD, record(0.5), record(0.6, epochs=8)]}))
-    repository.commit("An older revision")
+def test_noise_is_read_from_the_file_of_each_recipe(repository: Repository) -> None:
     repository.put_noise(record(0.7, epochs=9), record(0.8))
-    repository.commit("A file for each")
+    repository.commit("Two recipes")
     repository.put("evaluation/noise/.partial-0.json", "{")  # as a killed command leaves it
-    for revision, epochs in (("HEAD~1", [5, 5, 8]), ("HEAD", [9, 5, 5, 5, 8]), (None, [9, 5, 5, 5, 8])):
+    for revision, epochs in (("HEAD~1", []), ("HEAD", [9, 5]), (None, [9, 5])):
         assert [record.parameters["train.epochs"] for record in read_noise(revision)] == epochs
 
 
