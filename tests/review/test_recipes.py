@@ -1,6 +1,6 @@
 """Two recipes over seeds, against published analyses and whole tables of seeds and images, and the verdict on them.
 
-tests/bench/test_verdict.py has how often the verdict is wrong.
+test_verdict.py has how often the verdict is wrong.
 """
 
 from collections.abc import Sequence
