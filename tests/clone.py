@@ -77,10 +77,14 @@ class Clone:
     def read(self, path: str) -> str:
         return (self.folder / path).read_text()
 
+    def put(self, path: str, text: str) -> None:
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).write_text(text)
+
     def replace(self, path: str, old: str, new: str) -> None:
         text = self.read(path)
         assert old in text
-        (self.folder / path).write_text(text.replace(old, new))
+        self.put(path, text.replace(old, new))
 
     def set(self, key: str, value: object) -> None:
         """Give the parameter `section.name` in params.yaml another value."""
@@ -89,7 +93,7 @@ class Clone:
         pattern = rf"(?ms)(^{section}:\n.*?^  {name}:) [^#\n]*?( *(?:#|$))"
         changed = re.sub(pattern, rf"\1 {value}\2", text, count=1)
         assert changed != text
-        (self.folder / "params.yaml").write_text(changed)
+        self.put("params.yaml", changed)
 
     def ran(self, output: str) -> list[str]:
         return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]

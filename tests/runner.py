@@ -43,10 +43,8 @@ class Runner(Clone):
 
     def put_program(self, path: str, script: str) -> None:
         """Write a script of the shell; the path begins at the checkout."""
-        program = self.folder / path
-        program.parent.mkdir(parents=True, exist_ok=True)
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
+        self.put(path, f"#!/bin/sh\n{script}\n")
+        (self.folder / path).chmod(0o755)
 
     def step(self, step: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the lines of a step."""

@@ -1,13 +1,9 @@
 """What docs/sharing.md promises of a remote, on a folder and on real servers of SSH and S3."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.clone import Clone, commands
-from tests.remotes.conftest import HOST, S3, SSH, Team
-from tests.runner import DOCUMENTS, Runner
+from tests.remotes.conftest import S3, SSH, Team
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -35,21 +31,6 @@ def test_the_lines_of_the_document_bring_data_and_an_experiment_into_another_clo
     assert "batch_size: 200" in colleague.read("params.yaml")
     assert colleague.read("model.txt").split()[-1] == "200"
     team.owner.run("git reset -q --hard && dvc checkout -q")  # the other tests start from the commit
-
-
-def test_the_job_of_pages_fetches_an_output_with_the_packages_that_it_installs(team: Team, tmp_path: Path) -> None:
-    """Before `make extra`, the packages of the server cannot be imported."""
-    (step,) = [step for step in DOCUMENTS["pages.yml"]["jobs"]["page"]["steps"] if "dvc pull" in step.get("run", "")]
-    step = step | {"run": step["run"].replace("page/index.html", "model.txt")}
-    runner = Runner(team.colleague("pages").folder)
-    (runner.folder / ".venv").symlink_to(sys.prefix)
-    runner.environment |= {"NO_PROXY": HOST, "PYTHONPATH": str(tmp_path)}
-    for name in team.server.modules:
-        (tmp_path / f"{name}.py").write_text("raise ImportError")
-    runner.put_program("../bin/make", f"test $1 = extra && rm -f {tmp_path}/*.py")
-    done = runner.step(step)
-    assert done.returncode == 0, done.stderr
-    assert runner.read("model.txt") == team.owner.read("model.txt")
 
 
 def test_a_damaged_object_is_accepted_unless_the_remote_verifies_and_is_replaced_by_another_push(team: Team) -> None:

@@ -1,7 +1,8 @@
-"""What the tests of the review share: a repository of small results, and a command that must refuse."""
+"""What the tests of the review share: a repository of small results, and a command in this process."""
 
 import shutil
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -47,21 +48,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
+Run = Callable[..., tuple[int, list[str], str]]
+
+
 @pytest.fixture
-def refusal(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run the `main` that the test's module imports; it must exit with 2, print nothing and say why in one line.
+def run(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command that the test's module is of; return its exit status, its sentences on stdout, and stderr."""
+    command = import_module(request.module.__name__.removeprefix("tests.").replace("test_", ""))
 
-    The line is returned, without the name of the command that it starts with.
-    """
-    main = request.module.main
-    start = f"{main.__module__.removeprefix('review.')}: "
-
-    def run(*arguments: str) -> str:
-        assert main(list(arguments)) == 2
+    def run(*arguments: str) -> tuple[int, list[str], str]:
+        status = command.main(list(arguments))
         printed = capsys.readouterr()
-        assert printed.out == ""
-        assert printed.err.startswith(start)
-        assert printed.err.count("\n") == 1
-        return printed.err.removeprefix(start).rstrip()
+        return status, printed.out.replace("\n  ", " ").splitlines(), printed.err
 
     return run

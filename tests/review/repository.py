@@ -78,10 +78,6 @@ class Repository(Clone):
         for number, measured in enumerate(records):
             self.put(f"{NOISE}/{number}.json", json.dumps(measured))
 
-    def put(self, path: str, text: str) -> None:
-        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / path).write_text(text)
-
     def branch(self, name: str, **results: Any) -> None:
         """Commit such results on a branch from main."""
         self.on(name, lambda: self.write(**results))

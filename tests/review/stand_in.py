@@ -90,9 +90,7 @@ class Project(Clone):
             "data/raw/mnist.npz": "images",
             "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
         }.items():
-            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / path).write_text(text)
-        (self.folder / FILE).parent.mkdir(parents=True)
+            self.put(path, text)
         self.run("git init -q -b main")
         self.commit("A project")
 

@@ -14,6 +14,7 @@ from classifier.data.catalogue import MNIST
 from classifier.data.data_set import Array
 from review.compare import main
 from tests.conftest import describe
+from tests.review.conftest import Run
 from tests.review.repository import IMAGES, TRAINING, Change, Repository, keep, lock, measure, record, write
 
 Compare = Callable[..., tuple[int, Any]]
@@ -292,7 +293,9 @@ OTHER = replace(MNIST, arrays={**MNIST.arrays, "x_train": Array((60_000, 28, 28)
     ],
 )
 def test_what_does_not_compare_is_refused_in_one_line(
-    repository: Repository, refusal: Callable[..., str], change: Change, pattern: str
+    repository: Repository, run: Run, change: Change, pattern: str
 ) -> None:
     change(repository)
-    assert re.fullmatch(pattern, refusal("main"))
+    status, lines, error = run("main")
+    assert (status, lines) == (2, [])
+    assert re.fullmatch(f"compare: {pattern}\n", error)

@@ -1,7 +1,8 @@
 """Seeds are trained until it is decided: which looks take place, what is trained, what is printed."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 from msgspec import convert
 
 from review import decide
-from review.decide import main
 from review.results import Record
 from review.statistics import PLAN
+from tests.review.conftest import Run
 from tests.review.repository import Repository, record
 from tests.review.stand_in import Project, trained
 
@@ -29,7 +30,6 @@ class Trainings:
     def __init__(self) -> None:
         self.seeds: dict[str | None, Sequence[Any]] = {"main": misread(10), "head": misread(11), None: misread(1)}
         self.asked: list[tuple[str | None, int]] = []
-        self.failure: BaseException | None = None
         self.dataset = "mnist"
         self.place: dict[str, Any] = {}
 
@@ -37,8 +37,6 @@ class Trainings:
         return SimpleNamespace(revision=revision, dataset=self.dataset)
 
     def measure(self, recipe: SimpleNamespace, seeds: range, **place: Any) -> Record:
-        if self.failure:
-            raise self.failure
         self.asked.append((recipe.revision, len(seeds)))
         self.place = place
         epochs = 5 if recipe.revision == "main" else 8
@@ -57,22 +55,6 @@ def trainings(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Traini
     return trainings
 
 
-Run = Callable[..., tuple[int, list[str], str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command; return its exit status, what it prints on stdout, a sentence each, and stderr."""
-
-    def run(*arguments: str) -> tuple[int, list[str], str]:
-        status = main(list(arguments))
-        printed = capsys.readouterr()
-        assert max([0, *map(len, printed.out.splitlines())]) <= 80
-        return status, printed.out.replace("\n  ", " ").splitlines(), printed.err
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("head", "looks", "verdict", "status"),
     [(1, [3], "better", 0), (20, [3], "worse", 1), (4, [3, 5], "better", 0), (14, [3, 5, 10], "undecided", 0)],
@@ -84,32 +66,30 @@ def test_looks_go_on_until_one_decides_and_no_further(
     ended, (*lines, last), stderr = run("main", "head", "--workers", "3", "--wait", "7")
     assert (ended, stderr, trainings.place) == (status, "", {"scheduler": None, "workers": 3, "wait": 7})
     assert trainings.asked == [(name, seeds) for seeds in looks for name in ("main", "head")]
-    start = "undecided between" if verdict == "undecided" else f"`head` is {verdict} than"
-    assert last.startswith(f"verdict: {start} ")
-    assert last.endswith(f", by validation, {looks[-1]} seeds each")
+    assert re.fullmatch(rf"verdict: (`head` is )?{verdict} .*, by validation, {looks[-1]} seeds each", last)
     assert len(lines) == 2 * len(looks)
-    before = 0
-    for number, (seeds, (_, alpha)) in enumerate(zip(looks, PLAN, strict=False), start=1):
-        announced, seen = lines[2 * number - 2 : 2 * number]
-        assert announced == f"decide: look {number} of 3: {seeds} seeds each, {2 * (seeds - before)} to train"
+    for number, (before, seeds) in enumerate(pairwise([0, *looks])):
+        look, alpha = f"decide: look {number + 1} of 3: ", PLAN[number][1]
+        announced, seen = lines[2 * number :][:2]
+        assert announced == f"{look}{seeds} seeds each, {2 * (seeds - before)} to train"
         decided = verdict if seeds == looks[-1] else "undecided"
-        form = rf"decide: look {number} of 3: [-+]0\.\d{{4}} \(95 %: .* to .*\), p = ([01]\.\d{{4}}); {decided} at p < "
-        shown = re.fullmatch(f"{form}{alpha:g}", seen)
-        assert shown, seen
-        assert (float(shown[1]) < alpha) == (decided != "undecided")
-        before = seeds
+        p = re.findall(rf"{look}[-+]0\.\d{{4}} \(95 %: .* to .*\), p = (.*); {decided} at p < {alpha:g}$", seen)
+        assert (float(*p) < alpha) == (decided != "undecided")
     if verdict == "undecided":
         assert any(float(p) < 0.05 for p in re.findall(r"p = ([\d.]+)", " ".join(lines)))  # which decides nothing
 
 
 def test_what_cannot_be_decided_is_refused_before_anything_is_trained(
-    repository: Repository, trainings: Trainings, refusal: Callable[..., str]
+    repository: Repository, trainings: Trainings, run: Run
 ) -> None:
     repository.branch("other", dataset="mnist-5k")
-    assert refusal("main", "other").startswith("`main` is of the data set mnist and `other` of mnist-5k, whose acc")
-    assert refusal("main", "no-such-branch") == "unknown Git revision 'no-such-branch'"
+    assert run("main", "other")[2].startswith(
+        "decide: `main` is of the data set mnist and `other` of mnist-5k, whose acc"
+    )
+    assert run("main", "no-such-branch") == (2, [], "decide: unknown Git revision 'no-such-branch'\n")
     trainings.dataset = "digits"
-    assert refusal("main", "head") == "data/raw holds digits, the results are of mnist: `dvc repro download` first"
+    line = "decide: data/raw holds digits, the results are of mnist: `dvc repro download` first\n"
+    assert run("main", "head") == (2, [], line)
     assert trainings.asked == []
 
 
@@ -155,20 +135,6 @@ def test_looks_that_were_taken_before_are_not_repeated(
     repository.on("head", lambda: repository.measure(*misread(11)[:head], *more, epochs=8))
     assert run("main", "head")[1][0] == f"decide: {announced}"
     assert trainings.asked == [(name, seeds) for seeds in looks for name in ("main", "head")]
-
-
-@pytest.mark.parametrize(
-    ("failure", "status", "line"),
-    [
-        (KeyboardInterrupt(), 130, "interrupted; the runs that ended are kept, and the same command goes on"),
-        (OSError("train: no memory"), 2, "train: no memory"),
-    ],
-)
-def test_a_training_that_fails_is_one_line_and_no_verdict(
-    trainings: Trainings, run: Run, failure: BaseException, status: int, line: str
-) -> None:
-    trainings.failure = failure
-    assert run("main", "head") == (status, ["decide: look 1 of 3: 3 seeds each, 6 to train"], f"decide: {line}\n")
 
 
 def test_a_branch_and_this_folder_are_trained_with_three_seeds_each_and_once_only(here: Project, run: Run) -> None:

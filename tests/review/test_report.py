@@ -22,9 +22,9 @@ from review.results import Predictions, parse_history
 from review.revision import read_results
 from review.statistics import Readings, estimate
 from review.text import MOST_IMAGES, as_markdown
-from tests.clone import Clone
 from tests.conftest import REPOSITORY, describe
 from tests.review.repository import IMAGES, Repository, record
+from tests.runner import Runner
 
 HISTORY = """\
 epoch,accuracy,loss,validation_accuracy,validation_loss
@@ -238,14 +238,13 @@ def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_class
 
 
 def test_make_report_hands_on_the_revisions_as_they_are_and_says_what_to_name(tmp_path: Path) -> None:
+    runner = Runner(tmp_path / "checkout")
     for name in ("Makefile", "requirements.txt"):
-        shutil.copy(REPOSITORY / name, tmp_path)
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    (tmp_path / ".venv/bin/python").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")  # prints its arguments, one a line
-    (tmp_path / ".venv/bin/python").chmod(0o755)
+        shutil.copy(REPOSITORY / name, runner.folder)
+    runner.put_program(".venv/bin/python", "printf '%s\\n' \"$@\"")  # prints its arguments, one a line
     make = "unset MAKEFLAGS MAKELEVEL MFLAGS; make -s -o repository -o setup report"
-    done = Clone(tmp_path).run(f"""{make} BASE=main~1 HEAD="x';\\`ls\\` y" OUTPUT='a b'""")
+    done = runner.run(f"""{make} BASE=main~1 HEAD="x';\\`ls\\` y" OUTPUT='a b'""")
     assert done.splitlines() == ["-m", "review.report", "--output", "a b", "--", "main~1", "x';`ls` y"]
-    without = Clone(tmp_path).attempt(make)
+    without = runner.attempt(make)
     assert (without.returncode, without.stdout) == (2, "")
     assert without.stderr.startswith("make: name the revision to compare with: make report BASE=main\n")

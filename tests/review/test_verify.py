@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -13,8 +12,8 @@ import pytest
 import yaml
 
 from review import compare, report
-from review.verify import main
 from tests.conftest import REPOSITORY
+from tests.review.conftest import Run
 from tests.review.repository import Repository
 
 PIPELINE = """\
@@ -81,21 +80,6 @@ def plain(repository: Repository) -> Repository:
     return repository
 
 
-Verify = Callable[..., tuple[int, list[str]]]
-
-
-@pytest.fixture
-def verify(capsys: pytest.CaptureFixture[str]) -> Verify:
-    """Run the command; return its exit status and the lines it prints."""
-
-    def run(*arguments: str) -> tuple[int, list[str]]:
-        status = main(list(arguments))
-        printed = capsys.readouterr()
-        return status, (printed.out + printed.err).splitlines()
-
-    return run
-
-
 def tamper(plain: Repository, path: str, old: str, new: str | None) -> None:
     """Replace the first such text of a file; remove the file if there is no new text."""
     text = plain.read(path)
@@ -138,15 +122,15 @@ READ = f"deps:\n    - path: data/raw/mnist.npz\n      hash: md5\n      md5: {DAT
     ],
 )
 def test_tampering_is_found_with_its_reason_before_and_after_a_commit(
-    plain: Repository, verify: Verify, path: str, old: str, new: str | None, reason: str
+    plain: Repository, run: Run, path: str, old: str, new: str | None, reason: str
 ) -> None:
     tamper(plain, path, old, new)
-    status, lines = verify()
+    status, lines, _ = run()
     assert status == 1
     assert reason in "\n".join(lines)
     assert re.fullmatch(r"verify: dvc\.lock of this folder does not match \d of [34] stages", lines[-1])
     plain.commit("Tampered")
-    assert verify("HEAD") == (1, [line.replace("this folder", "HEAD") for line in lines])
+    assert run("HEAD") == (1, [line.replace("this folder", "HEAD") for line in lines], "")
 
 
 def test_params_may_ask_for_a_copy_of_the_data_set_by_its_path(plain: Repository, verify: Verify) -> None:
@@ -156,20 +140,20 @@ def test_params_may_ask_for_a_copy_of_the_data_set_by_its_path(plain: Repository
 
 
 def test_a_lock_that_matches_is_a_line_a_stage_and_outputs_in_the_folder_are_hashed(
-    plain: Repository, verify: Verify
+    plain: Repository, run: Run
 ) -> None:
     lines = [*(f"verify: {name}: matches" for name in PARAMETERS), "verify: dvc.lock of HEAD matches all 3 stages"]
-    assert verify("HEAD") == (0, lines)
+    assert run("HEAD") == (0, lines, "")
     for path, text in IN_CACHE.items():
         plain.put(path, text)
-    assert verify() == (0, [line.replace("HEAD", "this folder") for line in lines])
+    assert run() == (0, [line.replace("HEAD", "this folder") for line in lines], "")
     plain.put("models/model.keras", "other weights")
-    status, lines = verify()
+    status, lines, _ = run()
     assert status == 1
     assert lines[1].startswith("verify: train: models/model.keras is ")
     assert f", but the stage wrote {MD5['models/model.keras'][:8]}: `dvc checkout` or `dvc repro` " in lines[1]
-    assert verify("HEAD")[0] == 0
-    assert verify("topic") == (1, ["verify: unknown Git revision 'topic'"])
+    assert run("HEAD")[0] == 0
+    assert run("topic") == (1, [], "verify: unknown Git revision 'topic'\n")
 
 
 @pytest.mark.parametrize("command", [compare, report])
@@ -216,12 +200,12 @@ WRITTEN_OUT = "verify: dvc.yaml: write the stages out, without "
     ],
 )
 def test_what_cannot_be_judged_is_refused_in_one_line(
-    plain: Repository, verify: Verify, path: str, old: str, new: str | None, message: str
+    plain: Repository, run: Run, path: str, old: str, new: str | None, message: str
 ) -> None:
     tamper(plain, path, old, new)
-    status, lines = verify()
-    assert (status, len(lines)) == (1, 1)
-    assert message in lines[0]
+    status, lines, error = run()
+    assert (status, lines, error.count("\n")) == (1, [], 1)
+    assert message in error
 
 
 def test_verify_imports_neither_dvc_nor_pygit2() -> None:

@@ -63,8 +63,7 @@ FILES = {
 def fill(folder: Path) -> None:
     """Write the files of the project."""
     for path, text in FILES.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
+        Clone(folder).put(path, text)
 
 
 class Project(Clone):

@@ -15,14 +15,6 @@ SIX = "-S train.learning_rate=0.2,0.3,0.4 --seeds 2"
 
 
 def test_six_trials_of_the_real_pipeline_are_listed_and_one_is_applied_and_verified(clone: Clone) -> None:
-    clone.run("""python -c "import numpy as np, sklearn.datasets as s
-d = s.load_digits(); x, y = (d.images * 15).astype('uint8'), d.target
-np.savez('small.npz', x_train=x[:300], y_train=y[:300], x_test=x[300:400], y_test=y[300:400])" """)
-    settings = {"preprocess.validation_images": 60, "train.filters": "[4, 8]", "train.dense_units": "[8]"}
-    for key, value in {"download.dataset": "small.npz", **settings}.items():
-        clone.set(key, value)
-    clone.run("dvc add -q small.npz && dvc repro -q")
-    clone.commit("Small digits")
     state = "git status --porcelain && git rev-parse HEAD && git stash list"
     before = clone.run(state)
     printed = clone.run("python -m sweep -S train.learning_rate=0.003,0.01,0.03 --seeds 2")

@@ -1,17 +1,60 @@
-"""Two recipes over seeds, against published analyses and whole tables of seeds and images, and the verdict on them.
+"""Two models on the same images, and two recipes over seeds, against published analyses; the verdict on the recipes.
 
 test_verdict.py has how often the verdict is wrong.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
-from math import isfinite, sqrt
+from dataclasses import astuple
+from math import comb, isfinite, sqrt
 from typing import Any
 
 import numpy as np
 import pytest
 
-from review.statistics import ALPHA, PLAN, PROVISIONAL_ALPHA, Estimate, Readings, Verdict, estimate, judge
+from review import statistics
+from review.statistics import PROVISIONAL_ALPHA, Estimate, Readings, Verdict, estimate, judge
+
+
+def test_the_interval_of_an_accuracy_is_that_of_wilson() -> None:
+    # Newcombe (1998), Statistics in Medicine 17:857-872, Table I, method 3
+    for right, images, low, high in ((81, 263, 0.2553, 0.3662), (0, 20, 0.0000, 0.1611)):
+        wilson = statistics.accuracy(right, images)
+        assert (wilson.right, wilson.accuracy) == (right, right / images)
+        assert (wilson.low, wilson.high) == pytest.approx((low, high), abs=0.00005)
+
+
+@pytest.mark.parametrize("discordant", [*range(13), 30, 61, 400])
+def test_the_p_value_is_twice_the_tail_of_fair_coins_and_the_limits_exclude_0_below_5_percent(discordant: int) -> None:
+    # Fay, "Exact McNemar's test and matching confidence intervals", vignette of the R package exact2x2
+    assert statistics.mcnemar(2, 9) == pytest.approx(0.06543, abs=0.000005)
+    for only_base in range(0, discordant + 1, 1 + discordant // 30):
+        only_head = discordant - only_base
+        tail = sum(comb(discordant, k) for k in range(min(only_base, only_head) + 1)) / 2**discordant
+        assert statistics.mcnemar(only_base, only_head) == pytest.approx(min(1, 2 * tail), rel=1e-9)
+        low, high = statistics.difference_interval(only_base, only_head, 1000)
+        assert -1 <= low <= (only_head - only_base) / 1000 <= high <= 1
+        assert (low > 0 or high < 0) == (2 * tail < 0.05)
+
+
+def test_the_limits_of_the_difference_are_those_of_clopper_and_pearson() -> None:
+    # Clopper and Pearson (1934): of n = 10, all 10 have the limits 0.6915 and 1, and 3 have 0.0667 and 0.6525.
+    limits = {(0, 10): (0.6915, 1), (7, 3): (0.0667, 0.6525)}
+    for counts, (low, high) in limits.items():
+        expected = ((2 * low - 1) * 0.01, (2 * high - 1) * 0.01)
+        assert statistics.difference_interval(*counts, 1000) == pytest.approx(expected, abs=1e-6)
+    # The share of images on which the models differ has the upper limit 1 - 0.025**(1 / n), where none of n is one.
+    most = 1 - 0.025 ** (1 / 1000)
+    assert statistics.difference_interval(0, 0, 1000) == pytest.approx((-most, most))
+
+
+def test_images_are_paired_and_counted_by_class() -> None:
+    actual = np.array([3, 3, 3, 5, 5, 8])
+    paired = statistics.pair(actual, base=np.array([3, 3, 0, 0, 0, 8]), head=np.array([3, 0, 3, 5, 0, 8]))
+    assert (paired.images, paired.base.right, paired.head.right) == (6, 3, 4)
+    assert (paired.only_base, paired.only_head, paired.difference, paired.p) == (1, 2, 1 / 6, statistics.mcnemar(1, 2))
+    assert {label: astuple(of) for label, of in paired.classes.items()} == {3: (3, 1, 1), 5: (2, 0, 1), 8: (1, 0, 0)}
+    assert (paired.low, paired.high) == statistics.difference_interval(1, 2, 6)
+
 
 # Van Dyke et al. (1993), as the R packages RJafroc and MRMCaov have the data: the diseased cases, numbered from 0 to
 # 44, that each of five readers rates below 3, in the first test (CINE MRI) and in the second (SE MRI).
@@ -108,12 +151,9 @@ EVERY = list(range(20))
     [
         ([[1, 2], [3, 4, 5]], [[1, 2], [3, 4, 5]], 100),  # a recipe against itself
         ([[1, 2], [3, 4]], [[3, 4], [1, 2]], 100),  # tau 0 on both sides
-        ([[7], [7]], [[7]], 100),
         ([[]], [[4], []], 100),
-        ([EVERY, EVERY], [EVERY, EVERY], 20),
         ([EVERY, EVERY], [[], []], 20),
         ([[0], [0]], [[], []], 1),
-        ([[0], []], [[]], 1),
         ([[0], [1]], [[], []], 2),
     ],
 )
@@ -150,16 +190,6 @@ def test_more_seeds_are_expected_to_narrow_the_limits_down_to_what_the_images_al
     assert change.least_half_width == pytest.approx(1.96 * 0.0002, rel=0.001)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_swapped_sides_negate_the_difference_and_change_nothing_else(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    base, head = of(table(random, 2 + seed % 5, 2 + seed)), of(table(random, 1 + seed % 6, 2 + seed))
-    change, turned = estimate(base, head), estimate(head, base)
-    assert turned.difference == pytest.approx(-change.difference)
-    for field in ("error", "freedom", "p", "floor", "per_seed"):
-        assert getattr(turned, field) == pytest.approx(getattr(change, field))
-
-
 PROVISIONAL = {"provisional": True}  # one side has a single seed: gross differences alone decide
 
 
@@ -170,14 +200,11 @@ PROVISIONAL = {"provisional": True}  # one side has a single seed: gross differe
         (0.0019, {}, "undecided"),
         (-0.0019, {}, "undecided"),
         (-0.0020, {}, "worse"),
-        (0.0020, {"margin": 0.002}, "better"),
         (0.0000, {"margin": 0.002}, "no worse"),
         (-0.0001, {"margin": 0.002}, "undecided"),
-        (-0.0020, {"margin": 0.002}, "worse"),
         (-0.0020, {"margin": 0.004}, "no worse"),  # shown to be worse, and shown to be worse by less than the margin
         (-0.0021, {"margin": 0.004}, "worse"),
         # the best of several recipes must be better by more; a look has a level of its own
-        (0.0025, {"comparisons": 3}, "better"),
         (0.0025, {"comparisons": 4}, "undecided"),
         (-0.0025, {"comparisons": 4}, "worse"),
         (0.0025, {"alpha": 0.02}, "better"),
@@ -194,9 +221,3 @@ def test_the_limits_of_the_difference_decide(difference: float, options: dict[st
     provisional = bool(options.get("provisional"))
     change = Estimate(difference, 0.001, 1000, provisional, floor=0.0, per_seed=5e-6)
     assert judge(change, **{key: value for key, value in options.items() if key != "provisional"}) == verdict
-
-
-def test_each_look_has_more_seeds_than_the_last_and_a_level_below_alpha() -> None:
-    assert PLAN[0][0] >= 2  # one seed each says nothing of the noise
-    assert all(one < other for (one, _), (other, _) in pairwise(PLAN))
-    assert all(0 < alpha < ALPHA for _, alpha in PLAN)
