@@ -220,7 +220,7 @@ def written(path: str, text: str) -> Callable[[Project], object]:
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        (written(FILE, "["), "", f"{FILE} of this folder: Input data was truncated"),
+        (written(FILE, "["), "", f"{FILE} of this folder: Expected `object`, got `array`"),
         (written(FILE, '{"dataset": "x"}'), "", f"{FILE} of this folder: Object missing required field"),
         (written("dvc.lock", "schema: '2.0'\nstages:\n  train"), "", "dvc.lock is not a whole lock file"),
         (replaced("dvc.yaml", "  train:\n", "  fit:\n"), "", "dvc.yaml has no stage train"),
