@@ -48,12 +48,12 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_the_target_of_every_relative_link_exists(name: str) -> None:
+def test_the_target_of_every_relative_link_exists(name):
     assert missing(REPOSITORY / name) == []
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_make_target_module_and_path_in_a_document_exists(name: str) -> None:
+def test_every_make_target_module_and_path_in_a_document_exists(name):
     text = (REPOSITORY / name).read_text()
     targets = set(re.findall(r"(?m)^([a-z]+):", (REPOSITORY / "Makefile").read_text()))
     assert set(re.findall(r"(?:`|^|=\S+ )make ([a-z]+)", text, re.MULTILINE)) <= targets
@@ -64,7 +64,7 @@ def test_every_make_target_module_and_path_in_a_document_exists(name: str) -> No
     assert [path for path in paths if not list(REPOSITORY.glob(path.rstrip("/")))] == []
 
 
-def test_the_glossary_explains_each_word_in_a_line_and_readme_links_to_it_where_it_first_uses_one() -> None:
+def test_the_glossary_explains_each_word_in_a_line_and_readme_links_to_it_where_it_first_uses_one():
     entries = [line for line in (REPOSITORY / "docs/glossary.md").read_text().splitlines()[1:] if line]
     words = {word for line in entries for word in re.findall(r"\*\*(.+?)\*\*", line)}
     assert {"base", "head", "mirror", "noise", "provisional", "repro", "seed", "stage", "stand-in", "verdict"} <= words
@@ -74,7 +74,7 @@ def test_the_glossary_explains_each_word_in_a_line_and_readme_links_to_it_where_
     assert [first[0] for first in used if first and not re.match(r"[^][]*\]\(docs/glossary\.md\)", first[1])] == []
 
 
-def test_the_licence_is_the_unmodified_text_that_pyproject_names() -> None:
+def test_the_licence_is_the_unmodified_text_that_pyproject_names():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     assert (project["license"], project["license-files"]) == ("Apache-2.0", ["LICENSE"])
     assert hashlib.sha256((REPOSITORY / "LICENSE").read_bytes()).hexdigest() == APACHE_2
@@ -104,7 +104,7 @@ def over_seeds(results: Results) -> dict[str, str]:
     return {split: spread(each) for split, each in readings.items() if each}
 
 
-def test_the_model_card_has_the_figures_of_the_committed_results(results: Results) -> None:
+def test_the_model_card_has_the_figures_of_the_committed_results(results):
     card, metrics, environment = committed("docs/model-card.md"), results.metrics, results.environment
     rows = csv.DictReader(committed("evaluation/per_class.csv").splitlines())
     misread = {split: len(predictions.misread()) for split, predictions in results.predictions.items()}
@@ -122,7 +122,7 @@ def test_the_model_card_has_the_figures_of_the_committed_results(results: Result
     assert [figure for figure in figures if figure not in card] == []
 
 
-def test_readme_has_the_accuracies_of_the_committed_recipe_and_model(results: Results) -> None:
+def test_readme_has_the_accuracies_of_the_committed_recipe_and_model(results):
     readme = " ".join(re.sub(r"\[(.*?)\]\(.*?\)", r"\1", committed("README.md")).split())
     for split, accuracy in over_seeds(results).items():
         mean, seeds = accuracy.split(" over ")
@@ -131,7 +131,7 @@ def test_readme_has_the_accuracies_of_the_committed_recipe_and_model(results: Re
     assert f"test accuracy {results.metrics['test.accuracy']:.4f}." in readme
 
 
-def test_the_accuracy_of_each_recipe_in_readme_is_that_of_its_record(results: Results) -> None:
+def test_the_accuracy_of_each_recipe_in_readme_is_that_of_its_record(results):
     readme, checked = committed("README.md"), 0
     for path, accuracy in re.findall(r"(?m)^\| `(\S+\.yaml)` \|.*\| (0\.\d{4} ± 0\.\d{4} over \d+ seeds) \|", readme):
         parameters = parse_parameters(parse_yaml(committed(path).encode()))

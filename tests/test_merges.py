@@ -52,8 +52,8 @@ def reasons() -> list[str]:
 @pytest.mark.parametrize("merged_by_lines", ["", "dvc.lock !merge"], ids=["attributes", "none of dvc.lock"])
 @pytest.mark.parametrize("way", WAYS)
 def test_after_a_merge_the_results_are_those_of_one_side_or_verify_says_what_does_not_match(
-    branches: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, merged_by_lines: str
-) -> None:
+    branches, tmp_path, monkeypatch, way, merged_by_lines
+):
     here = Clone(tmp_path / "here")
     branches.run(f"git clone -q -c core.autocrlf=true {branches.folder} {here.folder}")  # as Git on Windows
     here.run("git checkout -q -B b origin/b && git checkout -q -b a origin/a")

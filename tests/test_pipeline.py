@@ -38,19 +38,19 @@ def outputs(stage: str) -> list[str]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_exactly_the_files_it_imports(stage: str) -> None:
+def test_a_stage_depends_on_exactly_the_files_it_imports(stage):
     listed = {dep for dep in STAGES[stage]["deps"] if dep.startswith(tuple(f"{folder}/" for folder in FOLDERS))}
     assert listed == files_behind(stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_lists_exactly_the_section_of_params_that_it_reads(stage: str) -> None:
+def test_a_stage_lists_exactly_the_section_of_params_that_it_reads(stage):
     module = importlib.import_module(f"stages.{stage}")
     assert STAGES[stage].get("params", []) == ([stage] if hasattr(module, "Parameters") else [])
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_has_a_description_the_usual_command_and_persistent_outputs(stage: str) -> None:
+def test_a_stage_has_a_description_the_usual_command_and_persistent_outputs(stage):
     entry = STAGES[stage]
     assert entry["cmd"] == f"python -E -m stages.{stage}"
     assert len(entry["desc"].split()) > 20
@@ -58,19 +58,19 @@ def test_a_stage_has_a_description_the_usual_command_and_persistent_outputs(stag
         assert next(iter(out.values()))["persist"] is True
 
 
-def test_every_data_dependency_is_the_output_of_an_earlier_stage() -> None:
+def test_every_data_dependency_is_the_output_of_an_earlier_stage():
     written: set[str] = set()
     for stage, entry in STAGES.items():
         assert set(entry["deps"]) - files_behind(stage) <= written
         written |= set(outputs(stage))
 
 
-def test_only_the_stages_after_training_open_the_test_arrays() -> None:
+def test_only_the_stages_after_training_open_the_test_arrays():
     readers = {stage for stage in STAGES if any("test_images" in dep for dep in STAGES[stage]["deps"])}
     assert readers == {"export", "evaluate"}
 
 
-def test_the_artifact_and_the_plots_are_outputs_of_the_pipeline() -> None:
+def test_the_artifact_and_the_plots_are_outputs_of_the_pipeline():
     written = {path for stage in STAGES for path in outputs(stage)}
     assert {artifact["path"] for artifact in PIPELINE["artifacts"].values()} <= written
     for plot in PIPELINE["plots"]:
@@ -78,14 +78,14 @@ def test_the_artifact_and_the_plots_are_outputs_of_the_pipeline() -> None:
         assert files <= written
 
 
-def test_only_train_and_export_import_tensorflow() -> None:
+def test_only_train_and_export_import_tensorflow():
     for stage in STAGES.keys() - {"train", "export"}:
         sources = [(REPOSITORY / file).read_text() for file in files_behind(stage)]
         assert not any("import tensorflow" in source or "import keras" in source for source in sources)
 
 
 @pytest.mark.slow
-def test_dvc_freezes_a_stage_by_one_line_and_unfreezes_it_to_the_same_bytes(tmp_path: Path) -> None:
+def test_dvc_freezes_a_stage_by_one_line_and_unfreezes_it_to_the_same_bytes(tmp_path):
     clone = Clone(tmp_path / "clone")
     (clone.folder / ".dvc").mkdir(parents=True)
     for name in (".dvc/.gitignore", ".dvc/config", "dvc.yaml"):

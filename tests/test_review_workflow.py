@@ -65,9 +65,7 @@ def report(origin: Repository, event: dict[str, Any], folder: Path) -> tuple[str
 
 @pytest.mark.slow
 @pytest.mark.walks
-def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_runs(
-    origin: Repository, tmp_path: Path
-) -> None:
+def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_runs(origin, tmp_path):
     mark = tmp_path / "was-run"
     origin.write(validation=set(), test=set(range(10)), epochs=9)  # dvc.lock has other epochs
     for path in ("review/__init__.py", "review/verify.py", "review/report.py", "sitecustomize.py"):
@@ -85,7 +83,7 @@ def test_a_pull_request_cannot_pass_by_its_own_review_code_and_none_of_its_code_
 
 @pytest.mark.slow
 @pytest.mark.walks
-def test_invalid_results_in_a_merge_queue_are_reported_as_plain_text(origin: Repository, tmp_path: Path) -> None:
+def test_invalid_results_in_a_merge_queue_are_reported_as_plain_text(origin, tmp_path):
     origin.put("models/provenance.json", '{"dataset": "![@user](http://e.vil)", "images": {"train": 1}}')
     base, head = origin.run("git rev-parse main").strip(), pull_request(origin)
     output, summary, _ = report(origin, {"merge_group": {"base_sha": base, "head_sha": head}}, tmp_path)
@@ -111,7 +109,7 @@ def comment(folder: Path, text: str, *pictures: bytes) -> str:
     return (folder / "comment").read_text()
 
 
-def test_a_comment_has_the_report_with_its_pictures_and_a_later_commit_replaces_both(tmp_path: Path) -> None:
+def test_a_comment_has_the_report_with_its_pictures_and_a_later_commit_replaces_both(tmp_path):
     origin = Clone(tmp_path / "owner/name")
     long = comment(tmp_path, "- `@user [a](b)`\n" * 10_000)  # cut at the end of a line: GitHub takes 65,536 characters
     assert 59_000 < len(long) <= 65_536
@@ -128,7 +126,7 @@ def test_a_comment_has_the_report_with_its_pictures_and_a_later_commit_replaces_
     assert (tmp_path / "asked").read_text() == asked
 
 
-def test_if_the_pictures_cannot_be_pushed_no_comment_is_posted(tmp_path: Path) -> None:
+def test_if_the_pictures_cannot_be_pushed_no_comment_is_posted(tmp_path):
     (tmp_path / "owner/name/refs").mkdir(parents=True)
     (tmp_path / "owner/name/refs/review").touch()
     with pytest.raises(AssertionError, match="review"):

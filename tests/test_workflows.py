@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,14 +13,14 @@ REVIEW = DOCUMENTS["review.yml"]
 STEPS = [step for document in DOCUMENTS.values() for job in document["jobs"].values() for step in job["steps"]]
 
 
-def test_every_action_is_given_by_one_commit_with_the_version_in_a_comment() -> None:
+def test_every_action_is_given_by_one_commit_with_the_version_in_a_comment():
     actions = {action.strip() for text in WORKFLOWS.values() for action in re.findall(r"uses:(.*)", text)}
     for action in actions:
         assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action)
     assert len({action.split("@")[0] for action in actions}) == len(actions)
 
 
-def test_only_the_jobs_that_comment_and_publish_may_write() -> None:
+def test_only_the_jobs_that_comment_and_publish_may_write():
     writers = {
         (name, job): sorted(scope for scope, access in asked["permissions"].items() if access == "write")
         for name, document in DOCUMENTS.items()
@@ -35,12 +34,12 @@ def test_only_the_jobs_that_comment_and_publish_may_write() -> None:
     }
 
 
-def test_no_shell_script_contains_text_from_the_event() -> None:
+def test_no_shell_script_contains_text_from_the_event():
     scripts = [step["run"] for step in STEPS if "run" in step]
     assert [script for script in scripts if "${{" in script and "matrix." not in script] == []
 
 
-def test_the_job_that_may_write_checks_nothing_out_and_no_checkout_keeps_a_token() -> None:
+def test_the_job_that_may_write_checks_nothing_out_and_no_checkout_keeps_a_token():
     job = REVIEW["jobs"]["comment"]
     assert [step["uses"].split("@")[0] for step in job["steps"] if "uses" in step] == ["actions/download-artifact"]
     assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
@@ -48,7 +47,7 @@ def test_the_job_that_may_write_checks_nothing_out_and_no_checkout_keeps_a_token
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_the_job_that_publishes_the_page_runs_no_code_of_the_repository() -> None:
+def test_the_job_that_publishes_the_page_runs_no_code_of_the_repository():
     page, publish = DOCUMENTS["pages.yml"]["jobs"].values()
     assert page["steps"][-1]["with"]["path"] == "page"
     assert [step["uses"].split("@")[0] for step in publish["steps"]] == ["actions/deploy-pages"]
@@ -57,7 +56,7 @@ def test_the_job_that_publishes_the_page_runs_no_code_of_the_repository() -> Non
 RESULTS = ("success", "failure", "cancelled", "skipped")
 
 
-def test_the_check_passes_only_if_everything_that_it_needs_succeeded(tmp_path: Path) -> None:
+def test_the_check_passes_only_if_everything_that_it_needs_succeeded(tmp_path):
     job = REVIEW["jobs"]["lock"]
     assert job["needs"] == ["report", "comment"]
     assert job["if"] == "always()"  # a required check that is skipped counts as passed
@@ -84,7 +83,7 @@ def test_the_check_passes_only_if_everything_that_it_needs_succeeded(tmp_path: P
     }
 
 
-def test_a_crash_of_the_report_fails_the_job(tmp_path: Path) -> None:
+def test_a_crash_of_the_report_fails_the_job(tmp_path):
     runner = Runner(tmp_path / "checkout")
     (runner.folder / "verify.txt").touch()
     runner.environment |= {"BASE_SHA": "0" * 40, "HEAD_SHA": "1" * 40}
@@ -97,9 +96,7 @@ REMOTE = ["make extra PYTHON=python", "dvc pull page/index.html"]
 
 
 @pytest.mark.parametrize(("remote", "ran"), [("shared s3://store", REMOTE), ("", ["make repro PYTHON=python"])])
-def test_the_page_is_fetched_with_the_packages_for_servers_or_else_made(
-    tmp_path: Path, remote: str, ran: list[str]
-) -> None:
+def test_the_page_is_fetched_with_the_packages_for_servers_or_else_made(tmp_path, remote, ran):
     runner = Runner(tmp_path / "checkout")
     runner.put_program("../bin/make", 'echo "make $*" >> ran')
     runner.put_program(".venv/bin/dvc", f'test "$1" = remote && echo "{remote}" || echo "dvc $*" >> ran')
@@ -108,7 +105,7 @@ def test_the_page_is_fetched_with_the_packages_for_servers_or_else_made(
     assert runner.read("ran").splitlines() == ran
 
 
-def test_a_merge_queue_gets_the_required_checks_and_another_base_of_a_pull_request_is_reviewed_again() -> None:
+def test_a_merge_queue_gets_the_required_checks_and_another_base_of_a_pull_request_is_reviewed_again():
     assert all("merge_group" in DOCUMENTS[name]["on"] for name in ("review.yml", "test.yml"))
     assert {"opened", "synchronize", "reopened", "edited"} == set(REVIEW["on"]["pull_request"]["types"])
     pull_request = {"pull_request": {"base": {"sha": "b"}, "head": {"sha": "h"}}}
@@ -117,7 +114,7 @@ def test_a_merge_queue_gets_the_required_checks_and_another_base_of_a_pull_reque
         assert (sha["BASE_SHA"], sha["HEAD_SHA"]) == ("b", "h")
 
 
-def test_each_job_that_installs_packages_keeps_their_files_for_the_next_run() -> None:
+def test_each_job_that_installs_packages_keeps_their_files_for_the_next_run():
     pip = "/home/runner/.cache/pip/"  # which setup-python keeps
     assert all(document["env"]["UV_CACHE_DIR"].startswith(pip) for document in DOCUMENTS.values())
     for job in (job for document in DOCUMENTS.values() for job in document["jobs"].values()):
@@ -127,7 +124,7 @@ def test_each_job_that_installs_packages_keeps_their_files_for_the_next_run() ->
         assert keeps == [("pip", "requirements*.txt")] * installs
 
 
-def test_ci_stops_at_the_first_step_that_fails(tmp_path: Path) -> None:
+def test_ci_stops_at_the_first_step_that_fails(tmp_path):
     runner = Runner(tmp_path / "checkout")
     runner.put_program("../bin/apt-get", "true")
     runner.put_program("../bin/make", f"echo $1 >> '{tmp_path}/asked'; test $1 != extra")
@@ -135,7 +132,7 @@ def test_ci_stops_at_the_first_step_that_fails(tmp_path: Path) -> None:
     assert (tmp_path / "asked").read_text().split() == ["setup", "test", "extra"]
 
 
-def test_the_dev_container_has_the_newest_tested_python_and_runs_make_setup() -> None:
+def test_the_dev_container_has_the_newest_tested_python_and_runs_make_setup():
     container = json.loads((REPOSITORY / ".devcontainer/devcontainer.json").read_text())
     newest = DOCUMENTS["test.yml"]["jobs"]["test"]["strategy"]["matrix"]["python"][-1]
     assert f"/python:1-{newest}-" in container["image"]

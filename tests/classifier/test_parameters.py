@@ -4,7 +4,6 @@ import importlib
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,14 +22,14 @@ OWN = [REPOSITORY / "params.yaml", *sorted((REPOSITORY / "recipes").glob("*.yaml
 
 
 @pytest.mark.parametrize("recipe", [PARAMS, *OWN], ids=lambda path: path.relative_to(REPOSITORY).as_posix())
-def test_each_recipe_has_the_parameters_of_each_stage_in_order(recipe: Path) -> None:
+def test_each_recipe_has_the_parameters_of_each_stage_in_order(recipe):
     keys = {section: tuple(values) for section, values in parse_yaml(recipe.read_bytes()).items()}
     assert keys == {name: kind.__struct_fields__ for name, kind in schema.SECTIONS.items()}
     for name, kind in schema.SECTIONS.items():
         assert read_section(name, kind, recipe)
 
 
-def test_all_recipes_have_the_same_comments_and_name_the_schema() -> None:
+def test_all_recipes_have_the_same_comments_and_name_the_schema():
     texts = [path.read_text() for path in OWN]
     comments = {tuple(re.findall(r"(?m)^  (\w+): .* # (.*)$", text)) for text in texts}
     assert len(comments) == 1
@@ -38,7 +37,7 @@ def test_all_recipes_have_the_same_comments_and_name_the_schema() -> None:
     assert all(text.startswith("# yaml-language-server: $schema=params.schema.json\n") for text in texts)
 
 
-def test_the_schema_for_editors_is_that_of_the_code() -> None:
+def test_the_schema_for_editors_is_that_of_the_code():
     assert (REPOSITORY / schema.PATH).read_text() == schema.as_json(), "run `python -m tests.schema`"
 
 
@@ -63,7 +62,7 @@ def read_by_dvc(document: str) -> Any:
 
 
 @pytest.mark.parametrize("scalar", SCALARS.split())
-def test_a_value_is_read_as_dvc_reads_it(scalar: str) -> None:
+def test_a_value_is_read_as_dvc_reads_it(scalar):
     ours, in_list = (value_of(parse_yaml, form.replace("{}", scalar)) for form in ("a: {}", "a: [{}, 1]"))
     assert ours == value_of(read_by_dvc, f"a: {scalar}")
     # The C parser of ruamel.yaml refuses a colon without quotes in such a list, and with it DVC: no stage runs.
@@ -72,7 +71,7 @@ def test_a_value_is_read_as_dvc_reads_it(scalar: str) -> None:
 
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats() | st.integers() | st.booleans() | st.none() | st.text("abz 01.e-+:#'\"é", max_size=8))
-def test_a_value_that_a_program_writes_is_read_as_dvc_reads_it(value: Any) -> None:
+def test_a_value_that_a_program_writes_is_read_as_dvc_reads_it(value):
     for document in (yaml.safe_dump({"a": value}), json.dumps({"a": value})):
         assert value_of(parse_yaml, document) == value_of(read_by_dvc, document)
 
@@ -105,9 +104,7 @@ KNOWN = f"download.dataset must be mnist, mnist-5k, fashion-mnist {OWN_DATA}, go
         ("download", "dataset: https://me:s3cr3t@host.org/a.npz", f"{KNOWN}'host.org'"),
     ],
 )
-def test_a_wrong_parameter_is_refused_in_one_line(
-    project: Path, refusal: Callable[..., str], stage: str, changed: str, message: str
-) -> None:
+def test_a_wrong_parameter_is_refused_in_one_line(project, refusal, stage, changed, message):
     section = PARAMS.read_text().partition(f"\n{stage}:\n")[2].partition("\n\n")[0]
     others = re.sub(rf"(?m)^  {changed.partition(':')[0]}:.*\n", "", f"{section}\n")
     (project / "params.yaml").write_text(f"{stage}:\n{others}  {changed}\n")
@@ -129,9 +126,7 @@ def test_a_wrong_parameter_is_refused_in_one_line(
         (None, "params.yaml is missing; run the pipeline in the folder that contains it"),
     ],
 )
-def test_a_document_without_the_section_is_refused_in_one_line(
-    project: Path, refusal: Callable[..., str], document: str | None, message: str
-) -> None:
+def test_a_document_without_the_section_is_refused_in_one_line(project, refusal, document, message):
     (project / "params.yaml").unlink()
     if document is not None:
         (project / "params.yaml").write_text(document)

@@ -1,13 +1,12 @@
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
 from classifier.files import whole_file
 
 
-def test_if_the_disk_is_full_a_line_says_so_and_only_the_old_file_remains(tmp_path: Path) -> None:
+def test_if_the_disk_is_full_a_line_says_so_and_only_the_old_file_remains(tmp_path):
     target = tmp_path / "output"
     target.write_text("old")
 
@@ -22,9 +21,7 @@ def test_if_the_disk_is_full_a_line_says_so_and_only_the_old_file_remains(tmp_pa
     assert target.read_text() == "old"
 
 
-def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(tmp_path, monkeypatch):
     target, synced = tmp_path / "output", []
 
     def note(descriptor: int) -> None:
@@ -36,7 +33,7 @@ def test_the_bytes_are_on_the_disk_before_the_file_gets_its_name(
     assert synced == [(3, False)]
 
 
-def test_the_file_of_a_killed_run_is_overwritten_and_a_hard_link_keeps_the_old_bytes(tmp_path: Path) -> None:
+def test_the_file_of_a_killed_run_is_overwritten_and_a_hard_link_keeps_the_old_bytes(tmp_path):
     target, cached = tmp_path / "output", tmp_path / "cached"
     target.write_text("old")
     cached.hardlink_to(target)

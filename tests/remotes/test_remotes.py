@@ -3,7 +3,7 @@
 import pytest
 
 from tests.clone import Clone, commands
-from tests.remotes.conftest import S3, SSH, Team
+from tests.remotes.conftest import S3, SSH
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -16,7 +16,7 @@ def refusal(clone: Clone, command: str) -> str:
     return done.stderr
 
 
-def test_the_lines_of_the_document_bring_data_and_an_experiment_into_another_clone(team: Team) -> None:
+def test_the_lines_of_the_document_bring_data_and_an_experiment_into_another_clone(team):
     assert not any(value in team.owner.run("git grep -h '' HEAD") for value in team.server.credentials().values())
     assert "in sync" in team.owner.run("dvc status -c")
     colleague = team.colleague("colleague")
@@ -33,7 +33,7 @@ def test_the_lines_of_the_document_bring_data_and_an_experiment_into_another_clo
     team.owner.run("git reset -q --hard && dvc checkout -q")  # the other tests start from the commit
 
 
-def test_a_damaged_object_is_accepted_unless_the_remote_verifies_and_is_replaced_by_another_push(team: Team) -> None:
+def test_a_damaged_object_is_accepted_unless_the_remote_verifies_and_is_replaced_by_another_push(team):
     team.replace_model(b"damaged")
     trusting, careful = team.colleague("trusting"), team.colleague("careful")
     trusting.replace(".dvc/config", "verify = true", "verify = false")
@@ -52,7 +52,7 @@ def test_a_damaged_object_is_accepted_unless_the_remote_verifies_and_is_replaced
 
 
 @pytest.mark.parametrize("server", [SSH, S3], indirect=True)
-def test_with_wrong_credentials_or_without_the_server_nothing_changes_and_later_all_comes(team: Team) -> None:
+def test_with_wrong_credentials_or_without_the_server_nothing_changes_and_later_all_comes(team):
     colleague, right = team.colleague("stranger"), team.owner.read(".dvc/config.local")
     colleague.replace(".dvc/config.local", team.server.secret, "stranger")
     refusal(colleague, "dvc pull")

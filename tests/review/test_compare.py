@@ -14,8 +14,7 @@ from classifier.data.catalogue import MNIST
 from classifier.data.data_set import Array
 from review.compare import main
 from tests.conftest import describe
-from tests.review.conftest import Run
-from tests.review.repository import IMAGES, TRAINING, Change, Repository, keep, lock, measure, record, write
+from tests.review.repository import IMAGES, TRAINING, Repository, keep, lock, measure, record, write
 
 Compare = Callable[..., tuple[int, Any]]
 
@@ -68,7 +67,7 @@ def compare(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Compa
     return run
 
 
-def test_two_recipes_are_compared_in_full(repository: Repository, compare: Compare) -> None:
+def test_two_recipes_are_compared_in_full(repository, compare):
     losses = [0.10, 0.11, 0.12, 0.11, 0.10]
     repository.measure(*BASE, loss=losses, others=[record(*BASE, epochs=9), record(0.5, epochs=7, dataset="fashion")])
     repository.commit("losses")
@@ -101,7 +100,7 @@ validation.errors       11     2          -9
     assert repository.run("git status --porcelain") == ""
 
 
-def test_no_line_is_over_80_and_at_most_nine_say_why(repository: Repository, compare: Compare) -> None:
+def test_no_line_is_over_80_and_at_most_nine_say_why(repository, compare):
     long = "/".join(["x" * 200, "y" * 99])
     repository.measure(*BASE, train={"k" * 180: "v" * 500})
     repository.put("metrics.json", json.dumps({"m" * 190: 1e300, "n" * 190: {"o": -1e-300}}))
@@ -136,9 +135,7 @@ GATES = {  # and the verdicts that they stop
         ("main again", "0.01", "no worse", "both are runs of one recipe\n.*exact test, p < 0.0001\n\n"),
     ],
 )
-def test_the_verdict_and_the_gates_that_it_stops(
-    compare: Compare, sides: str, margin: str, verdict: str, pattern: str
-) -> None:
+def test_the_verdict_and_the_gates_that_it_stops(compare, sides, margin, verdict, pattern):
     arguments = [*sides.split(), "--margin", margin]
     assert compare(*arguments, "--json")[1]["verdict"] == verdict
     assert re.search(pattern, compare(*arguments)[1], re.DOTALL)
@@ -180,13 +177,13 @@ ONE_RECIPE = "verdict: this folder is no worse than `main`: both are runs of one
     ],
 )
 def test_what_counts_as_the_same_recipe_its_seeds_and_its_losses_is_said_with_the_reason(
-    repository: Repository, compare: Compare, change: Change, line: str
-) -> None:
+    repository, compare, change, line
+):
     change(repository)
     assert [text for text in compare("main")[1].splitlines() if re.fullmatch(line, text)]
 
 
-def test_the_more_recipes_were_judged_the_more_better_takes(repository: Repository, compare: Compare) -> None:
+def test_the_more_recipes_were_judged_the_more_better_takes(repository, compare):
     repository.measure(*misread(3), epochs=8, others=[record(0.5, 0.6, epochs=100 + more) for more in range(39)])
     document = compare("main", "--json")[1]
     assert 0.05 / 40 < document["splits"]["validation"]["recipes"]["p"] < 0.05
@@ -197,7 +194,7 @@ def test_the_more_recipes_were_judged_the_more_better_takes(repository: Reposito
     assert re.fullmatch(r"mnist-\w{12}  0.8900 ± 0.0137 over 5 seeds  train.epochs 8", listed[1])
 
 
-def test_no_number_of_test_images_is_shown_before_the_final_look(repository: Repository, compare: Compare) -> None:
+def test_no_number_of_test_images_is_shown_before_the_final_look(repository, compare):
     repository.measure(*BASE, test=[set(range(count)) for count in (7, 8, 9, 10, 11)])  # accuracies 0.825, 0.8, ...
     repository.commit("test images too")
     repository.measure(*BASE, epochs=8, test=[set(range(count)) for count in (1, 2, 3, 4, 5)])  # 0.975, 0.95, ...
@@ -223,14 +220,14 @@ def test_no_number_of_test_images_is_shown_before_the_final_look(repository: Rep
         ("--margin nan", "--margin: expected an accuracy between 0 and 1, such as 0.002, got nan"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[str], options: str, message: str) -> None:
+def test_options_that_make_no_sense_are_refused(capsys, options, message):
     with pytest.raises(SystemExit) as stopped:
         main(["main", *options.split()])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository: Repository, compare: Compare) -> None:
+def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository, compare):
     repository.measure(*misread(1), epochs=8, train={"note": "a|b"})
     verdict, why, *tables, _ = compare("main", "--markdown")[1].split("\n\n")
     assert verdict.startswith("**verdict: this folder is better than `main`: ")
@@ -242,7 +239,7 @@ def test_markdown_has_the_verdict_first_and_tables_that_github_draws(repository:
     assert [row in table.splitlines() for row, table in zip(rows, tables[1:], strict=True)] == [True] * 3
 
 
-def test_json_has_a_documented_structure(repository: Repository, compare: Compare) -> None:
+def test_json_has_a_documented_structure(repository, compare):
     repository.write(validation={0, 20}, test=set(range(10)))
     repository.put("params.yaml", "train:\n  epochs: 5.0\n  filters: null\n  begun: 2026-01-31\n")
     document = compare("v1", "--final", "--margin", "0.002", "--json")[1]
@@ -263,7 +260,7 @@ def test_json_has_a_documented_structure(repository: Repository, compare: Compar
     assert document["reasons"][0].startswith("base: v1 (")
 
 
-def test_a_terminal_gets_colour_if_no_color_is_unset(compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_colour_if_no_color_is_unset(compare, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
     for head, colour in (("alike", 33), ("better", 32), ("worse", 31)):
@@ -273,7 +270,7 @@ def test_a_terminal_gets_colour_if_no_color_is_unset(compare: Compare, monkeypat
     assert compare("main", "worse")[1].startswith("verdict: ")
 
 
-def test_classes_have_names_and_two_counts(repository: Repository, compare: Compare) -> None:
+def test_classes_have_names_and_two_counts(repository, compare):
     repository.write(validation={*range(9), 19, 29}, test=set(range(10)))
     describe(repository.folder, replace(MNIST, classes=tuple(f"class {label}" for label in range(10))))
     assert "\nclass 9                                +1 -2  +0 -0\n" in compare("v1", "--final")[1]
@@ -292,9 +289,7 @@ OTHER = replace(MNIST, arrays={**MNIST.arrays, "x_train": Array((60_000, 28, 28)
         (lambda here: describe(here.folder, OTHER), "`main` and .* two versions of .* mnist.*: x_train differ"),
     ],
 )
-def test_what_does_not_compare_is_refused_in_one_line(
-    repository: Repository, run: Run, change: Change, pattern: str
-) -> None:
+def test_what_does_not_compare_is_refused_in_one_line(repository, run, change, pattern):
     change(repository)
     status, lines, error = run("main")
     assert (status, lines) == (2, [])

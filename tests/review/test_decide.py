@@ -12,9 +12,8 @@ from msgspec import convert
 from review import decide
 from review.results import Record
 from review.statistics import PLAN
-from tests.review.conftest import Run
 from tests.review.repository import Repository, record
-from tests.review.stand_in import Project, trained
+from tests.review.stand_in import trained
 
 FLIPS = [{30}, {31, 32}, {33}, {34, 35}, {36}, {37}, {38, 30}, {31}, {32, 34}, {39}]  # images that one seed misreads
 
@@ -59,9 +58,7 @@ def trainings(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Traini
     ("head", "looks", "verdict", "status"),
     [(1, [3], "better", 0), (20, [3], "worse", 1), (4, [3, 5], "better", 0), (14, [3, 5, 10], "undecided", 0)],
 )
-def test_looks_go_on_until_one_decides_and_no_further(
-    trainings: Trainings, run: Run, head: int, looks: list[int], verdict: str, status: int
-) -> None:
+def test_looks_go_on_until_one_decides_and_no_further(trainings, run, head, looks, verdict, status):
     trainings.seeds["head"] = misread(head)
     ended, (*lines, last), stderr = run("main", "head", "--workers", "3", "--wait", "7")
     assert (ended, stderr, trainings.place) == (status, "", {"scheduler": None, "workers": 3, "wait": 7})
@@ -79,9 +76,7 @@ def test_looks_go_on_until_one_decides_and_no_further(
         assert any(float(p) < 0.05 for p in re.findall(r"p = ([\d.]+)", " ".join(lines)))  # which decides nothing
 
 
-def test_what_cannot_be_decided_is_refused_before_anything_is_trained(
-    repository: Repository, trainings: Trainings, run: Run
-) -> None:
+def test_what_cannot_be_decided_is_refused_before_anything_is_trained(repository, trainings, run):
     repository.branch("other", dataset="mnist-5k")
     assert run("main", "other")[2].startswith(
         "decide: `main` is of the data set mnist and `other` of mnist-5k, whose acc"
@@ -93,9 +88,7 @@ def test_what_cannot_be_decided_is_refused_before_anything_is_trained(
     assert trainings.asked == []
 
 
-def test_runs_that_do_not_match_the_committed_results_give_no_verdict(
-    repository: Repository, trainings: Trainings, run: Run
-) -> None:
+def test_runs_that_do_not_match_the_committed_results_give_no_verdict(repository, trainings, run):
     other = {"data/processed/train_images.npy": "e" * 32}
 
     def retrained() -> None:
@@ -109,7 +102,7 @@ def test_runs_that_do_not_match_the_committed_results_give_no_verdict(
     assert not any("verdict" in line for line in lines)
 
 
-def test_two_runs_of_one_recipe_take_no_training(repository: Repository, trainings: Trainings, run: Run) -> None:
+def test_two_runs_of_one_recipe_take_no_training(repository, trainings, run):
     repository.measure({0}, {1})
     repository.commit("measured")
     repository.run("git branch -f head main")
@@ -126,9 +119,7 @@ def test_two_runs_of_one_recipe_take_no_training(repository: Repository, trainin
         (10, 10, "look 3 of 3: 10 seeds each, 0 to train", [10]),
     ],
 )
-def test_looks_that_were_taken_before_are_not_repeated(
-    repository: Repository, trainings: Trainings, run: Run, base: int, head: int, announced: str, looks: list[int]
-) -> None:
+def test_looks_that_were_taken_before_are_not_repeated(repository, trainings, run, base, head, announced, looks):
     more = [] if base < 10 else [{1}, {2}]  # more seeds than the plan has
     repository.measure(*misread(10)[:base], *more)
     repository.commit("measured")
@@ -137,7 +128,7 @@ def test_looks_that_were_taken_before_are_not_repeated(
     assert trainings.asked == [(name, seeds) for seeds in looks for name in ("main", "head")]
 
 
-def test_a_branch_and_this_folder_are_trained_with_three_seeds_each_and_once_only(here: Project, run: Run) -> None:
+def test_a_branch_and_this_folder_are_trained_with_three_seeds_each_and_once_only(here, run):
     here.replace("stages/evaluate.py", '"validation": {seed}', '"validation": {*range(9), seed}')
     here.run("dvc repro -q")
     here.commit("Most images are misread")

@@ -75,9 +75,7 @@ def check_lines(text: str) -> None:
 
 
 @pytest.mark.parametrize("sides", [["main", BRANCH], [BRANCH, "main"]])
-def test_text_of_a_branch_is_only_text_in_markdown_and_in_the_terminal(
-    hostile: Repository, capsys: pytest.CaptureFixture[str], sides: list[str]
-) -> None:
+def test_text_of_a_branch_is_only_text_in_markdown_and_in_the_terminal(hostile, capsys, sides):
     compare.main([*sides, "--markdown", "--final", "--stale"])
     check_markdown(capsys.readouterr().out)
     compare.main([*sides, "--final", "--stale"])
@@ -91,9 +89,7 @@ def test_text_of_a_branch_is_only_text_in_markdown_and_in_the_terminal(
     assert json.loads(printed)["base"]["revision"] == sides[0]
 
 
-def test_text_of_a_branch_is_only_text_in_a_report_in_its_page_and_in_the_lines_of_verify(
-    hostile: Repository, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_text_of_a_branch_is_only_text_in_a_report_in_its_page_and_in_the_lines_of_verify(hostile, capsys):
     assert report.main(["main", BRANCH, "--stale"]) == 0
     check_lines(capsys.readouterr().out)
     text = hostile.read("report/report.md")
@@ -108,7 +104,7 @@ def test_text_of_a_branch_is_only_text_in_a_report_in_its_page_and_in_the_lines_
     assert [line[:14] for line in lines.splitlines()] == ["verify: train:", "verify: EVIL` ", "verify: dvc.lo"]
 
 
-def test_links_and_pictures_of_elsewhere_stay_text_in_the_page() -> None:
+def test_links_and_pictures_of_elsewhere_stay_text_in_the_page():
     written = "[a](http://a.test) <http://b.test> <b>b</b> ![c](http://c.test/c.png) ![d](d.png)"
     page = as_page("<b>title", written, {"d.png": b"PNG"})
     assert re.findall(r'(?:src|href)="(.*?)"', page) == ["data:image/png;base64,UE5H"]
@@ -116,7 +112,7 @@ def test_links_and_pictures_of_elsewhere_stay_text_in_the_page() -> None:
     assert "[a](http://a.test) <http://b.test> <b>b</b>" in html.unescape(page)
 
 
-def test_words_of_ours_stay_and_a_quote_that_was_forgotten_is_text_all_the_same() -> None:
+def test_words_of_ours_stay_and_a_quote_that_was_forgotten_is_text_all_the_same():
     ours = "validation: better (p = 0.0039, below 0.05); the means differ by +0.1; `make noise` measures it: 0.1 ± 0.2"
     assert markdown(ours) == ours
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parseInline(markdown(f"so: {VISIBLE}"))
@@ -127,7 +123,7 @@ def test_words_of_ours_stay_and_a_quote_that_was_forgotten_is_text_all_the_same(
 
 
 @pytest.mark.parametrize("text", ["", " ", "`", "``", "\\", "a\\", "x" * 10_000])
-def test_a_quoted_text_is_one_code_span_of_bounded_length(text: str) -> None:
+def test_a_quoted_text_is_one_code_span_of_bounded_length(text):
     tokens = inline(MarkdownIt("commonmark").parseInline(f"a {quote(text)} b {quote(text)} c"))
     assert [token.type for token in tokens] == ["text", "code_inline", "text", "code_inline", "text"]
     assert len(quote(text)) <= LONGEST + 5

@@ -13,11 +13,10 @@ from review.revision import find_commit, read_noise
 from review.seeds import write_record
 from sweep import __main__ as sweep
 from tests.conftest import REPOSITORY
-from tests.review.repository import Repository, record
-from tests.review.stand_in import Project
+from tests.review.repository import record
 
 
-def test_noise_of_two_recipes_merges_without_a_conflict_and_that_of_one_conflicts_whole(repository: Repository) -> None:
+def test_noise_of_two_recipes_merges_without_a_conflict_and_that_of_one_conflicts_whole(repository):
     shutil.copy(REPOSITORY / ".gitattributes", repository.folder)
     repository.commit("Attributes")
     for name, epochs, accuracy in (("one", 6, 0.5), ("two", 7, 0.6), ("three", 7, 0.7)):
@@ -43,9 +42,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], list[str]]] = {
 }
 
 
-def test_in_a_conflict_each_command_says_in_one_line_how_to_end_it_and_that_ends_it(
-    here: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_in_a_conflict_each_command_says_in_one_line_how_to_end_it_and_that_ends_it(here, capsys):
     shutil.copy(REPOSITORY / ".gitattributes", here.folder)
     here.commit("Attributes")
     for name, seed in (("one", 20), ("two", 300)):  # of another length: Git may miss an edit of the same size
@@ -72,9 +69,7 @@ def test_in_a_conflict_each_command_says_in_one_line_how_to_end_it_and_that_ends
         assert verify.main(["HEAD"]) == verify.main([]) == 0
 
 
-def test_a_file_that_one_side_has_deleted_is_removed_as_the_line_says(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_one_side_has_deleted_is_removed_as_the_line_says(repository, monkeypatch):
     monkeypatch.chdir(repository.folder)
     for name, change in (("one", "echo more >> params.yaml"), ("two", "git rm -q params.yaml")):
         repository.run(f"git checkout -q -b {name} main && {change}")

@@ -34,9 +34,7 @@ def ran(here: Project) -> Project:
     return here
 
 
-def test_each_seed_is_kept_with_its_model_and_misread_images_and_is_not_trained_again(
-    here: Project, run_noise: Noise
-) -> None:
+def test_each_seed_is_kept_with_its_model_and_misread_images_and_is_not_trained_again(here, run_noise):
     assert re.sub(r"about \d+ min", "about 1 min", run_noise("--seeds", "2")).splitlines() == [
         "noise: this folder: training seeds 0, 1",
         "noise: seed 0: validation accuracy 0.9000; 1 left, about 1 min",
@@ -67,9 +65,7 @@ def test_each_seed_is_kept_with_its_model_and_misread_images_and_is_not_trained_
     assert here.records() == [record]
 
 
-def test_other_code_other_data_or_other_parameters_train_every_seed(
-    here: Project, run_noise: Noise, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_code_other_data_or_other_parameters_train_every_seed(here, run_noise, caplog):
     run_noise("--seeds", "2")
     for path in ("stages/train.py", "data/raw/mnist.npz"):
         with (here.folder / path).open("a") as file:
@@ -92,7 +88,7 @@ def test_other_code_other_data_or_other_parameters_train_every_seed(
     assert sum("epochs: 9" in text and "fallback" not in text for text in params) == 3
 
 
-def test_the_committed_results_are_a_run_of_their_recipe_and_of_no_other(ran: Project, run_noise: Noise) -> None:
+def test_the_committed_results_are_a_run_of_their_recipe_and_of_no_other(ran, run_noise):
     assert trained(run_noise("--seeds", "2")) == [0]
     assert ran.records()[0]["seeds"] == seeds_of(0, 1)
     # A change of code that leaves the model's bytes as they were leaves the other seeds, too.
@@ -124,16 +120,12 @@ def replaced(path: str, old: str, new: str) -> Callable[[Project], object]:
         lambda project: (project.folder / "dvc.lock").unlink(),
     ],
 )
-def test_committed_results_that_dvc_lock_does_not_match_are_no_run(
-    ran: Project, run_noise: Noise, change: Callable[[Project], object]
-) -> None:
+def test_committed_results_that_dvc_lock_does_not_match_are_no_run(ran, run_noise, change):
     change(ran)
     assert trained(run_noise("--seeds", "2")) == [0, 1]
 
 
-def test_seeds_of_another_machine_are_trained_again_and_not_mixed(
-    ran: Project, run_noise: Noise, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_seeds_of_another_machine_are_trained_again_and_not_mixed(ran, run_noise, monkeypatch, capsys):
     ran.replace("params.yaml", "seed: 1", "seed: 0")
     ran.run("dvc repro -q")
     monkeypatch.setenv("ELSEWHERE", "0 1 2")
@@ -154,7 +146,7 @@ def test_seeds_of_another_machine_are_trained_again_and_not_mixed(
     assert record["seeds"] == seeds_of(0, 1, 2, 3)
 
 
-def test_a_revision_is_measured_with_its_code_and_its_record_is_not_written(here: Project) -> None:
+def test_a_revision_is_measured_with_its_code_and_its_record_is_not_written(here):
     here.run("git checkout -q -b branch")
     here.replace("stages/evaluate.py", "{seed, 9}", "{seed, 8, 9}")
     here.replace("params.yaml", "epochs: 5", "epochs: 6")
@@ -176,7 +168,7 @@ def test_a_revision_is_measured_with_its_code_and_its_record_is_not_written(here
     assert not Path(FILE).exists()
 
 
-def test_runs_are_kept_apart_by_all_that_they_depend_on(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_kept_apart_by_all_that_they_depend_on(here, monkeypatch):
     first = load_recipe()
     here.replace("params.yaml", "seed: 1", "seed: 7")
     here.put("docs.md", "A page")
@@ -198,9 +190,7 @@ def test_runs_are_kept_apart_by_all_that_they_depend_on(here: Project, monkeypat
     assert load_recipe().tree == others[-1].tree
 
 
-def test_a_stage_that_fails_is_named_by_its_last_line_and_the_runs_before_it_are_kept(
-    here: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stage_that_fails_is_named_by_its_last_line_and_the_runs_before_it_are_kept(here, capsys):
     failing = "if seed == '1': raise SystemExit('first\\ntrain: no memory')\nenvironment ="
     here.replace("stages/train.py", "environment =", failing)
     assert main(["--seeds", "3"]) == 1
@@ -233,12 +223,12 @@ def written(path: str, text: str) -> Callable[[Project], object]:
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_trained(
-    here: Project,
-    capsys: pytest.CaptureFixture[str],
-    change: Callable[[Project], object],
-    arguments: str,
-    message: str,
-) -> None:
+    here,
+    capsys,
+    change,
+    arguments,
+    message,
+):
     change(here)
     before = here.run("git status --porcelain")
     assert main(arguments.split()) == 1
@@ -248,7 +238,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_train
     assert (here.run("git status --porcelain"), here.runs()) == (before, [])
 
 
-def test_one_seed_has_no_deviation_and_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_seed_has_no_deviation_and_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--seeds", "1"])
     assert "a standard deviation takes at least 2 seeds" in capsys.readouterr().err

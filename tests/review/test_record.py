@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from review.results import Predictions, Record, Results, name_recipe, parse_reco
 from review.seeds import why_stale, write_record
 from review.verify import main
 from tests.conftest import REPOSITORY
-from tests.review.repository import IMAGES, TRAINING, Repository, lock, model, record
+from tests.review.repository import IMAGES, TRAINING, lock, model, record
 
 CHANGED = TRAINING | {"stages/train.py": "c" * 32}
 HERE = {"kernels": "avx2", "threads": 2}
@@ -86,9 +85,7 @@ MANY = {"training": TRAINING | {f"stages/{number}.py": "d" * 32 for number in ra
         ({}, at(train_seed=1) | {"model": model(1), "predictions": {}}, None),
     ],
 )
-def test_a_record_holds_where_the_same_files_or_the_same_model_tell_so(
-    measured: dict[str, Any], side: dict[str, Any], reason: str | None
-) -> None:
+def test_a_record_holds_where_the_same_files_or_the_same_model_tell_so(measured, side, reason):
     here = convert(record(0.75, 0.8, **{"environment": HERE} | measured), Record)
     why = why_stale(here, replace(SIDE, **side))
     assert why is reason is None or (reason and why and reason in why)
@@ -115,12 +112,12 @@ def second(**changes: Any) -> dict[str, Any]:
         *(second(validation={"loss": loss, "misread": [1]}) for loss in (-0.5, float("nan"))),
     ],
 )
-def test_a_record_of_another_form_is_refused(broken: Any) -> None:
+def test_a_record_of_another_form_is_refused(broken):
     with pytest.raises(ValueError, match=r"Expected|expected|missing required field|malformed"):
         parse_record(json.dumps(broken))
 
 
-def test_two_recipes_have_two_names_that_every_system_can_write() -> None:
+def test_two_recipes_have_two_names_that_every_system_can_write():
     paths = ["mnist", "~/my data/Cats & dogs.npz", "~/my-data/cats-dogs.npz", "/", "Äpfel", "x" * 300]
     names = [name_recipe(path, {"train.epochs": 5}) for path in paths]
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}-[0-9a-f]{12}", name) for name in names)
@@ -131,9 +128,7 @@ def test_two_recipes_have_two_names_that_every_system_can_write() -> None:
     assert name_recipe("mnist", others[-1] | {"train.seed": 3, "download.dataset": "copy"}) == names[-1]
 
 
-def test_each_committed_record_is_written_back_with_the_bytes_and_the_name_of_its_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_committed_record_is_written_back_with_the_bytes_and_the_name_of_its_file(tmp_path, monkeypatch):
     committed = {path.name: path.read_bytes() for path in (REPOSITORY / NOISE).iterdir()}
     monkeypatch.chdir(tmp_path)
     for _ in range(2):  # which replaces the files
@@ -156,9 +151,7 @@ def test_each_committed_record_is_written_back_with_the_bytes_and_the_name_of_it
         ((), {}, "evaluation/noise/0.json of "),
     ],
 )
-def test_noise_that_cannot_be_true_is_a_line_of_verify_and_of_the_report(
-    repository: Repository, capsys: pytest.CaptureFixture[str], seeds: Any, changes: dict[str, Any], reason: str | None
-) -> None:
+def test_noise_that_cannot_be_true_is_a_line_of_verify_and_of_the_report(repository, capsys, seeds, changes, reason):
     training = {"stages/train.py": hashlib.md5(b"KERNELS = 3\n").hexdigest()}
     repository.put("stages/train.py", "KERNELS = 3\n")
     repository.put("dvc.yaml", "stages: {train: {cmd: echo 1, deps: [stages/train.py], outs: [models/model.keras]}}\n")

@@ -9,12 +9,12 @@ import pytest
 from classifier.parameters import parse_yaml
 from review import results
 from review.revision import find_commit, read_file, read_noise, read_results
-from tests.review.repository import TRAINING, Repository, lock, model, record
+from tests.review.repository import TRAINING, lock, model, record
 
 HEADER = "split,image,actual,predicted,confidence\n"
 
 
-def test_predictions_are_read_by_split_in_the_order_of_images_whatever_the_order_of_columns() -> None:
+def test_predictions_are_read_by_split_in_the_order_of_images_whatever_the_order_of_columns():
     rows = "test,9,7,1,0.5\ntest,0,3,3,1.0\ntest,4,2,0,1\nvalidation,4,2,2,0\n"
     predictions = results.parse_predictions(HEADER + rows)
     assert list(predictions) == ["validation", "test"]
@@ -25,7 +25,7 @@ def test_predictions_are_read_by_split_in_the_order_of_images_whatever_the_order
     assert (test.actual.tolist(), test.predicted.tolist()) == ([5], [3])
 
 
-def test_parameters_metrics_and_provenance_are_leaves_by_dotted_key() -> None:
+def test_parameters_metrics_and_provenance_are_leaves_by_dotted_key():
     text = "train:\n  learning_rate: 1e-5\n  filters: [32, 64]\n  extra: {}\nnote: on\n"
     parameters = {"train.learning_rate": 0.00001, "train.filters": [32, 64], "train.extra": {}, "note": "on"}
     assert results.parse_parameters(parse_yaml(text.encode())) == parameters  # as DVC sees them
@@ -39,7 +39,7 @@ def test_parameters_metrics_and_provenance_are_leaves_by_dotted_key() -> None:
         assert results.parse_provenance(json.dumps(document | more)) == ("mnist", 55000, environment)
 
 
-def test_a_history_is_read_by_column_with_and_without_validation() -> None:
+def test_a_history_is_read_by_column_with_and_without_validation():
     without = "epoch,accuracy,loss,validation_accuracy,validation_loss\n1,0.9,0.5,,\n2,1,12.25,,\n"
     assert results.parse_history(without) == {"accuracy": [0.9, 1.0], "loss": [0.5, 12.25]}
     both = results.parse_history("epoch,lr,validation_loss,loss,accuracy,validation_accuracy\n1,x,0.25,0.5,0,1\n")
@@ -67,9 +67,7 @@ def test_a_history_is_read_by_column_with_and_without_validation() -> None:
         ("evaluation/noise/mnist.json", "{}"),
     ],
 )
-def test_a_file_of_another_form_is_refused_in_one_line_with_its_name(
-    repository: Repository, path: str, text: str
-) -> None:
+def test_a_file_of_another_form_is_refused_in_one_line_with_its_name(repository, path, text):
     repository.put(path, text)
     with pytest.raises(ValueError, match=rf"^{path} of this folder: .+\Z"):
         read_results(None)
@@ -80,7 +78,7 @@ def test_a_file_of_another_form_is_refused_in_one_line_with_its_name(
             read_results(revision)
 
 
-def test_a_commit_is_found_by_branch_tag_hash_and_name_of_an_experiment(repository: Repository) -> None:
+def test_a_commit_is_found_by_branch_tag_hash_and_name_of_an_experiment(repository):
     main = repository.run("git rev-parse main").strip()
     assert {find_commit(name) for name in ("main", "v1", "HEAD", main, main[:7])} == {main}
     assert find_commit(None) is None
@@ -94,9 +92,7 @@ def test_a_commit_is_found_by_branch_tag_hash_and_name_of_an_experiment(reposito
             find_commit(revision)
 
 
-def test_in_a_shallow_clone_an_unknown_revision_names_the_way_out(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_a_shallow_clone_an_unknown_revision_names_the_way_out(repository, monkeypatch):
     repository.branch("other", epochs=9)
     repository.run("git clone -q --depth 1 --branch other file://$PWD ../shallow")
     monkeypatch.chdir("../shallow")
@@ -105,7 +101,7 @@ def test_in_a_shallow_clone_an_unknown_revision_names_the_way_out(
         find_commit("HEAD~1")
 
 
-def test_noise_is_read_from_the_file_of_each_recipe(repository: Repository) -> None:
+def test_noise_is_read_from_the_file_of_each_recipe(repository):
     repository.put_noise(record(0.7, epochs=9), record(0.8))
     repository.commit("Two recipes")
     repository.put("evaluation/noise/.partial-0.json", "{")  # as a killed command leaves it
@@ -113,7 +109,7 @@ def test_noise_is_read_from_the_file_of_each_recipe(repository: Repository) -> N
         assert [record.parameters["train.epochs"] for record in read_noise(revision)] == epochs
 
 
-def test_a_file_has_the_bytes_that_git_holds_whatever_it_does_at_checkout(repository: Repository) -> None:
+def test_a_file_has_the_bytes_that_git_holds_whatever_it_does_at_checkout(repository):
     repository.run("git config core.autocrlf true")
     assert read_file("v1", "params.yaml") == (repository.folder / "params.yaml").read_bytes()
     assert b"\r" not in read_file("v1", "params.yaml")
@@ -124,7 +120,7 @@ def test_a_file_has_the_bytes_that_git_holds_whatever_it_does_at_checkout(reposi
             read_file(commit, "absent.txt")
 
 
-def test_results_are_those_of_the_revision_and_not_of_the_folder(repository: Repository) -> None:
+def test_results_are_those_of_the_revision_and_not_of_the_folder(repository):
     evaluation = {"models/model.onnx": "d" * 32, "stages/evaluate.py": "c" * 32}
     repository.write(validation={1}, epochs=9, lock=lock(model(3), evaluation=evaluation))
     for revision, epochs, errors in (("v1", 5, 10), (None, 9, 1)):
@@ -141,7 +137,7 @@ def test_results_are_those_of_the_revision_and_not_of_the_folder(repository: Rep
     assert (read_results("v1").model, read_results("v1").steps) == (None, {})
 
 
-def test_a_missing_file_is_named_with_the_way_out(repository: Repository) -> None:
+def test_a_missing_file_is_named_with_the_way_out(repository):
     (repository.folder / "evaluation/predictions.csv").unlink()
     repository.commit("incomplete")
     for revision, place, remedy in ((None, "this folder", "writes it"), ("main", "`main`", "there and commit it")):
@@ -150,9 +146,7 @@ def test_a_missing_file_is_named_with_the_way_out(repository: Repository) -> Non
             read_results(revision)
 
 
-def test_a_folder_without_git_and_a_repository_of_another_user_are_refused_with_the_way_out(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_without_git_and_a_repository_of_another_user_are_refused_with_the_way_out(repository, monkeypatch):
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     monkeypatch.setenv("HOME", str(repository.folder.parent))
     with pytest.raises(OSError, match=rf"git config --global --add safe\.directory {repository.folder}$"):

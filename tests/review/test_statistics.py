@@ -6,16 +6,15 @@ test_verdict.py has how often the verdict is wrong.
 from collections.abc import Sequence
 from dataclasses import astuple
 from math import comb, isfinite, sqrt
-from typing import Any
 
 import numpy as np
 import pytest
 
 from review import statistics
-from review.statistics import PROVISIONAL_ALPHA, Estimate, Readings, Verdict, estimate, judge
+from review.statistics import PROVISIONAL_ALPHA, Estimate, Readings, estimate, judge
 
 
-def test_the_interval_of_an_accuracy_is_that_of_wilson() -> None:
+def test_the_interval_of_an_accuracy_is_that_of_wilson():
     # Newcombe (1998), Statistics in Medicine 17:857-872, Table I, method 3
     for right, images, low, high in ((81, 263, 0.2553, 0.3662), (0, 20, 0.0000, 0.1611)):
         wilson = statistics.accuracy(right, images)
@@ -24,7 +23,7 @@ def test_the_interval_of_an_accuracy_is_that_of_wilson() -> None:
 
 
 @pytest.mark.parametrize("discordant", [*range(13), 30, 61, 400])
-def test_the_p_value_is_twice_the_tail_of_fair_coins_and_the_limits_exclude_0_below_5_percent(discordant: int) -> None:
+def test_the_p_value_is_twice_the_tail_of_fair_coins_and_the_limits_exclude_0_below_5_percent(discordant):
     # Fay, "Exact McNemar's test and matching confidence intervals", vignette of the R package exact2x2
     assert statistics.mcnemar(2, 9) == pytest.approx(0.06543, abs=0.000005)
     for only_base in range(0, discordant + 1, 1 + discordant // 30):
@@ -36,7 +35,7 @@ def test_the_p_value_is_twice_the_tail_of_fair_coins_and_the_limits_exclude_0_be
         assert (low > 0 or high < 0) == (2 * tail < 0.05)
 
 
-def test_the_limits_of_the_difference_are_those_of_clopper_and_pearson() -> None:
+def test_the_limits_of_the_difference_are_those_of_clopper_and_pearson():
     # Clopper and Pearson (1934): of n = 10, all 10 have the limits 0.6915 and 1, and 3 have 0.0667 and 0.6525.
     limits = {(0, 10): (0.6915, 1), (7, 3): (0.0667, 0.6525)}
     for counts, (low, high) in limits.items():
@@ -47,7 +46,7 @@ def test_the_limits_of_the_difference_are_those_of_clopper_and_pearson() -> None
     assert statistics.difference_interval(0, 0, 1000) == pytest.approx((-most, most))
 
 
-def test_images_are_paired_and_counted_by_class() -> None:
+def test_images_are_paired_and_counted_by_class():
     actual = np.array([3, 3, 3, 5, 5, 8])
     paired = statistics.pair(actual, base=np.array([3, 3, 0, 0, 0, 8]), head=np.array([3, 0, 3, 5, 0, 8]))
     assert (paired.images, paired.base.right, paired.head.right) == (6, 3, 4)
@@ -92,8 +91,8 @@ def table(random: np.random.Generator, seeds: int, images: int = 60) -> np.ndarr
     ],
 )
 def test_one_recipe_has_the_error_and_the_degrees_of_freedom_that_mrmcaov_prints(
-    misread: list[list[int]], accuracy: float, error: float, freedom: float, low: float, high: float
-) -> None:
+    misread, accuracy, error, freedom, low, high
+):
     # Smith, Hillis and Pesce, user guide of MRMCaov: `summary(mrmc(binary_sens(truth, rating >= 3), ...))` of VanDyke,
     # "each analysis based only on data for the specified treatment". Against a test that misses nothing, the difference
     # has the error of the one test.
@@ -118,7 +117,7 @@ def obuchowski_rockette(base: np.ndarray, head: np.ndarray) -> tuple[float, floa
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 8])
-def test_the_variance_is_that_of_obuchowski_and_rockette_and_the_freedom_that_of_hillis(seeds: int) -> None:
+def test_the_variance_is_that_of_obuchowski_and_rockette_and_the_freedom_that_of_hillis(seeds):
     random = np.random.default_rng(seeds)
     drawn = [(table(random, seeds), table(random, seeds)) for _ in range(20)]
     noisy = [(base, head) for base, head in drawn if of(base).tau2 and of(head).tau2]  # theirs is not cut at 0
@@ -133,7 +132,7 @@ def test_the_variance_is_that_of_obuchowski_and_rockette_and_the_freedom_that_of
         assert estimate(of(base), of(head)).freedom == pytest.approx(max(hillis, seeds - 1))
 
 
-def test_a_single_seed_is_given_the_noise_of_the_other_side() -> None:
+def test_a_single_seed_is_given_the_noise_of_the_other_side():
     wrong = table(np.random.default_rng(2), 6)
     several, single = of(wrong[:5]), of(wrong[5:])
     change = estimate(several, single)
@@ -158,9 +157,7 @@ EVERY = list(range(20))
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_degenerate_readings_give_numbers_and_limits_that_hold_the_difference(
-    base: list[list[int]], head: list[list[int]], images: int
-) -> None:
+def test_degenerate_readings_give_numbers_and_limits_that_hold_the_difference(base, head, images):
     change = estimate(readings(base, images), readings(head, images))
     low, high = change.interval()
     assert low < change.difference < high
@@ -170,19 +167,19 @@ def test_degenerate_readings_give_numbers_and_limits_that_hold_the_difference(
 
 
 @pytest.mark.parametrize("images", [1, 10, 5000])
-def test_images_that_tell_nothing_apart_leave_at_least_one_image_open(images: int) -> None:
+def test_images_that_tell_nothing_apart_leave_at_least_one_image_open(images):
     same = readings([[], []], images)
     assert estimate(same, same).p == 1
     assert estimate(same, same).interval() == pytest.approx((-1.96 / images, 1.96 / images), rel=0.001)
     assert judge(estimate(same, same)) == "undecided"
 
 
-def test_a_variance_near_0_leaves_the_degrees_of_freedom_of_the_side_with_fewer_seeds() -> None:
+def test_a_variance_near_0_leaves_the_degrees_of_freedom_of_the_side_with_fewer_seeds():
     two, three = [[1, 2], [3, 4, 5, 6]], [[1, 2], [3, 4, 5, 6], [1, 3, 5]]
     assert estimate(readings(two, 5000), readings(three, 5000)).freedom == 1
 
 
-def test_more_seeds_are_expected_to_narrow_the_limits_down_to_what_the_images_allow() -> None:
+def test_more_seeds_are_expected_to_narrow_the_limits_down_to_what_the_images_allow():
     change = Estimate(-0.001, 0.0005, 8, provisional=False, floor=0.0002, per_seed=1e-6)
     assert change.half_width(2) > change.half_width(3) > change.half_width(5)
     assert change.half_width(5) == pytest.approx(2.306 * sqrt(0.0002**2 + 1e-6 / 5), rel=0.001)  # Student, 8 degrees
@@ -217,7 +214,7 @@ PROVISIONAL = {"provisional": True}  # one side has a single seed: gross differe
         (-0.0050, PROVISIONAL | {"alpha": PROVISIONAL_ALPHA / 10}, "undecided"),
     ],
 )
-def test_the_limits_of_the_difference_decide(difference: float, options: dict[str, Any], verdict: Verdict) -> None:
+def test_the_limits_of_the_difference_decide(difference, options, verdict):
     provisional = bool(options.get("provisional"))
     change = Estimate(difference, 0.001, 1000, provisional, floor=0.0, per_seed=5e-6)
     assert judge(change, **{key: value for key, value in options.items() if key != "provisional"}) == verdict

@@ -44,9 +44,7 @@ def reviews(
     [(STILL, STILL, False), (QUIET, NOISY, False), (QUIET, QUIET, True)],
     ids=["no noise", "unequal noise", "other images"],
 )
-def test_recipes_of_equal_accuracy_are_rarely_told_apart(
-    base: tuple[float, float], head: tuple[float, float], elsewhere: bool
-) -> None:
+def test_recipes_of_equal_accuracy_are_rarely_told_apart(base, head, elsewhere):
     drawn = list(reviews(base, head, elsewhere, worlds=200))
     most = binom.ppf(0.975, len(drawn), ALPHA + 0.01)
     assert sum(judge(review[5, 5]) != "undecided" for review in drawn) <= most
@@ -55,7 +53,7 @@ def test_recipes_of_equal_accuracy_are_rarely_told_apart(
     assert sum(judge(review[10, 1]) != "undecided" for review in drawn) <= 1
 
 
-def test_a_recipe_that_is_worse_by_a_half_of_its_errors_is_found_and_does_not_pass_the_gate() -> None:
+def test_a_recipe_that_is_worse_by_a_half_of_its_errors_is_found_and_does_not_pass_the_gate():
     drawn = list(reviews(QUIET, WORSE, elsewhere=False, worlds=50))
     assert np.mean([review[10, 10].difference for review in drawn]) == pytest.approx(-0.0036, abs=0.0003)
     assert sum(judge(review[5, 5]) == "worse" for review in drawn) > 40

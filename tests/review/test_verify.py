@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ import yaml
 
 from review import compare, report
 from tests.conftest import REPOSITORY
-from tests.review.conftest import Run
 from tests.review.repository import Repository
 
 PIPELINE = """\
@@ -121,9 +119,7 @@ READ = f"deps:\n    - path: data/raw/mnist.npz\n      hash: md5\n      md5: {DAT
         ("models/provenance.json", "mnist", "cut", "the results come from cut, but params.yaml asks for mnist"),
     ],
 )
-def test_tampering_is_found_with_its_reason_before_and_after_a_commit(
-    plain: Repository, run: Run, path: str, old: str, new: str | None, reason: str
-) -> None:
+def test_tampering_is_found_with_its_reason_before_and_after_a_commit(plain, run, path, old, new, reason):
     tamper(plain, path, old, new)
     status, lines, _ = run()
     assert status == 1
@@ -133,15 +129,13 @@ def test_tampering_is_found_with_its_reason_before_and_after_a_commit(
     assert run("HEAD") == (1, [line.replace("this folder", "HEAD") for line in lines], "")
 
 
-def test_params_may_ask_for_a_copy_of_the_data_set_by_its_path(plain: Repository, verify: Verify) -> None:
+def test_params_may_ask_for_a_copy_of_the_data_set_by_its_path(plain, verify):
     tamper(plain, "models/provenance.json", "mnist", "cut")
     plain.put("data/raw/dataset.json", '{"dataset": "cut", "requested": "mnist", "files": "4 files"}')
     assert "the results come from" not in "\n".join(verify()[1])
 
 
-def test_a_lock_that_matches_is_a_line_a_stage_and_outputs_in_the_folder_are_hashed(
-    plain: Repository, run: Run
-) -> None:
+def test_a_lock_that_matches_is_a_line_a_stage_and_outputs_in_the_folder_are_hashed(plain, run):
     lines = [*(f"verify: {name}: matches" for name in PARAMETERS), "verify: dvc.lock of HEAD matches all 3 stages"]
     assert run("HEAD") == (0, lines, "")
     for path, text in IN_CACHE.items():
@@ -157,9 +151,7 @@ def test_a_lock_that_matches_is_a_line_a_stage_and_outputs_in_the_folder_are_has
 
 
 @pytest.mark.parametrize("command", [compare, report])
-def test_results_that_do_not_match_are_compared_only_if_asked(
-    plain: Repository, capsys: pytest.CaptureFixture[str], command: ModuleType
-) -> None:
+def test_results_that_do_not_match_are_compared_only_if_asked(plain, capsys, command):
     assert command.main(["HEAD", "HEAD"]) == 0
     capsys.readouterr()
     tamper(plain, "params.yaml", "epochs: 1", "epochs: 9")
@@ -199,15 +191,13 @@ WRITTEN_OUT = "verify: dvc.yaml: write the stages out, without "
         ("params.yaml", "epochs", "]", "verify: params.yaml: not valid YAML"),
     ],
 )
-def test_what_cannot_be_judged_is_refused_in_one_line(
-    plain: Repository, run: Run, path: str, old: str, new: str | None, message: str
-) -> None:
+def test_what_cannot_be_judged_is_refused_in_one_line(plain, run, path, old, new, message):
     tamper(plain, path, old, new)
     status, lines, error = run()
     assert (status, lines, error.count("\n")) == (1, [], 1)
     assert message in error
 
 
-def test_verify_imports_neither_dvc_nor_pygit2() -> None:
+def test_verify_imports_neither_dvc_nor_pygit2():
     code = "import sys, review.verify; sys.exit(bool({'dvc', 'pygit2', 'scmrepo'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0

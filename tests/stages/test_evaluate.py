@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return drawn
 
 
-def test_predictions_and_the_table_of_classes_agree_with_the_metrics(trained: str) -> None:
+def test_predictions_and_the_table_of_classes_agree_with_the_metrics(trained):
     rows = list(csv.DictReader(PREDICTIONS.open()))
     assert [row["split"] for row in rows] == ["validation"] * 30 + ["test"] * 60
     for split, images in (("validation", 30), ("test", 60)):
@@ -49,7 +48,7 @@ def test_predictions_and_the_table_of_classes_agree_with_the_metrics(trained: st
     assert sum(int(digit["errors"]) for digit in digits) == metrics["errors"]
 
 
-def test_evaluating_again_gives_the_same_bytes(trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluating_again_gives_the_same_bytes(trained, monkeypatch):
     first = [path.read_bytes() for path in OUTPUTS]
     import matplotlib
 
@@ -62,7 +61,7 @@ def test_evaluating_again_gives_the_same_bytes(trained: str, monkeypatch: pytest
     assert not any(b"\r" in path.read_bytes() for path in OUTPUTS[:3])  # the same on Windows
 
 
-def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(trained: str, figures: list[Figure]) -> None:
+def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(trained, figures):
     evaluate.main()
     matrix, grid = figures
     rows = [row for row in csv.DictReader(PREDICTIONS.open()) if row["split"] == "test"]
@@ -88,7 +87,7 @@ def test_the_pictures_show_the_confusion_matrix_and_the_misread_images(trained: 
         assert np.array_equal(drawn.get_array(), images[int(row["image"])][..., 0])
 
 
-def test_inverted_images_are_drawn_as_they_were(tmp_path: Path, figures: list[Figure]) -> None:
+def test_inverted_images_are_drawn_as_they_were(tmp_path, figures):
     for channels, drawn in ((1, 0.25), (3, 0.75)):  # grey is drawn as ink
         light = replace(own((2, 2, channels), ("Ankle boot", "Bag")), inverted=True)
         some = outcome([0], [1], 2)._replace(images=np.full((1, 2, 2, channels), 0.25))
@@ -109,9 +108,7 @@ EIGHT = replace(MNIST, classes=MNIST.classes[:8])  # as many as the layer before
         (lambda plain: onnx_file.build(plain[:-1], MNIST), "predicts numbers that are not probabilities"),
     ],
 )
-def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(
-    trained: str, refusal: Callable[..., str], damaged: Callable[[Any], bytes], message: str
-) -> None:
+def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(trained, refusal, damaged, message):
     first = [path.read_bytes() for path in OUTPUTS]
     ONNX.write_bytes(damaged(layers.read(MODEL).layers))
     line = refusal("evaluate", evaluate.main)
@@ -131,9 +128,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize(("stage", "split"), [(evaluate, "test"), (export, "test"), (train, "train")])
-def test_a_damaged_array_and_one_with_too_few_images_is_refused_in_one_line(
-    trained: str, refusal: Callable[..., str], damage: Callable[[Path], Any], stage: ModuleType, split: str
-) -> None:
+def test_a_damaged_array_and_one_with_too_few_images_is_refused_in_one_line(trained, refusal, damage, stage, split):
     damage(splits.images_path(split))
     line = refusal("stage", stage.main)
     assert line.startswith(f"stage: {splits.PROCESSED}/{split}_")
@@ -147,7 +142,7 @@ def outcome(actual: list[int], predicted: list[int], classes: int) -> Outcome:
     return Outcome(np.zeros((len(actual), 2, 2, 1)), np.array(actual), probabilities.astype(np.float32))
 
 
-def test_the_metrics_and_the_table_of_classes_are_those_of_scikit_learn() -> None:
+def test_the_metrics_and_the_table_of_classes_are_those_of_scikit_learn():
     random = np.random.default_rng(0)
     actual, predicted = random.integers(0, 4, 200).tolist(), random.integers(0, 5, 200).tolist()
     some = outcome(actual, predicted, 6)  # class 4 has no images, class 5 is not predicted either
@@ -166,17 +161,17 @@ def test_the_metrics_and_the_table_of_classes_are_those_of_scikit_learn() -> Non
     assert evaluate.measure(some)["loss"] == pytest.approx(loss, abs=1e-6)
 
 
-def test_the_loss_is_finite_at_a_probability_of_0() -> None:
+def test_the_loss_is_finite_at_a_probability_of_0():
     assert evaluate.measure(Outcome(np.zeros((1, 2, 2, 1)), np.array([0]), np.array([[0.0, 1.0]])))["loss"] > 36
 
 
 @pytest.mark.parametrize(("images", "unequal"), [((29, 20), False), ((30, 20), True)])
-def test_balanced_accuracy_is_only_measured_if_classes_are_unequal(images: tuple[int, int], unequal: bool) -> None:
+def test_balanced_accuracy_is_only_measured_if_classes_are_unequal(images, unequal):
     labels = np.repeat([0, 1], images).tolist()
     assert ("balanced_accuracy" in evaluate.measure(outcome(labels, labels, 2))) is unequal
 
 
-def test_of_many_classes_the_matrix_shows_those_with_the_most_errors(tmp_path: Path, figures: list[Figure]) -> None:
+def test_of_many_classes_the_matrix_shows_those_with_the_most_errors(tmp_path, figures):
     counts = np.diag(np.full(1000, 5))
     counts[700, 999] = 3
     pictures.draw_confusion_matrix(counts, [f"class {label}" for label in range(1000)], tmp_path / "many.png")
@@ -185,9 +180,7 @@ def test_of_many_classes_the_matrix_shows_those_with_the_most_errors(tmp_path: P
     assert "the 30 of 1,000 classes with the most errors" in axes.get_title()
 
 
-def test_colour_images_names_in_any_script_and_no_images_are_drawn(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
-) -> None:
+def test_colour_images_names_in_any_script_and_no_images_are_drawn(tmp_path, capsys, recwarn):
     images = np.random.default_rng(0).random((2, 12, 16, 3), np.float32)
     pictures.draw_images(images, ["犬 read as $x", "$"], "title", tmp_path / "colour.png")
     pictures.draw_images(images[:0], [], "none", tmp_path / "none.png")

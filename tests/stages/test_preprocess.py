@@ -44,9 +44,7 @@ def outputs() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("block", [1, 30, 10_000])
-def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(
-    save_raw: Save, project: Path, monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
+def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(save_raw, project, monkeypatch, block):
     monkeypatch.setattr(preprocess, "BLOCK", block)
     images, labels = noise(100), np.arange(100, dtype=np.uint8) % 10
     save_raw({"x_train": images, "y_train": labels, "x_test": images[:7], "y_test": labels[:7]})
@@ -65,8 +63,8 @@ def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_colour_images_and_labels_above_255_keep_their_shape_and_class_and_light_images_are_inverted(
-    save_raw: Save, capsys: pytest.CaptureFixture[str], inverted: bool
-) -> None:
+    save_raw, capsys, inverted
+):
     images, labels = np.random.default_rng(0).integers(0, 256, (16, 9, 10, 3), np.uint8), np.arange(285, 301, 1, "u2")
     save_raw({"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}, tuple(map(str, range(301))))
     replace(read_data_set(), inverted=inverted).save(SOURCE)
@@ -90,8 +88,8 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE)
 def test_other_raw_arrays_than_those_described_are_refused_and_the_old_outputs_stay(
-    save_raw: Save, arrays: Arrays, refusal: Callable[..., str], damage: Damage, message: str
-) -> None:
+    save_raw, arrays, refusal, damage, message
+):
     save_raw(arrays)
     preprocess.main()
     before = outputs()
@@ -103,9 +101,7 @@ def test_other_raw_arrays_than_those_described_are_refused_and_the_old_outputs_s
     assert outputs() == before
 
 
-def test_at_most_a_quarter_of_the_images_is_held_out(
-    save_raw: Save, project: Path, capsys: pytest.CaptureFixture[str], refusal: Callable[..., str]
-) -> None:
+def test_at_most_a_quarter_of_the_images_is_held_out(save_raw, project, capsys, refusal):
     images = noise()
     save_raw({"x_train": images, "y_train": LABELS, "x_test": images[:5], "y_test": LABELS[:5]})
     write_parameters(project, 100)
@@ -121,7 +117,7 @@ def test_at_most_a_quarter_of_the_images_is_held_out(
     assert "preprocess.validation_images cannot be 3: it must be at least" in refusal("preprocess", preprocess.main)
 
 
-def test_the_images_are_never_all_in_memory_as_float32(save_raw: Save) -> None:
+def test_the_images_are_never_all_in_memory_as_float32(save_raw):
     images, labels = np.zeros((40_000, 28, 28), np.uint8), np.arange(40_000, dtype=np.uint8) % 2
     save_raw({"x_train": images, "y_train": labels, "x_test": images[:10], "y_test": labels[:10]})
     tracemalloc.start()

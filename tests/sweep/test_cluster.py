@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,7 @@ def training(cluster: Cluster) -> list[Host]:
     return [host for host in cluster.workers if host.processes("fake_stage.py")]
 
 
-def test_hosts_share_no_folder(cluster: Cluster) -> None:
+def test_hosts_share_no_folder(cluster):
     one, other = cluster.workers
     for path in (HOME / "file", Path("/tmp/file"), Path("/dev/shm/file")):
         one.path(path).write_text("of one host")
@@ -56,7 +56,7 @@ def test_hosts_share_no_folder(cluster: Cluster) -> None:
     assert one.attempt(f"touch /usr/file || touch {Path(pytest.__file__).parent}/file").returncode != 0
 
 
-def test_trials_end_as_experiments_that_a_colleague_gets_and_run_once(cluster: Cluster) -> None:
+def test_trials_end_as_experiments_that_a_colleague_gets_and_run_once(cluster):
     rates = cluster.rates(4)
     printed = cluster.sweep(rates)
     assert "cluster: workers: 2; dashboard: http" in printed
@@ -70,7 +70,7 @@ def test_trials_end_as_experiments_that_a_colleague_gets_and_run_once(cluster: C
     cluster.user.run(f"dvc pull -q && dvc exp pull origin {name} && dvc exp apply {name} && dvc status -q", "colleague")
 
 
-def test_seeds_of_a_recipe_are_measured_on_the_cluster_and_then_known_here(cluster: Cluster) -> None:
+def test_seeds_of_a_recipe_are_measured_on_the_cluster_and_then_known_here(cluster):
     command = f"python -m review.noise -S train.zoom=0.1 --seeds 3 --wait 1 --scheduler {cluster.address(PORT)}"
     cluster.user.run(command, PROJECT)
     (measured,) = cluster.user.path(f"{PROJECT}/evaluation/noise").iterdir()
@@ -85,7 +85,7 @@ def test_seeds_of_a_recipe_are_measured_on_the_cluster_and_then_known_here(clust
 
 
 @pytest.mark.parametrize("step", ["git-upload-pack", "sftp-server", "train", "git-receive-pack"])
-def test_the_trial_of_a_worker_that_is_killed_in_this_step_runs_elsewhere(cluster: Cluster, step: str) -> None:
+def test_the_trial_of_a_worker_that_is_killed_in_this_step_runs_elsewhere(cluster, step):
     rates, arrivals = cluster.rates(3), cluster.storage.path("arrivals")
     for host in cluster.workers:  # start again, without their clones
         host.kill()
@@ -112,7 +112,7 @@ def test_the_trial_of_a_worker_that_is_killed_in_this_step_runs_elsewhere(cluste
     cluster.check(rates)
 
 
-def test_a_trial_that_loses_its_workers_again_and_again_is_given_up_by_name(cluster: Cluster) -> None:
+def test_a_trial_that_loses_its_workers_again_and_again_is_given_up_by_name(cluster):
     rates = cluster.rates(1)
     hold(cluster)
     sweep, killed = cluster.start_sweep(rates), 0
@@ -137,9 +137,7 @@ def interrupt(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     "end", [interrupt, lambda cluster: cluster.user.kill(), lambda cluster: cluster.head.kill("dask scheduler")]
 )
-def test_a_sweep_that_ends_early_leaves_no_trial_and_the_same_command_goes_on(
-    cluster: Cluster, end: Callable[[Cluster], None]
-) -> None:
+def test_a_sweep_that_ends_early_leaves_no_trial_and_the_same_command_goes_on(cluster, end):
     rates = cluster.rates(3)
     hold(cluster)
     sweep = cluster.start_sweep(rates)
@@ -154,7 +152,7 @@ def test_a_sweep_that_ends_early_leaves_no_trial_and_the_same_command_goes_on(
     cluster.sweep(rates)
 
 
-def test_trials_of_a_worker_whose_network_is_gone_run_elsewhere(cluster: Cluster) -> None:
+def test_trials_of_a_worker_whose_network_is_gone_run_elsewhere(cluster):
     rates, victim = cluster.rates(3), cluster.workers[0]
     victim.path("hold").touch()
     sweep = cluster.start_sweep(rates)
@@ -169,8 +167,8 @@ def test_trials_of_a_worker_whose_network_is_gone_run_elsewhere(cluster: Cluster
 
 
 def test_a_remote_that_refuses_pushes_and_a_stage_that_fails_are_named_and_the_same_command_ends(
-    cluster: Cluster,
-) -> None:
+    cluster,
+):
     rates, hook = cluster.rates(2), cluster.storage.path("project.git/hooks/pre-receive")
     for host in cluster.workers:
         host.path("broken").write_text(rates[0])
@@ -186,7 +184,7 @@ def test_a_remote_that_refuses_pushes_and_a_stage_that_fails_are_named_and_the_s
     assert cluster.started()[rates[0]] == 2
 
 
-def test_two_sweeps_at_once_on_one_remote_share_their_trials(cluster: Cluster) -> None:
+def test_two_sweeps_at_once_on_one_remote_share_their_trials(cluster):
     rates = cluster.rates(4)
     cluster.user.run(f"git clone -q {cluster.git} other && cd other && git config user.name Test && dvc pull -q")
     started = cluster.start_sweep(rates), cluster.start_sweep(rates[::-1], "other")
@@ -202,7 +200,7 @@ def other_software(host: Host) -> str:
     return str(HOME / "software")
 
 
-def test_a_sweep_waits_for_a_worker_that_comes_late_or_again_and_sends_another_away(cluster: Cluster) -> None:
+def test_a_sweep_waits_for_a_worker_that_comes_late_or_again_and_sends_another_away(cluster):
     rates, host, log = cluster.rates(2), cluster.add_worker("late"), cluster.user.path("sweep.log")
     log.write_text("")
     host.path("hold").touch()
@@ -223,7 +221,7 @@ def test_a_sweep_waits_for_a_worker_that_comes_late_or_again_and_sends_another_a
     cluster.check(rates)
 
 
-def test_what_a_cluster_cannot_get_or_run_is_refused_in_one_line_before_anything_runs(cluster: Cluster) -> None:
+def test_what_a_cluster_cannot_get_or_run_is_refused_in_one_line_before_anything_runs(cluster):
     rates, host = cluster.rates(1), cluster.add_worker("other")
     other_numpy = cluster.alone(host, PYTHONPATH=other_software(host))
     threads = cluster.alone(cluster.add_worker("threads"), options="--nthreads 2")
@@ -249,7 +247,7 @@ def test_what_a_cluster_cannot_get_or_run_is_refused_in_one_line_before_anything
     assert cluster.started()[rates[0]] == 0
 
 
-def test_trials_run_over_tls_and_who_has_no_certificate_is_refused_in_one_line(cluster: Cluster) -> None:
+def test_trials_run_over_tls_and_who_has_no_certificate_is_refused_in_one_line(cluster):
     rates, host = cluster.rates(1), cluster.add_worker("tls")
     cluster.user.run("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=cluster -keyout tls.key -out tls.cert 2>&1")
     for other in (host, cluster.head):

@@ -7,14 +7,13 @@ import time
 import pytest
 
 from tests.clone import PATIENCE, Clone
-from tests.sweep.project import Project
 
 pytestmark = [pytest.mark.sweeps, pytest.mark.slow]
 
 SIX = "-S train.learning_rate=0.2,0.3,0.4 --seeds 2"
 
 
-def test_six_trials_of_the_real_pipeline_are_listed_and_one_is_applied_and_verified(clone: Clone) -> None:
+def test_six_trials_of_the_real_pipeline_are_listed_and_one_is_applied_and_verified(clone):
     state = "git status --porcelain && git rev-parse HEAD && git stash list"
     before = clone.run(state)
     printed = clone.run("python -m sweep -S train.learning_rate=0.003,0.01,0.03 --seeds 2")
@@ -42,7 +41,7 @@ def test_six_trials_of_the_real_pipeline_are_listed_and_one_is_applied_and_verif
     assert f"learning_rate: {table[0][0]}" in clone.read("params.yaml")
 
 
-def test_trials_have_the_files_of_the_folder_as_they_are_and_run_once(project: Project) -> None:
+def test_trials_have_the_files_of_the_folder_as_they_are_and_run_once(project):
     project.replace("fake_stage.py", "data.txt').read_text()", "data.txt').read_text() + Path('more.txt').read_text()")
     (project.folder / "more.txt").write_text(", untracked")
     project.run("git add fake_stage.py")
@@ -61,7 +60,7 @@ def test_trials_have_the_files_of_the_folder_as_they_are_and_run_once(project: P
     assert project.read("models/model.keras") == "0.2 4, data, untracked"
 
 
-def test_what_was_tried_on_one_commit_is_tried_again_on_another(project: Project) -> None:
+def test_what_was_tried_on_one_commit_is_tried_again_on_another(project):
     project.run("python -m sweep -S train.learning_rate=0.2,0.3 --seeds 2")
     project.run("dvc exp run -q --temp -S train.schedule=constant -S 'train.filters=[8,16]'")
     before = project.trained()
@@ -81,7 +80,7 @@ def test_what_was_tried_on_one_commit_is_tried_again_on_another(project: Project
     assert project.trained()[-1].split()[1] == "2"
 
 
-def test_a_failed_trial_is_listed_with_the_line_of_its_stage_and_the_others_end(project: Project) -> None:
+def test_a_failed_trial_is_listed_with_the_line_of_its_stage_and_the_others_end(project):
     (project.home / "broken").write_text("7")
     done = project.attempt("python -m sweep -S train.learning_rate=0.2,7,0.3")
     line = "train: learning rate 7 does not work on this machine"
@@ -91,7 +90,7 @@ def test_a_failed_trial_is_listed_with_the_line_of_its_stage_and_the_others_end(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_sweep_that_ends_early_leaves_no_process_and_goes_on(project: Project, number: int) -> None:
+def test_a_sweep_that_ends_early_leaves_no_process_and_goes_on(project, number):
     project.run("python -m sweep -S train.learning_rate=0.25")
     process = project.start(f"python -m sweep {SIX}")
     process.send_signal(number)
@@ -107,7 +106,7 @@ def test_a_sweep_that_ends_early_leaves_no_process_and_goes_on(project: Project,
     assert len(project.experiments()) == 7
 
 
-def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that_ended(project: Project) -> None:
+def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that_ended(project):
     command = "python -m review.noise --workers 1 --seeds"  # the committed results are those of seed 0
     project.run(f"{command} 2")
     before = project.run("cat evaluation/noise/*")
@@ -125,13 +124,13 @@ def test_a_measurement_that_ends_early_leaves_no_process_and_keeps_the_runs_that
     assert "training seeds 2\n" in project.run(f"{command} 3")
 
 
-def test_two_sweeps_at_once_in_one_folder_do_not_disturb_each_other(project: Project) -> None:
+def test_two_sweeps_at_once_in_one_folder_do_not_disturb_each_other(project):
     started = [Clone.start(project, f"python -m sweep -S train.seed={seeds}") for seeds in ("1,2,3", "2,3,4")]
     assert [process.wait(timeout=PATIENCE) for process in started] == [0, 0]
     assert len(project.experiments()) == 4
 
 
-def test_a_search_proposes_the_same_after_an_interruption(project: Project) -> None:
+def test_a_search_proposes_the_same_after_an_interruption(project):
     pytest.importorskip("optuna")
     search = "-S 'train.learning_rate=log(0.01, 1)' -S train.batch_size=50,100 --search 6"
     process = project.start(f"python -m sweep {search}")
@@ -165,7 +164,7 @@ def test_a_search_proposes_the_same_after_an_interruption(project: Project) -> N
         ("-S train.zoom=0.1 --workers 0", "expected at least 1 worker, got 0"),
     ],
 )
-def test_a_sweep_of_what_a_stage_would_refuse_does_not_start(project: Project, arguments: str, message: str) -> None:
+def test_a_sweep_of_what_a_stage_would_refuse_does_not_start(project, arguments, message):
     done = project.attempt(f"python -m sweep {arguments}")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("sweep: ")
@@ -174,7 +173,7 @@ def test_a_sweep_of_what_a_stage_would_refuse_does_not_start(project: Project, a
     assert project.trained() == []
 
 
-def test_without_optuna_a_search_says_what_installs_it(project: Project) -> None:
+def test_without_optuna_a_search_says_what_installs_it(project):
     (project.folder / "optuna.py").write_text("raise ImportError\n")
     done = project.attempt("python -m sweep -S train.zoom=0,0.1 --search 2")
     assert done.stderr == "sweep: --search needs Optuna: `make extra` installs it\n"

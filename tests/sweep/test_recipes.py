@@ -20,9 +20,7 @@ def seeds(repository: Repository, epochs: int, *wrong: int, machine: str = "avx2
     return commits
 
 
-def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(repository, monkeypatch):
     monkeypatch.setattr("sweep.table.stage_findings", lambda _: {})  # dvc.lock is made up as well
     repository.measure(*[set(range(20))] * 5, test=[set(range(30))] * 5)
     repository.commit("Base")
@@ -49,7 +47,7 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(
     assert (drawn["base"], drawn["train.epochs=6"]) == ([20] * 5, [39, 40, 38])
 
 
-def test_without_results_of_the_folder_there_is_the_accuracy_alone(repository: Repository) -> None:
+def test_without_results_of_the_folder_there_is_the_accuracy_alone(repository):
     trials = {("train.epochs=6",): seeds(repository, 6, 8), ("train.epochs=7",): seeds(repository, 7, 2)}
     table, grounds, recipes = judge_trials(trials)
     assert table[1:] == [["`7`", "0.9500", "not compared"], ["`6`", "0.8000", "not compared"]]
@@ -57,7 +55,7 @@ def test_without_results_of_the_folder_there_is_the_accuracy_alone(repository: R
     assert recipes == {}
 
 
-def test_a_grid_has_each_combination_of_the_values() -> None:
+def test_a_grid_has_each_combination_of_the_values():
     assert grid(["train.rate=0.1,1e-5", "train.filters=[8,16],[4]"]) == [
         ("train.rate=0.1", "train.filters=[8,16]"),
         ("train.rate=0.1", "train.filters=[4]"),
@@ -68,7 +66,7 @@ def test_a_grid_has_each_combination_of_the_values() -> None:
     assert grid([]) == [()]
 
 
-def test_a_search_proposes_within_its_ranges_and_the_same_each_time() -> None:
+def test_a_search_proposes_within_its_ranges_and_the_same_each_time():
     pytest.importorskip("optuna")
 
     def proposals() -> list[tuple[str, ...]]:

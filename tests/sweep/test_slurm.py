@@ -75,7 +75,7 @@ def slurm(
         process.wait()
 
 
-def test_a_sweep_waits_for_a_pending_job_and_goes_on_after_one_is_cancelled(slurm: None, project: Project) -> None:
+def test_a_sweep_waits_for_a_pending_job_and_goes_on_after_one_is_cancelled(slurm, project):
     jobqueue = pytest.importorskip("dask_jobqueue")
     project.run(f"git init -q --bare {project.home}/origin && git remote add origin {project.home}/origin")
     project.run(f"dvc remote add -q -d store {project.home}/store && git commit -qam Remotes && dvc push -q")

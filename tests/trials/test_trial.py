@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     return clone
 
 
-def test_a_snapshot_has_the_files_as_they_are_and_changes_nothing(here: Clone) -> None:
+def test_a_snapshot_has_the_files_as_they_are_and_changes_nothing(here):
     commit, tree = snapshot()
     assert (commit, tree) == (git("rev-parse", "HEAD"), git("rev-parse", "HEAD^{tree}"))
     here.put("a", "changed")
@@ -40,7 +40,7 @@ def test_a_snapshot_has_the_files_as_they_are_and_changes_nothing(here: Clone) -
     assert git("diff", "--name-only", tree, without).split() == ["b", "new"]
 
 
-def test_a_snapshot_has_an_edit_that_left_size_and_time_as_they_were(here: Clone) -> None:
+def test_a_snapshot_has_an_edit_that_left_size_and_time_as_they_were(here):
     git("config", "core.trustctime", "false")
     file = here.folder / "a"
     os.utime(file, (10**9, 10**9))
@@ -52,7 +52,7 @@ def test_a_snapshot_has_an_edit_that_left_size_and_time_as_they_were(here: Clone
     assert git("cat-file", "blob", f"{tree}:a") == "c"
 
 
-def test_a_trial_has_the_name_of_all_that_it_depends_on() -> None:
+def test_a_trial_has_the_name_of_all_that_it_depends_on():
     trial = Trial("a" * 40, "b" * 40, ("train.seed=1", "train.rate=2"))
     assert trial.name == replace(trial, changes=trial.changes[::-1]).name
     others = [{"commit": "c" * 40}, {"tree": "c" * 40}, {"changes": ("train.seed=1",)}, {"identity": "other"}]

@@ -1,5 +1,3 @@
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ def rates(schedule: str, peak: float, warmup: float, steps: int) -> list[float]:
     return [float(np.asarray(rate(step))) if callable(rate) else rate for step in range(steps)]
 
 
-def test_the_cosine_schedule_rises_to_the_peak_and_falls_to_0_and_a_constant_rate_stays(keras: ModuleType) -> None:
+def test_the_cosine_schedule_rises_to_the_peak_and_falls_to_0_and_a_constant_rate_stays(keras):
     seen = rates("cosine", peak=0.004, warmup=0.2, steps=100)
     assert seen[0] == 0
     assert seen[10] == pytest.approx(0.002)
@@ -38,7 +36,7 @@ def build() -> Any:
     return network
 
 
-def test_a_checkpoint_is_given_back_to_its_training_alone(project: Path, keras: ModuleType) -> None:
+def test_a_checkpoint_is_given_back_to_its_training_alone(project, keras):
     saved, network = build(), build()
     saved.optimizer.build(saved.trainable_variables)
     checkpoint.save(saved, HISTORY, "this training")

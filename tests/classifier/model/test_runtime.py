@@ -1,5 +1,4 @@
 import os
-from types import ModuleType
 
 import pytest
 
@@ -8,7 +7,7 @@ from classifier.model import runtime
 ZEN_4 = {"sse4_1", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni", "avx512_bf16"}
 
 
-def test_where_there_are_gpus_they_decide_on_bfloat16() -> None:
+def test_where_there_are_gpus_they_decide_on_bfloat16():
     assert runtime.has_bfloat16("avx2", [(8, 0)])
     assert not runtime.has_bfloat16("avx512_core_bf16", [(9, 0), (7, 5)])
     assert not runtime.has_bfloat16("sve", [])  # ARM: it is unknown whether TensorFlow's kernels for bfloat16 are fast
@@ -24,8 +23,8 @@ def test_where_there_are_gpus_they_decide_on_bfloat16() -> None:
     ],
 )
 def test_auto_is_bfloat16_only_if_the_hardware_has_it_within_the_limit_that_the_user_sets(
-    keras: ModuleType, monkeypatch: pytest.MonkeyPatch, hardware: set[str], limit: str, expected: tuple[str, str]
-) -> None:
+    keras, monkeypatch, hardware, limit, expected
+):
     import tensorflow as tf
 
     monkeypatch.setattr(runtime, "instruction_sets", lambda: hardware)
@@ -39,7 +38,7 @@ def test_auto_is_bfloat16_only_if_the_hardware_has_it_within_the_limit_that_the_
         runtime.start(seed=0)
 
 
-def test_there_is_one_thread_for_each_processor_and_kernels_are_deterministic(keras: ModuleType) -> None:
+def test_there_is_one_thread_for_each_processor_and_kernels_are_deterministic(keras):
     import tensorflow as tf
     from tensorflow.python.framework import config
 
@@ -49,9 +48,7 @@ def test_there_is_one_thread_for_each_processor_and_kernels_are_deterministic(ke
     assert config.is_op_determinism_enabled()
 
 
-def test_on_a_gpu_float32_is_not_shortened_and_memory_is_taken_as_needed(
-    keras: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_a_gpu_float32_is_not_shortened_and_memory_is_taken_as_needed(keras, monkeypatch):
     """With stand-ins for the devices: this says what is asked of TensorFlow, not what a GPU does."""
     import tensorflow as tf
 
@@ -78,5 +75,5 @@ def test_on_a_gpu_float32_is_not_shortened_and_memory_is_taken_as_needed(
         ({"fp", "asimd", "sve"}, "sve"),
     ],
 )
-def test_the_level_is_the_highest_whose_instruction_sets_the_processor_has(flags: set[str], expected: str) -> None:
+def test_the_level_is_the_highest_whose_instruction_sets_the_processor_has(flags, expected):
     assert runtime.level(flags) == expected
