@@ -111,7 +111,7 @@ def read_idx(paths: Mapping[str, Sequence[Path]], most: int) -> Arrays:
             if array.ndim == 2 and array.dtype != np.uint8:
                 array = array[:, 0].copy()
             if not np.array_equal(arrays.setdefault(name, array), array):
-                raise ValueError(f"{path} is no copy of {copies[0]}: name a folder that has one data set")
+                raise ValueError(f"{path} is no copy of {copies[0]}: name, or make, a folder with one data set")
         most -= arrays[name].nbytes
     return arrays
 

@@ -135,7 +135,7 @@ def test_a_folder_has_one_idx_file_of_each_array_and_may_have_others(tmp_path: P
     assert set(read_arrays(write_idx(tmp_path, arrays), MOST)) == set(NAMES)
     other, labels = tmp_path / "other", "t10k-labels-idx1-ubyte.gz"
     write_idx(other, arrays | {"y_test": arrays["y_test"] + np.uint8(1)})
-    with pytest.raises(ValueError, match=f"^{tmp_path}/{labels} is no copy of {other}/{labels}: name a folder"):
+    with pytest.raises(ValueError, match=f"^{tmp_path}/{labels} is no copy of {other}/{labels}: name, or make"):
         read_arrays(tmp_path, MOST)
     for path in tmp_path.rglob(labels):
         path.unlink()
