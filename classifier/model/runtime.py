@@ -4,9 +4,10 @@ import gc
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import dropwhile
+from itertools import count, dropwhile
 from typing import Any
 
 # Environment variables whose names begin with these are removed: many change the arithmetic or stop training early, and
@@ -52,15 +53,20 @@ def start(seed: int, precision: str = "float32") -> None:
     Args:
         precision: float32; mixed_bfloat16, which computes in bfloat16 and stores the weights in float32; or auto, which
             is mixed_bfloat16 if the hardware has bfloat16, else float32, because emulation is slow.
+
+    Raises:
+        ValueError: oneDNN has no kernels for bfloat16 within the limit that the user sets.
     """
     limit = {LIMIT: os.environ[LIMIT]} if os.environ.get(LIMIT, "").lower() in LEVELS else {}
+    if limit and precision == "mixed_bfloat16" and "avx512f" not in LEVELS[limit[LIMIT].lower()]:
+        raise ValueError(f"bfloat16 needs more than {LIMIT}={limit[LIMIT]}: set train.precision to auto or float32")
     for name in [name for name in os.environ if name.startswith(REMOVED) and name not in KEPT]:
         del os.environ[name]
     os.environ |= limit
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
     os.environ["KERAS_HOME"] = os.devnull  # no folder, so Keras does not read the user's keras.json
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with _quickly():
+    with signs_of_life(), _quickly():
         import keras
         import tensorflow as tf
 
@@ -78,6 +84,25 @@ def start(seed: int, precision: str = "float32") -> None:
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)  # without it, one training takes all memory of the GPU
     keras.utils.set_random_seed(seed)
+
+
+@contextmanager
+def signs_of_life(seconds: float = 3) -> Iterator[None]:
+    """On a terminal, print a line after each `seconds` of the block: the first import compiles TensorFlow, for 10 s."""
+    ended = threading.Event()
+
+    def print_seconds() -> None:
+        for passed in count(1):
+            if ended.wait(seconds):
+                return
+            print(f"TensorFlow starts, {passed * seconds} s", flush=True)
+
+    if sys.stdout.isatty():
+        threading.Thread(target=print_seconds).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 @contextmanager

@@ -1,4 +1,7 @@
+import io
 import os
+import sys
+import time
 
 import pytest
 
@@ -36,6 +39,28 @@ def test_auto_is_bfloat16_only_if_the_hardware_has_it_within_the_limit_that_the_
     finally:
         monkeypatch.undo()
         runtime.start(seed=0)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_start_that_takes_long_gives_signs_of_life_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    stdout = io.StringIO()
+    monkeypatch.setattr(stdout, "isatty", lambda: is_terminal)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with runtime.signs_of_life(0.01):
+        while is_terminal and stdout.getvalue().count("\n") < 2:
+            time.sleep(0.01)
+    said = ["TensorFlow starts, 0.01 s", "TensorFlow starts, 0.02 s"]
+    assert stdout.getvalue().splitlines()[:2] == said * is_terminal
+
+
+def test_bfloat16_within_a_limit_without_it_is_refused_and_the_line_names_what_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    with pytest.raises(ValueError, match=r"ONEDNN_MAX_CPU_ISA=AVX2: set train\.precision to auto or float32"):
+        runtime.start(seed=0, precision="mixed_bfloat16")
 
 
 def test_there_is_one_thread_for_each_processor_and_kernels_are_deterministic(keras):
