@@ -31,7 +31,7 @@ def draw_seeds(recipes: Mapping[str, Readings], split: str, estimate: Estimate |
     """
     with plain_style():
         rows = (len(recipes), 1.2) if estimate else (len(recipes),)
-        inches = 4.5 + 0.08 * max(map(len, recipes)), 0.8 + 0.45 * sum(rows)
+        inches = 5 + 0.08 * max(map(len, recipes)), 0.8 + 0.45 * sum(rows)
         figure = Figure(figsize=inches, layout="constrained")
         seeds, *below = figure.subplots(len(rows), squeeze=False, height_ratios=rows)[:, 0]
         for row, readings in enumerate(recipes.values()):
@@ -42,14 +42,16 @@ def draw_seeds(recipes: Mapping[str, Readings], split: str, estimate: Estimate |
             if not row and (deviation := readings.deviation):
                 low, high = readings.accuracy - deviation, readings.accuracy + deviation
                 seeds.axvspan(low, high, color=colour, alpha=0.1, linewidth=0)
-        seeds.set(title=f"{split} accuracy: a dot a seed, a line at the mean", ylim=(len(recipes) - 0.5, -0.5))
+        seeds.set_title(f"{split} accuracy: a dot a seed, a line at the mean", fontsize=10)
+        seeds.set_ylim(len(recipes) - 0.5, -0.5)
         seeds.set_yticks(range(len(recipes)), [f"{name}, {of.seeds}" for name, of in recipes.items()])
         if estimate:
             difference = below[0]
             difference.plot(estimate.interval(), (0, 0), color="black", linewidth=2)
             difference.plot(estimate.difference, 0, "o", color="black")
             difference.axvline(0, color="0.5", linestyle="--")
-            difference.set(title="difference, head - base, and its 95 % interval", yticks=(0,), yticklabels=("",))
+            difference.set_title("head - base, and the 95 % interval", fontsize=10)
+            difference.set(yticks=(0,), yticklabels=("",))
         for axes in (seeds, *below):
             axes.grid(axis="x", alpha=0.3)
             axes.xaxis.set_major_locator(MaxNLocator(5))
