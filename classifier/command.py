@@ -16,7 +16,7 @@ from classifier.inputs import unchanged_inputs
 
 # They change the kernels of NumPy and the C library, which read them before a stage could unset them.
 REFUSED = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES")
-PACKAGES = {"dvc", "scmrepo", "_pygit2", "yaml"}  # a user can cause their errors; known by name, as imports take long
+PACKAGES = {"dvc", "scmrepo", "_pygit2", "ruamel"}  # a user can cause their errors; known by name, as imports take long
 LOCK = Path(".dvc/tmp/stage.lock")
 PATIENCE = 3.0  # seconds to wait for the lock: a stage whose dvc was killed ends within POLL
 POLL = 0.2  # seconds between checks of the process that started the stage; a new dvc takes longer to start

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-import yaml
 from msgspec import Meta
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from classifier.paths import PARAMS
 
@@ -39,13 +40,14 @@ class ConflictError(ValueError):
 
 
 def parse_yaml(content: bytes, path: Path | str = PARAMS) -> Any:
-    """Return the value of a YAML 1.2 document, as DVC reads it. Raises ValueError if it is none."""
+    """Return the value of a YAML 1.2 document, by the parser of DVC. Raises ValueError if it is none."""
     try:
-        return yaml.load(content, Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return YAML(typ="safe").load(content)
+    except (YAMLError, ValueError, RecursionError) as error:
         if reason := conflict(path, content):
             raise ConflictError(reason) from None
-        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        said = f"{error.problem} {error.problem_mark}" if isinstance(error, MarkedYAMLError) else str(error)
+        raise ValueError(f"{path}: not valid YAML: {' '.join(said.split())}") from error
 
 
 def conflict(path: Path | str = "", content: bytes = b"") -> str | None:
@@ -72,32 +74,3 @@ def conflict(path: Path | str = "", content: bytes = b"") -> str | None:
 
 def _has_markers(path: Path) -> bool:
     return path.is_file() and bool(MARKERS.search(path.read_bytes()))
-
-
-class Loader(yaml.CSafeLoader):  # type: ignore[misc]
-    """PyYAML's safe loader with the numbers and truths of YAML 1.2: `1e-5` is a number, `on` a text, `0o17` is 15."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Refuse a key that is there twice, as DVC does; PyYAML takes the last one."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"found duplicate key {name!r}", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-# A decimal number that begins with 0, which YAML 1.1 reads as octal, stays a text, which no rule accepts.
-FORMS = {
-    "bool": ("true|True|TRUE|false|False|FALSE", "tTfF"),
-    "int": ("[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)", "-+0123456789"),
-    "float": (
-        r"[-+]?((0|[1-9][0-9_]*)(\.[0-9_]*|(?=[eE]))|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-}
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if tag.rpartition(":")[2] not in FORMS]
-    for first, forms in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
-for _kind, (_form, _first) in FORMS.items():
-    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_form})\Z"), list(_first))

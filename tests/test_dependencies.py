@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 from tests.imports import imported_modules
 
 FOLDERS = {"bench", "classifier", "predict", "review", "stages", "sweep", "trials"}
-USED_BY_OTHERS = {"tqdm", "ruamel-yaml-clib"}  # by pooch, for its progress bar, and by DVC
+USED_BY_OTHERS = {"tqdm", "ruamel-yaml", "ruamel-yaml-clib"}  # by pooch, for its progress bar; two packages of one name
 EXTRA = {"optuna"}  # the code imports it where `make extra` has installed it
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 DEPENDENCIES, GROUPS = PYPROJECT["project"]["dependencies"], PYPROJECT["dependency-groups"]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from dvc.exceptions import DvcException
 from pygit2 import GitError
+from ruamel.yaml import YAMLError
 from scmrepo.exceptions import SCMError
 
 from classifier import command
@@ -51,7 +51,7 @@ def test_it_ends_with_at_most_one_line_whatever_happens_to_its_input_or_its_stdo
             assert "No space left" in error
 
 
-@pytest.mark.parametrize("kind", [DvcException, SCMError, GitError, yaml.YAMLError, OSError])
+@pytest.mark.parametrize("kind", [DvcException, SCMError, GitError, YAMLError, OSError])
 def test_errors_of_dvc_git_yaml_and_the_system_are_refusals(
     capsys: pytest.CaptureFixture[str], kind: type[Exception]
 ) -> None:
