@@ -31,14 +31,15 @@ def draw_seeds(recipes: Mapping[str, Readings], split: str, estimate: Estimate |
     """
     with plain_style():
         rows = (len(recipes), 1.2) if estimate else (len(recipes),)
-        inches = 5 + 0.08 * max(map(len, recipes)), 0.8 + 0.45 * sum(rows)
+        inches = 5 + 0.08 * max(map(len, recipes)), 0.8 + 0.6 * sum(rows)
         figure = Figure(figsize=inches, layout="constrained")
         seeds, *below = figure.subplots(len(rows), squeeze=False, height_ratios=rows)[:, 0]
         for row, readings in enumerate(recipes.values()):
             colour, marker = (SIDES["head" if row else "base"][key] for key in ("color", "marker"))
             accuracies = 1 - readings.errors / readings.images
-            seeds.plot(accuracies, [row] * readings.seeds, marker, color=colour, alpha=0.5, markeredgewidth=0)
-            seeds.plot([readings.accuracy] * 2, [row - 0.35, row + 0.35], color=colour, linewidth=2)
+            heights = np.linspace(row + 0.3, row - 0.3, readings.seeds)  # so that equal seeds are visible
+            seeds.plot(accuracies, heights, marker, color=colour, alpha=0.7, markersize=4, markeredgewidth=0)
+            seeds.plot([readings.accuracy] * 2, [row - 0.4, row + 0.4], color=colour, linewidth=2)
             if not row and (deviation := readings.deviation):
                 low, high = readings.accuracy - deviation, readings.accuracy + deviation
                 seeds.axvspan(low, high, color=colour, alpha=0.1, linewidth=0)

@@ -26,6 +26,11 @@ def test_a_digit_lies_in_a_picture_in_a_size_of_the_range(kind: pictures.Kind) -
     assert max(longest) <= 205
 
 
+def test_a_faint_digit_has_0_3_of_its_ink_in_the_middle_and_all_at_its_sides() -> None:
+    ink, faint = (pictures.beside(DIGITS[:2], faint).max(axis=0) for faint in (False, True))
+    assert sorted(set(np.round(faint[ink > 0] / ink[ink > 0], 1))) == [0.3, 1]
+
+
 def test_predict_reads_digits_in_pictures_of_each_kind(templates: Path) -> None:  # noqa: F811
     header, *rows = pictures.table(load_model(templates), DIGITS, np.arange(4))
     assert header[1:] == ["right", "other count", "warned"]

@@ -52,6 +52,7 @@ def test_trials_have_the_files_of_the_folder_as_they_are_and_run_once(project):
     assert project.run(state) == before
     assert project.trained() == ["0.2 3", "0.2 4"]
     assert "sweep: train.seed=3: validation accuracy 0.9870 (1 of 2)\n" in printed
+    assert (project.folder / "report/sweep.png").read_bytes().startswith(b"\x89PNG")
     commit = project.experiments()["sweep: train.seed=4"]
     assert project.run(f"git show {commit}:more.txt") == ", untracked"
     project.run("python -m sweep -S train.seed=3,4,5")
