@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ STAGES = ["download", "preprocess", "train", "export", "evaluate"]
 
 
 @pytest.mark.walks
-def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_twice(clone: Clone) -> None:
+def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_twice(clone):
     clone.set("download.dataset", "mnist")
     first_output = clone.run("dvc repro")
     assert clone.ran(first_output) == STAGES
@@ -35,7 +34,7 @@ def test_without_a_network_the_pipeline_runs_on_the_embedded_digits_and_warns_tw
     assert clone.ran(clone.run("dvc repro --dry")) == ["evaluate"]
 
 
-def test_in_another_folder_with_other_settings_every_byte_is_the_same(clone: Clone, tmp_path: Path) -> None:
+def test_in_another_folder_with_other_settings_every_byte_is_the_same(clone, tmp_path):
     other = Clone(tmp_path / "another folder")
     clone.run(f"git clone -q --no-local {clone.folder} '{other.folder}'")
     settings = {"floatx": "float16", "epsilon": 0.1, "backend": "jax", "image_data_format": "channels_first"}
@@ -52,7 +51,7 @@ def test_in_another_folder_with_other_settings_every_byte_is_the_same(clone: Clo
     assert other.run("git status --porcelain") == ""  # dvc.lock has the MD5 of each output
 
 
-def test_a_refused_run_changes_no_output_and_no_lock_file(clone: Clone) -> None:
+def test_a_refused_run_changes_no_output_and_no_lock_file(clone):
     clone.set("train.batch_size", 0)
     edit = 'lambda: (main(), open("stages/evaluate.py", "a").write("# edited"))'  # while the stage runs
     clone.replace("stages/evaluate.py", 'run("evaluate", main)', f'run("evaluate", {edit})')
@@ -71,7 +70,7 @@ def test_a_refused_run_changes_no_output_and_no_lock_file(clone: Clone) -> None:
     assert "up to date" in clone.run("dvc status")
 
 
-def test_the_plots_show_curves_and_the_errors_of_each_split(clone: Clone) -> None:
+def test_the_plots_show_curves_and_the_errors_of_each_split(clone):
     def vega(plot: str) -> Any:
         return json.loads(clone.run(f"dvc plots show '{plot}' --show-vega 2>/dev/null"))
 
@@ -88,7 +87,7 @@ def test_the_plots_show_curves_and_the_errors_of_each_split(clone: Clone) -> Non
     assert matrix["data"]["values"] == [row | {"rev": "workspace"} for row in rows]
 
 
-def test_a_released_model_comes_from_the_cache_of_the_project_or_from_a_remote(clone: Clone, tmp_path: Path) -> None:
+def test_a_released_model_comes_from_the_cache_of_the_project_or_from_a_remote(clone, tmp_path):
     plain, elsewhere = Clone(tmp_path / "plain"), Clone(tmp_path / "elsewhere")
     elsewhere.folder.mkdir()
     first = (clone.folder / "models/model.onnx").read_bytes()

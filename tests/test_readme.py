@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,13 +23,13 @@ def reader(clone: Clone) -> Clone:
     return clone
 
 
-def test_every_section_of_readme_with_commands_has_a_test_here() -> None:
+def test_every_section_of_readme_with_commands_has_a_test_here():
     assert list(TYPED) == [TWO_COMMANDS, OWN, PARAMETERS, REVIEW]
 
 
 @pytest.mark.slow
 @pytest.mark.walks
-def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone) -> None:
+def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader):
     repro, test, enter, mirror = TYPED[TWO_COMMANDS]
     assert "To draw your own, open page/index.html in a browser.\n" in reader.run(repro)
     reader.environment["PYTEST_ADDOPTS"] = "tests/test_documents.py -k the_licence"  # all would run this test again
@@ -48,7 +47,7 @@ def test_the_two_commands_run_and_a_wrong_copy_of_mnist_is_refused(reader: Clone
 
 @pytest.mark.slow
 @pytest.mark.walks
-def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -> None:
+def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader):
     before = (reader.folder / "data/raw/mnist.npz").read_bytes()
     # The committed model was made on another machine, so it is not in the cache of this one.
     (md5,) = set(re.findall(r"path: models/model.keras\n +hash: md5\n +md5: (\w+)", reader.read("dvc.lock")))
@@ -71,7 +70,7 @@ def test_the_walk_to_a_classifier_of_other_data_runs_as_written(reader: Clone) -
 
 @pytest.mark.slow
 @pytest.mark.walks
-def test_experiments_and_recipes_run_and_a_clone_without_data_reviews_one(reader: Clone, tmp_path: Path) -> None:
+def test_experiments_and_recipes_run_and_a_clone_without_data_reviews_one(reader, tmp_path):
     default = reader.read("params.yaml")
     output = {command: reader.run(command) for command in TYPED[PARAMETERS]}
     assert "larger-batches" in output["dvc exp show --only-changed"]
@@ -92,7 +91,7 @@ def test_experiments_and_recipes_run_and_a_clone_without_data_reviews_one(reader
 
 @pytest.mark.slow
 @pytest.mark.sweeps
-def test_the_review_in_readme_runs_as_written(reader: Clone) -> None:
+def test_the_review_in_readme_runs_as_written(reader):
     reader.set("train.epochs", 2)
     reader.run("dvc repro")
     reader.commit("Results on the embedded digits")

@@ -28,17 +28,17 @@ TESTS = files_in("tests", endings=(".py", ".js"))
 DOCUMENTS = files_in("README.md", "CONTRIBUTING.md", "docs", "bench", endings=(".md",))
 
 
-def test_the_code_and_the_tests_do_not_grow() -> None:
+def test_the_code_and_the_tests_do_not_grow():
     assert sum(map(lines, CODE)) <= 7_670
     assert sum(map(lines, TESTS)) <= 9_840
 
 
-def test_the_documents_have_at_most_10000_words_and_readme_1200() -> None:
+def test_the_documents_have_at_most_10000_words_and_readme_1200():
     assert sum(len(path.read_text().split()) for path in DOCUMENTS) <= 10_000
     assert len((REPOSITORY / "README.md").read_text().split()) <= 1_200
 
 
-def test_no_file_has_more_than_250_lines_no_function_45_and_no_folder_16_files() -> None:
+def test_no_file_has_more_than_250_lines_no_function_45_and_no_folder_16_files():
     assert [folder for folder, count in Counter(path.parent for path in CODE).items() if count > 16] == []
     assert [path for path in CODE if lines(path) > 250] == []
     for path in CODE:
@@ -47,5 +47,5 @@ def test_no_file_has_more_than_250_lines_no_function_45_and_no_folder_16_files()
         assert [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= 45] == [], path
 
 
-def test_no_test_has_a_time_limit_of_its_own() -> None:
+def test_no_test_has_a_time_limit_of_its_own():
     assert [path for path in TESTS if re.search(r"timeout=\(?\d|wait_for\(\d", path.read_text())] == []

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ def program(kind: str, lines: object, after: str = "", python: str = "") -> tupl
 
 
 @pytest.mark.parametrize(("kind", "status"), [("run", 1), ("command", 2)])
-def test_it_ends_with_at_most_one_line_whatever_happens_to_its_input_or_its_stdout(kind: str, status: int) -> None:
+def test_it_ends_with_at_most_one_line_whatever_happens_to_its_input_or_its_stdout(kind, status):
     assert program(kind, "bad") == (status, "", "name: what, where\\x1b[31m\\u202e\n")
     assert "Traceback" in program(kind, "bad", python="-X dev")[2]
     assert program(kind, 1) == (0, "0.55 ? 0.07\n\n", "")  # stdout cannot encode ±
@@ -52,9 +51,7 @@ def test_it_ends_with_at_most_one_line_whatever_happens_to_its_input_or_its_stdo
 
 
 @pytest.mark.parametrize("kind", [DvcException, SCMError, GitError, YAMLError, OSError])
-def test_errors_of_dvc_git_yaml_and_the_system_are_refusals(
-    capsys: pytest.CaptureFixture[str], kind: type[Exception]
-) -> None:
+def test_errors_of_dvc_git_yaml_and_the_system_are_refusals(capsys, kind):
     for error, line in ((kind("no"), "no"), (FileNotFoundError(2, "no such file", "x.npz"), "x.npz: no such file")):
 
         @command.command("name", refused=2)
@@ -65,7 +62,7 @@ def test_errors_of_dvc_git_yaml_and_the_system_are_refusals(
         assert capsys.readouterr().err == f"name: {line}\n"
 
 
-def test_a_defect_keeps_its_traceback_and_an_interrupt_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_defect_keeps_its_traceback_and_an_interrupt_is_one_line(capsys):
     def fail(error: BaseException) -> None:
         raise error
 
@@ -78,9 +75,7 @@ def test_a_defect_keeps_its_traceback_and_an_interrupt_is_one_line(capsys: pytes
 
 
 @pytest.mark.parametrize("name", ["NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "GLIBC_TUNABLES"])
-def test_a_variable_that_changes_the_kernels_of_numpy_or_the_c_library_is_refused(
-    monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str], name: str
-) -> None:
+def test_a_variable_that_changes_the_kernels_of_numpy_or_the_c_library_is_refused(monkeypatch, refusal, name):
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")  # which changes no result
     command.run("train", lambda: None)
     value = "glibc.malloc.check=1:glibc.cpu.hwcaps=-AVX2"

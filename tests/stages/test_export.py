@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -27,7 +26,7 @@ from tests.stages.conftest import RECIPE
 OUTPUTS = (ONNX, AGREEMENT, PAGE)
 
 
-def test_the_file_predicts_what_keras_predicts_with_the_model_and_the_metrics_say_so(network: Any) -> None:
+def test_the_file_predicts_what_keras_predicts_with_the_model_and_the_metrics_say_so(network):
     session = onnxruntime.InferenceSession(ONNX)
     for split in ("validation", "test"):
         images = np.array(splits.map_split(split)[0])
@@ -44,7 +43,7 @@ def test_the_file_predicts_what_keras_predicts_with_the_model_and_the_metrics_sa
 
 
 @pytest.mark.model
-def test_keras_and_the_committed_file_predict_the_same_for_all_test_images(keras: Any) -> None:
+def test_keras_and_the_committed_file_predict_the_same_for_all_test_images(keras):
     if not (REPOSITORY / ONNX).exists():
         pytest.skip(f"there is no {ONNX}: run `make repro` first")
     images = np.load(REPOSITORY / splits.images_path("test"))
@@ -59,9 +58,7 @@ def metadata() -> dict[str, str]:
     return about
 
 
-def test_the_file_names_the_confidence_that_two_in_a_hundred_validation_images_do_not_reach(
-    trained: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_file_names_the_confidence_that_two_in_a_hundred_validation_images_do_not_reach(trained, monkeypatch):
     session = onnxruntime.InferenceSession(ONNX)
     confidence = session.run(None, {"images": splits.map_split("validation")[0]})[0].max(axis=1)
     assert float(metadata()["confidence_floor"]) == pytest.approx(np.quantile(confidence, 0.02) - 5e-5, abs=5.1e-5)
@@ -78,7 +75,7 @@ def test_the_file_names_the_confidence_that_two_in_a_hundred_validation_images_d
     assert agreement["train"]["largest_difference"] < 1e-5
 
 
-def test_the_page_has_the_floor_and_all_that_is_misread_and_the_same_bytes_come_again(trained: str) -> None:
+def test_the_page_has_the_floor_and_all_that_is_misread_and_the_same_bytes_come_again(trained):
     images, labels = splits.map_split("test")
     probabilities = onnxruntime.InferenceSession(ONNX).run(None, {"images": images})[0]
     actual, predicted, confidence = labels.argmax(axis=1), probabilities.argmax(axis=1), probabilities.max(axis=1)
@@ -97,7 +94,7 @@ def test_the_page_has_the_floor_and_all_that_is_misread_and_the_same_bytes_come_
     assert [path.read_bytes() for path in OUTPUTS] == before
 
 
-def test_agreement_of_an_example_computed_by_hand() -> None:
+def test_agreement_of_an_example_computed_by_hand():
     by_onnx = np.array([[0.8, 0.2], [0.55, 0.45], [0.2, 0.8]], np.float32)
     outcome = Outcome(np.zeros((3, 2, 2, 1)), np.array([1, 0, 1]), by_onnx)
     assert export.compare(outcome, np.array([[0.7, 0.3]] * 3, np.float32)) == {
@@ -107,9 +104,7 @@ def test_agreement_of_an_example_computed_by_hand() -> None:
     }
 
 
-def test_a_file_that_predicts_otherwise_than_keras_is_refused_and_the_old_outputs_stay(
-    trained: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_predicts_otherwise_than_keras_is_refused_and_the_old_outputs_stay(trained, refusal, monkeypatch):
     def with_another_bias(path: Path) -> layers.Network:
         """As a defect in layers.py would read the network."""
         network = read(path)
@@ -124,7 +119,7 @@ def test_a_file_that_predicts_otherwise_than_keras_is_refused_and_the_old_output
     assert [path.read_bytes() for path in OUTPUTS] == before
 
 
-def test_in_bfloat16_more_is_tolerated_and_float32_is_the_remedy() -> None:
+def test_in_bfloat16_more_is_tolerated_and_float32_is_the_remedy():
     agreement = {"largest_difference": 0.05, "changed_class": 1}
     export.refuse_disagreement(agreement, "validation", "bfloat16")
     with pytest.raises(ValueError, match=r"within 0\.001, found .*0\.05, .* for the validation images"):
@@ -134,7 +129,7 @@ def test_in_bfloat16_more_is_tolerated_and_float32_is_the_remedy() -> None:
         export.refuse_disagreement(agreement, "validation", "bfloat16")
 
 
-def test_a_network_trained_in_bfloat16_is_compared_as_such(network: Any, keras: Any) -> None:
+def test_a_network_trained_in_bfloat16_is_compared_as_such(network, keras):
     """Its weights are rounded. Not all machines have kernels that compute in bfloat16, so by_keras is of float32."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -148,7 +143,7 @@ def test_a_network_trained_in_bfloat16_is_compared_as_such(network: Any, keras: 
     assert 1e-5 < difference < export.TOLERANCE["bfloat16"]
 
 
-def test_export_imports_neither_keras_nor_tensorflow(trained: str) -> None:
+def test_export_imports_neither_keras_nor_tensorflow(trained):
     script = "import sys; from stages import export; export.main(); print({'keras', 'tensorflow'} & {*sys.modules})"
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -195,9 +190,7 @@ def of(*names: str, shape: tuple[int, ...] = (28, 28, 1)) -> Callable[[Path], No
         (of("flatten", "softmax", "rescaling"), "of classifier/model/architecture.py, found rescaling (Rescaling)"),
     ],
 )
-def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(
-    trained: str, refusal: Callable[..., str], damage: Callable[[Path], None], message: str
-) -> None:
+def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_stay(trained, refusal, damage, message):
     before = [path.read_bytes() for path in OUTPUTS]
     damage(MODEL)
     line = refusal("export", export.main)
@@ -207,7 +200,7 @@ def test_a_damaged_or_wrong_model_is_refused_in_one_line_and_the_old_outputs_sta
     assert [path.read_bytes() for path in OUTPUTS] == before
 
 
-def test_the_lines_in_the_document_read_a_picture_with_the_file_alone(network: Any, tmp_path: Path) -> None:
+def test_the_lines_in_the_document_read_a_picture_with_the_file_alone(network, tmp_path):
     document = (REPOSITORY / "docs/export.md").read_text()
     (lines,) = re.findall(r"(?ms)^```python\n(.*?)^```", document)
     folder = tmp_path / "stranger"

@@ -82,7 +82,7 @@ def begun(trained: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
     return begin
 
 
-def test_each_parameter_of_train_changes_the_training(begun: Callable[..., dict[str, Any]]) -> None:
+def test_each_parameter_of_train_changes_the_training(begun):
     assert OTHER.keys() == RECIPE.keys() == set(train.Parameters.__struct_fields__)
     first = begun()
     assert begun() == first
@@ -91,9 +91,7 @@ def test_each_parameter_of_train_changes_the_training(begun: Callable[..., dict[
 
 
 @pytest.mark.parametrize("identical", [False, True], ids=["order", "augmentation"])
-def test_the_seed_decides_the_first_weights_the_order_of_the_images_and_their_augmentation(
-    begun: Callable[..., dict[str, Any]], identical: bool
-) -> None:
+def test_the_seed_decides_the_first_weights_the_order_of_the_images_and_their_augmentation(begun, identical):
     if identical:  # their order makes no difference, only their augmentation
         image = np.load(splits.images_path("train"))[:1]
         np.save(splits.images_path("train"), np.repeat(image, 40, axis=0))
@@ -101,13 +99,13 @@ def test_the_seed_decides_the_first_weights_the_order_of_the_images_and_their_au
     assert (first["weights"] == other["weights"], first["batches"] == other["batches"]) == (False, False)
 
 
-def test_a_smaller_last_batch_counts_as_a_step_of_the_schedule(begun: Callable[..., dict[str, Any]]) -> None:
+def test_a_smaller_last_batch_counts_as_a_step_of_the_schedule(begun):
     optimizer, *_ = begun(batch_size=16, epochs=5, warmup=0.2)["learning"]
     schedule = optimizer["learning_rate"]["config"]
     assert (schedule["warmup_steps"], schedule["decay_steps"]) == (3, 12)  # 40 images are 3 batches
 
 
-def test_the_history_the_output_and_the_provenance_say_what_was_trained(trained: str) -> None:
+def test_the_history_the_output_and_the_provenance_say_what_was_trained(trained):
     rows = list(csv.DictReader(HISTORY.open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert 0 <= float(rows[1]["accuracy"]) <= 1
@@ -135,8 +133,8 @@ def edited() -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize("case", [(1, VARIED, killed), (3, {}, killed), (3, {}, edited)])
 def test_a_training_that_is_interrupted_or_refused_leaves_the_outputs_and_goes_on_to_the_same_bytes(
-    trained: str, keras: ModuleType, monkeypatch: Any, capsys: Any, case: tuple[int, dict[str, Any], Callable[[], None]]
-) -> None:
+    trained, keras, monkeypatch, capsys, case
+):
     epochs, changed, end = case
     shutil.copy(REPOSITORY / "dvc.yaml", "dvc.yaml")
     write_recipe(epochs=3, **changed)
@@ -169,9 +167,7 @@ def test_a_training_that_is_interrupted_or_refused_leaves_the_outputs_and_goes_o
     assert not learning.GROWING.exists()
 
 
-def test_a_checkpoint_belongs_to_the_code_that_runs_the_parameters_the_data_and_the_environment(
-    trained: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_belongs_to_the_code_that_runs_the_parameters_the_data_and_the_environment(trained, monkeypatch):
     def note(_: Any, belongs_to: str) -> None:
         owners.append(json.loads(belongs_to))
         raise KeyboardInterrupt
@@ -191,9 +187,7 @@ def test_a_checkpoint_belongs_to_the_code_that_runs_the_parameters_the_data_and_
     assert owners == [[code, json.loads(PROVENANCE.read_text())]]
 
 
-def test_a_training_that_cannot_keep_a_checkpoint_warns_and_goes_on(
-    trained: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_training_that_cannot_keep_a_checkpoint_warns_and_goes_on(trained, monkeypatch, capsys):
     def full(*_: Any) -> None:
         raise OSError("no space left")
 
@@ -204,9 +198,7 @@ def test_a_training_that_cannot_keep_a_checkpoint_warns_and_goes_on(
     assert capsys.readouterr().err.splitlines()[1:3] == ["train: warning: no space left"] * 2
 
 
-def test_the_same_bytes_come_again_and_the_same_model_without_validation_images(
-    trained: str, keras: ModuleType
-) -> None:
+def test_the_same_bytes_come_again_and_the_same_model_without_validation_images(trained, keras):
     first = outputs()
     train.main()
     assert outputs() == first  # the same bytes from the same parameters
@@ -230,9 +222,7 @@ def test_the_same_bytes_come_again_and_the_same_model_without_validation_images(
         ),
     ],
 )
-def test_a_loss_of_nan_and_too_little_memory_stop_training_and_the_old_outputs_stay(
-    trained: str, refusal: Callable[..., str], changed: dict[str, Any], message: str
-) -> None:
+def test_a_loss_of_nan_and_too_little_memory_stop_training_and_the_old_outputs_stay(trained, refusal, changed, message):
     first = outputs()
     write_recipe(**changed)
     assert re.match(f"train: {message}", refusal("train", train.main))
@@ -240,9 +230,7 @@ def test_a_loss_of_nan_and_too_little_memory_stop_training_and_the_old_outputs_s
     assert not list(Path().rglob(".partial-*"))
 
 
-def test_a_training_that_cannot_work_warns_with_the_parameter_to_change(
-    project: Path, keras: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_training_that_cannot_work_warns_with_the_parameter_to_change(project, keras, capsys):
     write_arrays(own((8, 8), ("a\n", "b")), train=300, validation=30)
     for split in IN_TRAINING:  # sorted by class, and the images of a class are alike
         labels = np.sort(np.load(splits.labels_path(split)), axis=0)[::-1]
@@ -262,9 +250,7 @@ def test_a_training_that_cannot_work_warns_with_the_parameter_to_change(
     assert all(line.endswith("; lower train.learning_rate or raise train.epochs") for line in lines)
 
 
-def test_a_stand_in_is_trained_for_as_many_steps_as_the_data_set_of_params(
-    trained: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stand_in_is_trained_for_as_many_steps_as_the_data_set_of_params(trained, capsys):
     whole = 12_000  # three times the images of mnist-5k
     replace(MNIST_5K, requested="mnist", requested_images=whole).save(SOURCE)
     train.main()
@@ -281,23 +267,21 @@ def test_a_stand_in_is_trained_for_as_many_steps_as_the_data_set_of_params(
         ((9, 9), {"shift": 4.5}, "shift must be below 4.5 for images of 9x9 pixels, got 4.5"),
     ],
 )
-def test_a_parameter_that_does_not_fit_the_size_of_the_images_is_refused(
-    project: Path, refusal: Callable[..., str], size: tuple[int, int], changed: dict[str, Any], message: str
-) -> None:
+def test_a_parameter_that_does_not_fit_the_size_of_the_images_is_refused(project, refusal, size, changed, message):
     write_arrays(own(size, ("a", "b")), train=2, validation=0)
     write_recipe(**changed)
     assert f"train: params.yaml: train.{message}" in refusal("train", train.main)
 
 
 @pytest.mark.parametrize("side", [8, 15, 16, 128])
-def test_the_largest_values_that_fit_a_size_build_a_network(keras: ModuleType, side: int) -> None:
+def test_the_largest_values_that_fit_a_size_build_a_network(keras, side):
     edge = RECIPE | {"filters": [1] * (side.bit_length() - 1), "kernel_size": side, "shift": side / 2 - 0.001}
     recipe = msgspec.convert(edge, train.Parameters)
     train.check_size(recipe, own((side, 128), ("a", "b")))
     assert train.build(recipe, own((side, 128), ("a", "b")), steps=1).output_shape == (None, 2)
 
 
-def test_colour_images_train_with_the_largest_changes_of_each_image(project: Path, keras: ModuleType) -> None:
+def test_colour_images_train_with_the_largest_changes_of_each_image(project, keras):
     write_arrays(own((12, 16, 3), ("a", "b")), train=40, validation=0)
     write_recipe(shift=5.999, rotation=179.999, zoom=0.999, batch_size=10**9)  # a batch of all images
     train.main()

@@ -24,7 +24,7 @@ def changed(keras: ModuleType) -> Changed:
     return run
 
 
-def test_without_limits_there_is_no_augmentation(keras: ModuleType) -> None:
+def test_without_limits_there_is_no_augmentation(keras):
     assert augmentation.build(shift=0, rotation=0, zoom=0, seed=0) is None
 
 
@@ -39,15 +39,15 @@ def test_without_limits_there_is_no_augmentation(keras: ModuleType) -> None:
     ],
 )
 def test_images_are_changed_by_at_most_the_limit_along_each_axis_or_around_the_centre(
-    changed: Changed, row: int, column: int, limits: dict[str, float], rows: list[int], columns: list[int]
-) -> None:
+    changed, row, column, limits, rows, columns
+):
     images = changed(500, row, column, **limits)
     for axes, ends in (((0, 2), rows), ((0, 1), columns)):
         pixels = np.flatnonzero(images.any(axis=axes))
         assert [pixels.min(), pixels.max()] == ends
 
 
-def test_shift_and_zoom_are_drawn_for_each_axis() -> None:
+def test_shift_and_zoom_are_drawn_for_each_axis():
     moved = augmentation.draw(np.random.default_rng(0), 50, (28, 28), shift=2, rotation=0, zoom=0)
     zoomed = augmentation.draw(np.random.default_rng(0), 50, (28, 28), shift=0, rotation=0, zoom=0.5)
     assert abs(np.corrcoef(moved[:, 2], moved[:, 5])[0, 1]) < 0.5

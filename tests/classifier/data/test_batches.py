@@ -1,6 +1,5 @@
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ def epoch(of: Iterable[tuple[Any, Any]]) -> list[int]:
     return seen
 
 
-def test_without_a_seed_the_order_of_images_is_that_of_the_file(numbered: None, keras: ModuleType) -> None:
+def test_without_a_seed_the_order_of_images_is_that_of_the_file(numbered, keras):
     of = batches.read_batches("train", 10)
     assert len(of) == 3
     assert [len(images) for images, _ in of] == [10, 10, 5]
@@ -41,9 +40,7 @@ def test_without_a_seed_the_order_of_images_is_that_of_the_file(numbered: None, 
 
 @pytest.mark.parametrize("block", [1, 2 * 10 * 28 * 28 * 4, 2**23], ids=["a batch", "two batches", "all batches"])
 @pytest.mark.parametrize("kept", [0, 2**28], ids=["mapped again", "kept"])
-def test_batches_do_not_depend_on_how_many_are_read_at_once(
-    numbered: None, keras: ModuleType, monkeypatch: pytest.MonkeyPatch, block: int, kept: int
-) -> None:
+def test_batches_do_not_depend_on_how_many_are_read_at_once(numbered, keras, monkeypatch, block, kept):
     monkeypatch.setattr(batches, "BLOCK", block)
     monkeypatch.setattr(batches, "KEPT", kept)
     random, limits = np.random.default_rng(3), (2.0, 10.0, 0.1)
@@ -60,9 +57,7 @@ def test_batches_do_not_depend_on_how_many_are_read_at_once(
         np.testing.assert_array_equal(labels[:, 0], expected)
 
 
-def test_training_sees_each_image_once_in_each_epoch_though_keras_reads_ahead(
-    numbered: None, keras: ModuleType
-) -> None:
+def test_training_sees_each_image_once_in_each_epoch_though_keras_reads_ahead(numbered, keras):
     import tensorflow as tf
 
     orders = []

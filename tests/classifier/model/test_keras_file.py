@@ -1,6 +1,5 @@
 import json
 import zipfile
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +24,7 @@ def begin_small(keras: ModuleType) -> Trained:
     return network, images, labels
 
 
-def test_equal_networks_give_the_same_bytes_but_not_in_the_file_of_keras(tmp_path: Path, keras: ModuleType) -> None:
+def test_equal_networks_give_the_same_bytes_but_not_in_the_file_of_keras(tmp_path, keras):
     networks = [begin_small(keras)[0] for _ in range(2)]  # both in memory, at different addresses
     for number, network in enumerate(networks):
         network.save(tmp_path / f"from_keras_{number}.keras")
@@ -37,7 +36,7 @@ def test_equal_networks_give_the_same_bytes_but_not_in_the_file_of_keras(tmp_pat
         assert {member.date_time[0] for member in archive.infolist()} == {1980}
 
 
-def test_the_file_predicts_and_resumes_training_like_the_file_of_keras(tmp_path: Path, keras: ModuleType) -> None:
+def test_the_file_predicts_and_resumes_training_like_the_file_of_keras(tmp_path, keras):
     network, images, labels = begin_small(keras)
     network.fit(images, labels, batch_size=8, verbose=0)
     network.save(tmp_path / "from_keras.keras")

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -58,9 +57,7 @@ def predicted(network: Any, data_set: DataSet, images: np.ndarray) -> np.ndarray
     ],
 )
 @pytest.mark.parametrize("normalized", [False, True])
-def test_onnx_runtime_computes_what_keras_computes(
-    keras: ModuleType, shape: tuple[int, int, int], classes: int, recipe: Any, normalized: bool
-) -> None:
+def test_onnx_runtime_computes_what_keras_computes(keras, shape, classes, recipe, normalized):
     data_set = own(shape, tuple(f"犬 {number}" for number in range(classes)))
     network = build(data_set, *recipe, normalized)
     images = np.random.default_rng(1).random((5, *shape), np.float32)
@@ -88,9 +85,7 @@ OTHERS = {  # what `.ci/run` installs, each into a folder of its own
 
 @pytest.mark.parametrize("requirement", OTHERS)
 @pytest.mark.parametrize(("shape", "recipe"), [((28, 28, 1), ([3, 4, 5], 3, [8])), ((12, 13, 3), ([3, 2], 4, [5]))])
-def test_other_runtimes_compute_the_same(
-    keras: ModuleType, tmp_path: Path, requirement: str, shape: tuple[int, int, int], recipe: Any
-) -> None:
+def test_other_runtimes_compute_the_same(keras, tmp_path, requirement, shape, recipe):
     folder = REPOSITORY / ".venv-runtimes" / requirement
     if not folder.is_dir():
         pytest.skip(f"{requirement} is not installed (.ci/run)")
@@ -107,7 +102,7 @@ def test_other_runtimes_compute_the_same(
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), network(images), rtol=0, atol=1e-5)
 
 
-def test_batch_normalization_is_folded_unless_a_factor_is_negative(keras: ModuleType) -> None:
+def test_batch_normalization_is_folded_unless_a_factor_is_negative(keras):
     images = np.random.default_rng(1).random((5, 28, 28, 1), np.float32)
     for factor, kinds in ((0.5, ["convolution", "pool", "relu"]), (-0.5, ["convolution", "pool", "scale", "relu"])):
         network = build(MNIST, [3], 3, [], True)
@@ -118,7 +113,7 @@ def test_batch_normalization_is_folded_unless_a_factor_is_negative(keras: Module
         np.testing.assert_allclose(predicted(network, MNIST, images), network(images), atol=1e-5)
 
 
-def test_weights_of_layers_in_bfloat16_are_rounded_as_keras_rounds_them(keras: ModuleType) -> None:
+def test_weights_of_layers_in_bfloat16_are_rounded_as_keras_rounds_them(keras):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         network = build(MNIST, [3], 3, [4])
@@ -132,7 +127,7 @@ def test_weights_of_layers_in_bfloat16_are_rounded_as_keras_rounds_them(keras: M
     np.testing.assert_array_equal(last.kernel, network.get_layer("digits").kernel)  # it computes in float32
 
 
-def test_the_same_weights_give_the_same_bytes_in_the_stated_version(keras: ModuleType) -> None:
+def test_the_same_weights_give_the_same_bytes_in_the_stated_version(keras):
     network = build(MNIST, [3], 3, [4])
     first, second = (onnx_file.build(read(network), MNIST, {"key": "text"}) for _ in range(2))
     assert first == second
@@ -142,7 +137,7 @@ def test_the_same_weights_give_the_same_bytes_in_the_stated_version(keras: Modul
     assert {node.op_type for node in model.graph.node} == kinds
 
 
-def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
+def test_the_metadata_say_how_to_use_the_file(keras):
     def metadata(data_set: DataSet) -> dict[str, str]:
         content = onnx_file.build(read(architecture.build(data_set, [], 3, [])), data_set, {"key": "text"})
         return {each.key: each.value for each in onnx.load_from_string(content).metadata_props}
@@ -160,7 +155,7 @@ def test_the_metadata_say_how_to_use_the_file(keras: ModuleType) -> None:
     assert [onnx_file.normalization(each) for each in (MNIST_5K, FASHION_MNIST)] == ["mnist", "resize"]
 
 
-def test_an_activation_of_another_kind_is_refused(keras: ModuleType) -> None:
+def test_an_activation_of_another_kind_is_refused(keras):
     elu = keras.layers.Conv2D(2, 3, activation="elu", name="conv_1")
     with pytest.raises(ValueError, match="found elu of conv_1"):
         read(keras.Sequential([keras.Input((28, 28, 1)), elu]))

@@ -1,7 +1,6 @@
 import os
 
 import numpy as np
-import pytest
 
 from classifier.data.catalogue import MNIST
 from classifier.model import onnx_file, predictions
@@ -9,7 +8,7 @@ from classifier.model.predictions import Outcome
 from tests.classifier.page.test_document import some_layers
 
 
-def test_predictions_of_several_batches_are_in_the_order_of_the_images() -> None:
+def test_predictions_of_several_batches_are_in_the_order_of_the_images():
     count = 2 * predictions.BATCH + 7
     random = np.random.default_rng(1)
     images, labels = random.random((count, 28, 28, 1), np.float32), np.eye(10)[random.integers(0, 10, count)]
@@ -24,7 +23,7 @@ def test_predictions_of_several_batches_are_in_the_order_of_the_images() -> None
         np.testing.assert_allclose(outcome.probabilities[row], alone[0], atol=1e-6)
 
 
-def test_settings_that_choose_other_kernels_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_choose_other_kernels_are_removed(monkeypatch):
     monkeypatch.setenv("MLAS_NCHWC_FSS_TARGET", "1")
     monkeypatch.setenv("ORT_INTRA_OP_NUM_THREADS", "7")
     session = predictions.open_session(onnx_file.build(some_layers(), MNIST), MNIST)
@@ -32,7 +31,7 @@ def test_settings_that_choose_other_kernels_are_removed(monkeypatch: pytest.Monk
     assert session.get_session_options().intra_op_num_threads == 1
 
 
-def test_the_most_confident_errors_are_first_and_equal_ones_keep_their_order() -> None:
+def test_the_most_confident_errors_are_first_and_equal_ones_keep_their_order():
     probabilities = np.array([[0.3, 0.5, 0.2], [0.99, 0.01, 0.0], [0.05, 0.05, 0.9], [0.4, 0.1, 0.5]])
     images, actual = np.zeros((4, 2, 2, 1)), np.array([0, 0, 0, 0])
     assert Outcome(images, actual, probabilities).errors().tolist() == [2, 0, 3]
