@@ -13,9 +13,9 @@ from predict.pictures import LEAST_CONTRAST, decode
 def read(content: bytes, model: Model) -> list[dict[str, Any]]:
     """Return what a PNG or JPEG file shows, from left to right.
 
-    Each entry has `class`, `confidence`, which is its probability, whether that is `uncertain`, whether the digit
-    is `stacked`: made of pieces one above the other, the `box` around it as
-    left, top, right and bottom in the pixels of the picture, and the `probabilities` of all classes.
+    Each entry has `class`, `confidence`, which is its probability, whether that is `uncertain`, whether the digit is
+    `stacked`: made of pieces one above the other, the `box` around it as left, top, right and bottom in the pixels of
+    the picture, and the `probabilities` of all classes.
 
     Raises:
         ValueError: the file is not a whole picture, or has no ink.
