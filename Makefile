@@ -46,7 +46,8 @@ rebuild:
 		{ echo "make: $(or $(PYTHON),python3) is not Python 3.11, 3.12 or 3.13: name one with PYTHON=..." >&2; exit 1; }
 .venv-uv/bin/uv: requirements/uv.txt
 	@echo "setup: pip installs uv, which installs the packages, into .venv-uv: 18 MB"
-	@"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --no-deps --require-hashes -r $< && touch -c $@
+	@{ "$(PYTHON)" -m venv --without-pip .venv-uv && .venv-uv/bin/python -m ensurepip; } || "$(PYTHON)" -m venv .venv-uv  # the latter explains
+	@.venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --no-deps --require-hashes -r $< && touch -c $@
 .venv/installed: $(REBUILD) $(if $(REBUILD),$(filter-out uv,$(UV)))
 	@echo "setup: installing the locked packages into a new .venv$(if $(wildcard .venv), instead of the one there) with $(or $(PYTHON),a Python that uv chooses): 480 MB of wheels, 2.1 GB on the disk"
 	@base=$(if $(PYTHON),$$('$(PYTHON)' -c 'import sys; print(sys._base_executable)'),'>=3.11,<3.14') && rm -rf .venv && \
