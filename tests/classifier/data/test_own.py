@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from classifier.data.arrays import Arrays
-from classifier.data.own import count_shared_images, read_own
+from classifier.data.own import read_own
 from tests.classifier.data.test_arrays import write_idx
 
 MOST = 2**20
@@ -29,14 +29,17 @@ def read(folder: Path, arrays: Arrays, size: tuple[int, int] | None = None) -> t
     return read_own(folder / "a.npz", 0, 0.2, size, MOST, [])
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [((8, 8), "uint8"), ((128, 96), ">i4"), ((32, 32, 3), "uint64")])
+@pytest.mark.parametrize(
+    ("classes", "shape", "dtype"),
+    [(2, (128, 96), ">i4"), (3, (32, 32, 3), "uint64"), (256, (8, 8), "u1"), (257, (8, 8), "u2"), (1000, (8, 8), "i8")],
+)
 def test_an_archive_is_read_whatever_integers_its_labels_are(
-    tmp_path: Path, shape: tuple[int, ...], dtype: str
+    tmp_path: Path, classes: int, shape: tuple[int, ...], dtype: str
 ) -> None:
-    arrays, classes = read(tmp_path, made(shape=shape, dtype=dtype))
-    assert classes == ("0", "1", "2")
-    assert arrays["y_train"].dtype == arrays["x_train"].dtype == np.uint8
-    for name, expected in made(shape=shape).items():
+    arrays, names = read(tmp_path, made(classes, shape, dtype))
+    assert names == tuple(map(str, range(classes)))
+    assert arrays["y_test"].dtype == (np.uint8 if classes <= 256 else np.uint16)
+    for name, expected in made(classes, shape, dtype).items():
         np.testing.assert_array_equal(arrays[name], expected)
 
 
@@ -48,15 +51,13 @@ def test_images_of_one_channel_and_labels_in_a_column_are_taken(tmp_path: Path) 
     np.testing.assert_array_equal(arrays["y_test"], expected["y_test"])
 
 
-@pytest.mark.parametrize(("classes", "dtype"), [(2, "uint8"), (256, "uint8"), (257, "uint16"), (1000, "uint16")])
-def test_two_to_a_thousand_classes_are_taken(tmp_path: Path, classes: int, dtype: str) -> None:
-    arrays, names = read(tmp_path, made(classes, (8, 8), "int64"))
-    assert (len(names), arrays["y_test"].dtype) == (classes, dtype)
-
-
 @pytest.mark.parametrize("kind", ["U", "S"])
-def test_an_archive_can_name_its_classes(tmp_path: Path, kind: str) -> None:
-    assert read(tmp_path, made() | {"classes": np.array(["cat", "dog", "cow"], kind)})[1] == ("cat", "dog", "cow")
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_archive_can_name_its_classes_and_labels_may_begin_at_1(tmp_path: Path, first: int, kind: str) -> None:
+    given = made() | {name: made()[name] + np.uint8(first) for name in ("y_train", "y_test")}
+    arrays, classes = read(tmp_path, given | {"classes": np.array(["cat", "dog", "cow"], kind)})
+    assert (classes, arrays["y_test"].tolist()) == (("cat", "dog", "cow"), [0, 1, 2])
+    assert read(tmp_path, given)[1] == tuple(str(label + first) for label in range(3))
 
 
 def test_idx_files_and_colour_images_are_resized_as_well(tmp_path: Path) -> None:
@@ -103,13 +104,6 @@ def test_labels_of_qmnist_are_the_first_of_eight_columns_and_may_be_there_as_in_
         np.testing.assert_array_equal(arrays[key], rows)
 
 
-def test_labels_that_begin_at_1_are_taken_and_name_their_classes(tmp_path: Path) -> None:
-    from_one = {name: made()[name] + np.uint8(1) for name in ("y_train", "y_test")}
-    arrays, classes = read(tmp_path, made() | from_one)
-    assert (classes, arrays["y_test"].tolist()) == (("1", "2", "3"), [0, 1, 2])
-    assert read(tmp_path, made() | from_one | {"classes": np.array([*"abc"])})[1] == ("a", "b", "c")
-
-
 REFUSED: dict[str, tuple[Arrays, str]] = {
     "images of floats": ({"x_train": np.zeros((6, 9, 8))}, r"x_train must be uint8 .*, found float64 .*; `\(x \* 255"),
     "labels of floats": ({"y_test": np.zeros(3)}, r"y_test must be integers, .*, found float64 \(3,\); .*`y\.astype"),
@@ -135,10 +129,3 @@ REFUSED: dict[str, tuple[Arrays, str]] = {
 def test_an_archive_of_another_form_is_refused_by_its_name(tmp_path: Path, changed: Arrays, message: str) -> None:
     with pytest.raises(ValueError, match=rf"^{tmp_path}/a\.npz: .*{message}"):
         read(tmp_path, made() | changed)
-
-
-def test_test_images_that_are_in_train_too_are_counted() -> None:
-    arrays = made()
-    assert count_shared_images(arrays) == 0
-    arrays["x_test"][:2] = arrays["x_train"][:2]
-    assert count_shared_images(arrays) == 2
