@@ -246,11 +246,12 @@ def own(project: Path, images: int = 12, shade: int = 0, classes: int = 3) -> No
     (project / "params.yaml").write_text(parameters("own.npz"))
 
 
-def test_own_data_are_described_and_need_no_network(project: Path, capsys: Capture) -> None:
+def test_own_data_are_described_and_need_no_network(project: Path, capsys: Capture, monkeypatch: Patch) -> None:
     own(project)
+    monkeypatch.setattr(download, "fingerprint", lambda _: "10,000 files, MD5 0")
     download.main()
     printed = capsys.readouterr()
-    assert "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 1 file -> " in printed.out
+    assert "own.npz, 12 train and 6 test images of 9x10x3 in 3 classes, from 10,000 files -> " in printed.out
     assert printed.err == "download: warning: own.npz: 1 of 6 test images are in train too, with the same pixels\n"
     assert (read_data_set().name, read_data_set().classes) == ("own.npz", ("0", "1", "2"))
 

@@ -77,19 +77,19 @@ def test_idx_files_and_colour_images_are_resized_as_well(tmp_path: Path) -> None
 def test_images_of_emnist_are_turned_and_its_mapping_or_the_publisher_names_the_classes(
     tmp_path: Path, name: str, mapping: str | None, named: str
 ) -> None:
-    expected, first = made(), int(name == "letters")
-    stored = {key: rows.swapaxes(1, 2) if key[0] == "x" else rows + np.uint8(first) for key, rows in expected.items()}
-    folder = write_idx(tmp_path, stored, [f"gzip/emnist-{name}-{{}}-{{}}-idx{{}}-ubyte"], "test") / "gzip"
+    expected, path = made(), tmp_path / f"gzip/emnist-{name}-mapping.txt"
+    raw = {key: rows.swapaxes(1, 2) if key[0] == "x" else rows + (name == "letters") for key, rows in expected.items()}
+    write_idx(path.parent, raw, [f"emnist-{name}-{{}}-{{}}-idx{{}}-ubyte.gz"], "test")
     if mapping:
-        (folder / f"emnist-{name}-mapping.txt").write_text(mapping)
+        path.write_text(mapping)
     arrays, classes = read_own(tmp_path, 0, 0.2, None, MOST, notes := [])
     assert "".join(classes) == named
     for key, rows in expected.items():
         np.testing.assert_array_equal(arrays[key], rows)
     assert notes[0] == f"{tmp_path}: images of emnist-{name} are stored transposed: turned upright"
-    assert [f"label 1, class {named[0]}, is stored as 0" in note for note in notes[1:]] == [True] * first
-    (folder / f"emnist-{name}-mapping.txt").write_text("1 A\n")
-    with pytest.raises(ValueError, match=f"^{folder}/.*-mapping.txt: expected a label and a code point in each line"):
+    assert (f"label 1, class {named[0]}, is stored as 0" in notes[-1]) == (name == "letters")
+    path.write_text("1 A\n")
+    with pytest.raises(ValueError, match=f"^{path}: expected a label and a code point in each line, as `1 65`"):
         read_own(tmp_path, 0, 0.2, None, MOST, [])
 
 
