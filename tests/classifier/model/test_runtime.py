@@ -49,6 +49,7 @@ def test_a_start_that_takes_long_gives_signs_of_life_on_a_terminal(
     monkeypatch.setattr(stdout, "isatty", lambda: is_terminal)
     monkeypatch.setattr(sys, "stdout", stdout)
     with runtime.signs_of_life(0.01):
+        time.sleep(0.1)
         while is_terminal and stdout.getvalue().count("\n") < 2:
             time.sleep(0.01)
     said = ["TensorFlow starts, 0.01 s", "TensorFlow starts, 0.02 s"]
