@@ -42,18 +42,18 @@ PAGE = Template("""\
 <title>$title</title>
 <style>
 :root { color-scheme: light dark; --line: #d0d7de; --shade: #f3f5f7; }
-@media (prefers-color-scheme: dark) { :root { --line: #3d444d; --shade: #1d2229; } }
+@media (prefers-color-scheme: dark) { :root { --line: #3d444d; --shade: #1d2229; }
+  img { filter: invert(0.9) hue-rotate(180deg); } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem; overflow-wrap: anywhere; }
 code, th { background: var(--shade); }
 code { padding: 0.1em 0.2em; }
 /* A shadow at the right edge until the table is scrolled to its end. */
 table { background: linear-gradient(to left, Canvas 2rem, #0000 4rem) right / 100% 100% local no-repeat,
-  linear-gradient(to left, GrayText, #0000) right / 1rem 100% scroll no-repeat; }
-table { display: block; overflow-x: auto; border-collapse: collapse; margin: 1rem 0; font-size: 0.9em; }
+  linear-gradient(to left, GrayText, #0000) right / 1rem 100% scroll no-repeat;
+  display: block; overflow-x: auto; border-collapse: collapse; margin: 1rem 0; font-size: 0.9em; }
 th, td { border: 1px solid var(--line); padding: 0.25em 0.6em; white-space: nowrap; }
 th:first-child, td:first-child { white-space: normal; min-width: 8rem; }
 img { max-width: 100%; background: white; padding: 0.3rem; box-sizing: border-box; }
-@media (prefers-color-scheme: dark) { img { filter: invert(0.9) hue-rotate(180deg); } }
 @media (max-width: 30rem) { body { font-size: 14px; padding: 0.5rem; }
   table { font-size: 0.75em; } th, td { padding: 0.25em; } }
 </style>
