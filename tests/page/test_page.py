@@ -1,6 +1,7 @@
 """What one can do on the page of `make repro`, and of other data sets, in a browser without a network."""
 
 import base64
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from classifier.data.catalogue import FASHION_MNIST
 from classifier.data.data_set import DataSet
 from classifier.model import onnx_file
 from classifier.page import document
+from review import report
 from tests.classifier.data.pictures import encoded
 from tests.classifier.page.test_document import own, some_layers, some_misread
 from tests.classifier.page.test_network import computed
@@ -145,6 +147,33 @@ def test_nothing_is_wider_than_a_phone_and_what_is_no_digit_is_uncertain(page_fi
     assert page.said.startswith("Uncertain: this looks like no digit that it knows. The nearest is ")
     assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
     assert not re.search(r"- (button|img)\n", page.tab.locator("body").aria_snapshot())  # each has a name
+
+
+REPORT = """\
+**verdict: `one-epoch` is worse than `main`: 17 more misread in 10,000 (95 %: 7 to 28)**
+
+| image | actual | base reads | head reads | seeds of base that misread it |
+| --- | --- | --- | --- | --- |
+| 1 | 7 | 7 | 2 | 0 of 10 |
+
+![The seeds](seeds.png)
+"""
+
+
+def test_a_report_on_a_dark_phone_has_a_verdict_of_two_lines_a_table_that_scrolls_and_a_dark_picture(
+    tmp_path: Path, visit: Visit
+) -> None:
+    white = encoded(np.full((300, 600), 255, np.uint8))
+    (tmp_path / "report.html").write_text(report.as_page("", REPORT, {"seeds.png": white}))
+    page = visit(tmp_path / "report.html", 390, "dark")
+    lines = "(node) => node.offsetHeight / parseFloat(getComputedStyle(node).lineHeight)"
+    assert page.tab.locator("p").first.evaluate(lines) == 2
+    assert page.tab.locator("table").evaluate("(node) => node.scrollWidth > node.clientWidth")
+    assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
+    shots = [Image.open(io.BytesIO(page.tab.locator(tag).screenshot())).convert("L") for tag in ("img", "table")]
+    assert np.max(shots[0]) < 60
+    edge = np.asarray(shots[1])[-3]  # in the last row: the shadow at the right edge
+    assert edge[-4] > edge[-40] + 50
 
 
 COUNTRIES = tuple(f"<b>country & {number}</b>" for number in range(20))

@@ -71,15 +71,12 @@ def test_the_name_of_a_class_cannot_end_the_script_or_start_an_element(tmp_path:
     assert html.count("<script") == 2
 
 
-def test_the_page_holds_the_weights_to_the_last_bit_with_names_and_shapes(tmp_path: Path) -> None:
+def test_the_page_holds_the_weights_to_the_last_bit_with_their_shapes(tmp_path: Path) -> None:
     network = network_in(write(tmp_path / "page.html", FASHION_MNIST))
     layers = some_layers(FASHION_MNIST)
     weights = np.frombuffer(base64.b64decode(network["weights"]), "<f4")
     assert np.array_equal(weights, np.concatenate([layers[1].kernel.ravel(), layers[1].bias]))
-    assert [layer["kind"] for layer in network["layers"]] == ["flatten", "dense", "softmax"]
-    assert network["layers"][1]["kernel"] == [784, 10]
-    assert network["classes"][9] == "Ankle boot"
-    assert (network["shape"], network["confidence_floor"]) == ([28, 28, 1], 0.5)
+    assert (network["layers"][1]["kernel"], network["confidence_floor"]) == ([784, 10], 0.5)
 
 
 @pytest.mark.parametrize(
