@@ -27,18 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("head", nargs="?", help="another; without it, the files in this folder")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_const", dest="render", const=as_markdown, help="tables for GitHub")
-    form.add_argument(
-        "--recipes", action="store_const", dest="render", const=as_recipes, help="list the recipes that were judged"
-    )
+    form.add_argument("--recipes", action="store_const", dest="render", const=as_recipes, help="list what was judged")
     form.add_argument("--json", action="store_const", dest="render", const=as_json, help="for programs")
     parser.add_argument("--final", action="store_true", help="show the test images too")
     parser.add_argument("--margin", type=float, metavar="M", help="the loss of accuracy that does not matter: 0.002")
     parser.add_argument("--stale", action="store_true", help="compare results that review.verify refuses, too")
     gate = parser.add_mutually_exclusive_group()
     gate.add_argument("--fail-if", choices=["worse"], help="exit with 1 if HEAD is worse")
-    gate.add_argument(
-        "--fail-unless", choices=["better", "no-worse"], help="exit with 1 unless HEAD is; no-worse takes --margin"
-    )
+    gate.add_argument("--fail-unless", choices=["better", "no-worse"], help="exit with 1 unless HEAD is (see --margin)")
     options = parser.parse_args(arguments)
     if options.fail_unless == "no-worse" and options.margin is None:
         parser.error("--fail-unless no-worse takes --margin: how much less accuracy does not matter")

@@ -101,9 +101,8 @@ def compare_results(
             paired = pair(predictions.actual, predictions.predicted, head.predictions[split].predicted)
             measured = of_base.seeds > 1 or of_head.seeds > 1
             splits[split] = Split(paired, of_base, of_head, estimate(of_base, of_head) if measured else None)
-    return Comparison(
-        base, head, splits, records, _are_one_recipe(base, head), _judged_recipes(base, head), margin, alpha
-    )
+    one_recipe, judged = _are_one_recipe(base, head), _judged_recipes(base, head)
+    return Comparison(base, head, splits, records, one_recipe, judged, margin, alpha)
 
 
 def holding_records(base: Results, head: Results) -> Records:
@@ -155,11 +154,8 @@ def _are_one_recipe(base: Results, head: Results) -> bool:
         return False
     if base.training and base.training == head.training and base.steps == head.steps:
         return True
-    read_base, read_head = (
-        {split: predictions.predicted.tolist() for split, predictions in side.predictions.items()}
-        for side in (base, head)
-    )
-    return base.model is not None and base.model == head.model and read_base == read_head
+    predicted = [{split: of.predicted.tolist() for split, of in side.predictions.items()} for side in (base, head)]
+    return base.model is not None and base.model == head.model and predicted[0] == predicted[1]
 
 
 def _judged_recipes(base: Results, head: Results) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("recipe", nargs="?", type=Path, default=PARAMS, help="a params.yaml (default: this one)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="train with the seeds 0 to N-1 (default: 5)")
     parser.add_argument(
-        "-S", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a parameter of the recipe"
+        "-S", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="as in dvc exp run"
     )
     parser.add_argument("--anew", action="store_true", help="train the seeds that are already measured, too")
     add_places(parser)

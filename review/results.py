@@ -217,9 +217,7 @@ def parse_lock(document: Any) -> dict[str, Stage]:
     for name, stage in (document["stages"] or {}).items():
         files = stage.get("params", {}).items()
         parameters = {f"{file}:{key}": value for file, values in files for key, value in leaves(values)}
-        inputs, outputs = (
-            {file["path"]: str(file["md5"]) for file in stage.get(kind, [])} for kind in ("deps", "outs")
-        )
+        inputs, outputs = ({one["path"]: str(one["md5"]) for one in stage.get(kind, [])} for kind in ("deps", "outs"))
         stages[name] = Stage(stage["cmd"], parameters, inputs, outputs)
     return stages
 

@@ -79,9 +79,8 @@ class Search:
     def ask(self, count: int) -> list[Changes]:
         """Return the next recipes to try."""
         self.asked = [self.study.ask() for _ in range(count)]
-        return [
-            tuple(f"{key}={suggest(trial, key)}" for key, (_, suggest) in self.choices.items()) for trial in self.asked
-        ]
+        choices = [(key, suggest) for key, (_, suggest) in self.choices.items()]
+        return [tuple(f"{key}={suggest(trial, key)}" for key, suggest in choices) for trial in self.asked]
 
     def tell(self, accuracies: Sequence[float | None]) -> None:
         """Report the accuracies of the last proposals in their order; None of one that failed."""
