@@ -16,43 +16,34 @@ MOST_DRAWN = 30  # classes in a matrix; more would be too small to read
 LONGEST = 14  # characters of a class's name
 
 
-def draw_confusion_matrix(counts: np.ndarray, names: Sequence[str], path: Path) -> None:
-    """Draw the confusion matrix of the test images, int (classes, classes): rows actual, columns predicted."""
-    drawn, errors = most_confused(counts), errors_of(counts)
-    title = f"Test images: {errors.sum():,} of {counts.sum():,} misread"
-    if len(drawn) < len(counts):
-        title += f"\nthe {len(drawn)} of {len(counts):,} classes with the most errors"
-    with plain_style():
-        figure = Figure(figsize=(matrix_inches(len(drawn)),) * 2, layout="constrained")
-        axes = figure.subplots()
-        draw_counts(axes, counts[np.ix_(drawn, drawn)], max(1, errors.max()), [names[label] for label in drawn])
-        axes.set_title(title)
-        save(figure, path, dpi=100)
-
-
-def most_confused(*matrices: np.ndarray) -> np.ndarray:
-    """Return the classes to draw, in order: all, or the MOST_DRAWN with the most errors in these matrices."""
-    errors = sum(errors_of(abs(counts)).filled(0) for counts in matrices)
-    of_class = np.asarray(errors).sum(axis=0) + np.asarray(errors).sum(axis=1)
-    return np.sort(np.argsort(-of_class, kind="stable")[:MOST_DRAWN])
-
-
-def matrix_inches(classes: int) -> float:
-    """Return the side of a drawn matrix with this number of classes."""
-    return max(5, 0.35 * classes + 1.5)
-
-
-def draw_counts(
-    axes: Axes, counts: np.ndarray, most: int, names: Sequence[str] | None = None, *, signed: bool = False
+def draw_matrix(
+    counts: np.ndarray, names: Sequence[str], title: str, file: Path | IO[bytes], base: np.ndarray | None = None
 ) -> None:
-    """Draw a confusion matrix and shade its errors, not the diagonal.
+    """Draw a confusion matrix, int (classes, classes): rows actual, columns predicted; or what it has more than base's.
 
-    Args:
-        counts: int (classes, classes), rows actual, columns predicted.
-        most: the count that has the darkest shade.
-        names: of the classes; without them, their numbers.
-        signed: `counts` is the difference of two matrices, and `-most` has the darkest shade of another colour.
+    Errors are shaded, and not the diagonal. Of many classes, the MOST_DRAWN with the most errors are drawn.
     """
+    matrices = [counts] if base is None else [counts, base]
+    errors = np.sum([errors_of(each).filled(0) for each in matrices], axis=0)
+    of_class = errors.sum(axis=0) + errors.sum(axis=1)
+    drawn = np.sort(np.argsort(-of_class, kind="stable")[:MOST_DRAWN])
+    shown = counts if base is None else counts - base
+    most = max(1, abs(errors_of(shown)).max())
+    if len(drawn) < len(names):
+        title += f"\nthe {len(drawn)} of {len(names):,} classes with the most errors"
+    with plain_style():
+        inches = max(5, 0.35 * len(drawn) + 1.5)
+        figure = Figure(figsize=(inches, inches), layout="constrained")
+        axes = figure.subplots()
+        _draw_counts(
+            axes, shown[np.ix_(drawn, drawn)], most, [shorten(names[label]) for label in drawn], base is not None
+        )
+        axes.set_title(title)
+        save(figure, file)
+
+
+def _draw_counts(axes: Axes, counts: np.ndarray, most: int, names: Sequence[str], signed: bool) -> None:
+    """Draw counts; `most` has the darkest shade, and `-most` that of another colour if they are signed."""
     axes.imshow(errors_of(counts), cmap="PuOr_r" if signed else "Oranges", vmin=-most if signed else 0, vmax=most)
     axes.set_facecolor(READ_RIGHT)  # visible where the diagonal is masked
     for actual, predicted in zip(*np.nonzero(counts), strict=True):
@@ -61,10 +52,8 @@ def draw_counts(
         colour = "0.4" if right else "white" if abs(count) > most * 0.6 else "black"
         size = 7 if right else 9
         axes.text(predicted, actual, text, ha="center", va="center", color=colour, fontsize=size)
-    ticks = range(len(counts))
-    texts = [shorten(name) for name in names or map(str, ticks)]
-    axes.set_xticks(ticks, texts, rotation=90 if max(map(len, texts)) > 2 else 0)
-    axes.set_yticks(ticks, texts)
+    axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
+    axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="actual")
 
 
@@ -91,7 +80,7 @@ def draw_images(images: np.ndarray, captions: Sequence[str], title: str, path: P
             size = 12 if len(caption) < 2 * LONGEST else 10
             axes.text(centre, bottom - high - 0.05, caption, fontsize=size, ha="center", va="bottom")
         axes.set(xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))
-        save(figure, path, dpi=100)
+        save(figure, path)
 
 
 def shorten(name: str) -> str:
@@ -106,8 +95,8 @@ def plain_style() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, file: Path | IO[bytes], dpi: int) -> None:
+def save(figure: Figure, file: Path | IO[bytes]) -> None:
     """Write a figure as PNG."""
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a name in a script that the font lacks
         # Without `Software`, the file does not name Matplotlib's version.
-        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=100, metadata={"Software": None})

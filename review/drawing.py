@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from classifier.pictures import draw_counts, errors_of, matrix_inches, most_confused, plain_style, save
+from classifier.pictures import draw_matrix, plain_style, save
 from review.results import Predictions
 from review.statistics import Estimate, Readings
 
@@ -91,21 +91,13 @@ def draw_difference(base: Predictions, head: Predictions, names: Sequence[str], 
     counts = np.zeros((2, len(names), len(names)), int)  # of base and head: rows actual, columns predicted
     for matrix, side in zip(counts, (base, head), strict=True):
         np.add.at(matrix, (side.actual, side.predicted), 1)
-    drawn, change = most_confused(*counts), counts[1] - counts[0]
-    with plain_style():
-        inches = matrix_inches(len(drawn))
-        figure = Figure(figsize=(inches, inches), layout="constrained")
-        axes = figure.subplots()
-        most = max(1, abs(errors_of(change)).max())
-        draw_counts(axes, change[np.ix_(drawn, drawn)], most, [names[label] for label in drawn], signed=True)
-        title = f"{about}\nhead - base: {len(head.misread()):,} - {len(base.misread()):,} misread"
-        if len(drawn) < len(names):
-            title += f"\n{len(drawn)} of {len(names):,} classes, those with the most errors"
-        axes.set_title(title)
-        return _png(figure)
+    title = f"{about}\nhead - base: {len(head.misread()):,} - {len(base.misread()):,} misread"
+    file = io.BytesIO()
+    draw_matrix(counts[1], names, title, file, base=counts[0])
+    return file.getvalue()
 
 
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
-    save(figure, file, dpi=110)
+    save(figure, file)
     return file.getvalue()

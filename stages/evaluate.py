@@ -36,7 +36,8 @@ def main() -> None:
     counts = confusion_matrix(outcomes["test"])
     save_csv(PER_CLASS, *per_class(data_set, counts))
     with whole_file(CONFUSION_MATRIX) as path:
-        pictures.draw_confusion_matrix(counts, data_set.classes, path)
+        misread = f"{metrics['test']['errors']:,} of {counts.sum():,} misread"
+        pictures.draw_matrix(counts, data_set.classes, f"Test images: {misread}", path)
     with whole_file(MISCLASSIFIED) as path:
         draw_errors(outcomes["test"], data_set, path)
     with whole_file(METRICS) as path:

@@ -15,6 +15,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from classifier import pictures
 from classifier.data.catalogue import MNIST
 from review import drawing, report
 from review.comparison import compare_results
@@ -51,9 +52,11 @@ def repository_of_module(repository_of_module: Repository) -> Repository:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
-    """Call a function of review.drawing and return its figure instead of the PNG."""
-    monkeypatch.setattr(drawing, "_png", lambda figure: figure)
-    return lambda draw, *sides: draw(*sides)
+    """Call a function of review.drawing and return its figure."""
+    figures: list[Figure] = []
+    for module in (drawing, pictures):
+        monkeypatch.setattr(module, "save", lambda figure, _: figures.append(figure))
+    return lambda draw, *sides: (draw(*sides), figures.pop())[1]
 
 
 @pytest.fixture
@@ -234,7 +237,7 @@ def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_class
     assert places["-2"] == (labels.index("9"), labels.index("4"))
     assert places["+8"] == (labels.index("2"), labels.index("7"))
     assert axes.images[0].get_clim() == (-8, 8)
-    assert axes.get_title() == "seed 0\nhead - base: 39 - 3 misread\n30 of 50 classes, those with the most errors"
+    assert axes.get_title() == "seed 0\nhead - base: 39 - 3 misread\nthe 30 of 50 classes with the most errors"
 
 
 def test_make_report_hands_on_the_revisions_as_they_are_and_says_what_to_name(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ OUTPUTS = (METRICS, PREDICTIONS, PER_CLASS, CONFUSION_MATRIX, MISCLASSIFIED)
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures, in the order in which they are drawn; their files are empty."""
     drawn: list[Figure] = []
-    monkeypatch.setattr(pictures, "save", lambda figure, path, **_: drawn.append(figure) or path.touch())
+    monkeypatch.setattr(pictures, "save", lambda figure, path: drawn.append(figure) or path.touch())
     return drawn
 
 
@@ -174,7 +174,7 @@ def test_balanced_accuracy_is_only_measured_if_classes_are_unequal(images, unequ
 def test_of_many_classes_the_matrix_shows_those_with_the_most_errors(tmp_path, figures):
     counts = np.diag(np.full(1000, 5))
     counts[700, 999] = 3
-    pictures.draw_confusion_matrix(counts, [f"class {label}" for label in range(1000)], tmp_path / "many.png")
+    pictures.draw_matrix(counts, [f"class {label}" for label in range(1000)], "title", tmp_path / "many.png")
     (axes,) = figures[0].axes
     assert [label.get_text() for label in axes.get_yticklabels()][28:] == ["class 700", "class 999"]
     assert "the 30 of 1,000 classes with the most errors" in axes.get_title()
@@ -184,7 +184,7 @@ def test_colour_images_names_in_any_script_and_no_images_are_drawn(tmp_path, cap
     images = np.random.default_rng(0).random((2, 12, 16, 3), np.float32)
     pictures.draw_images(images, ["犬 read as $x", "$"], "title", tmp_path / "colour.png")
     pictures.draw_images(images[:0], [], "none", tmp_path / "none.png")
-    pictures.draw_confusion_matrix(np.ones((2, 2), int), ["犬$^", "a" * 100], tmp_path / "matrix.png")
+    pictures.draw_matrix(np.ones((2, 2), int), ["犬$^", "a" * 100], "title", tmp_path / "matrix.png")
     assert pictures.shorten("a" * 100) == "a" * 13 + "…"
     assert all((tmp_path / name).stat().st_size > 1000 for name in ("colour.png", "none.png", "matrix.png"))
     assert (capsys.readouterr().err, len(recwarn)) == ("", 0)
