@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from classifier.model.runtime import LIMIT
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 NO_NETWORK = "http://127.0.0.1:9"  # no proxy runs there, so no mirror can be reached on any machine
 PATIENCE = 3600  # seconds after which a command is taken to hang, on slow machines too
@@ -49,6 +51,8 @@ class Clone:
             "GIT_COMMITTER_NAME": "Test",
             "GIT_COMMITTER_EMAIL": "test@example.org",
         }
+        if LIMIT in os.environ:  # so that the tests run on another kind of machine
+            self.environment[LIMIT] = os.environ[LIMIT]
 
     def attempt(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return finish(["bash", "-c", command], self.environment | environment, self.folder)

@@ -19,7 +19,7 @@ FORMATS = {"accuracy": ".4f", "balanced_accuracy": ".4f", "loss": ".4f", "errors
 def main(_: list[str] | None = None) -> int:
     """Print the metrics and the path of the page, and why results differ from Git's: another data set or machine."""
     print(table(json.loads(METRICS.read_text())))
-    print(f"To draw your own, open {PAGE} in a browser.")
+    print(f"To draw your own, open {PAGE} in a browser.", flush=True)
     if changed := changed_results():
         restore = f"`git checkout HEAD -- {shlex.join(changed)}` restores the committed results"
         if read_data_set().warning():
