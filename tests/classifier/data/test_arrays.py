@@ -54,16 +54,14 @@ SOURCES: dict[str, Callable[[Path, Arrays], Path]] = {
 
 
 @pytest.mark.parametrize("write", SOURCES.values(), ids=SOURCES)
-def test_every_kind_of_source_gives_the_same_bytes(
-    tmp_path: Path, arrays: Arrays, write: Callable[[Path, Arrays], Path]
-) -> None:
+def test_every_kind_of_source_gives_the_same_bytes(tmp_path, arrays, write):
     again = read_arrays(write(tmp_path, arrays), MOST)
     save_npz(tmp_path / "expected.npz", arrays)
     save_npz(tmp_path / "again.npz", again)
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "expected.npz").read_bytes()
 
 
-def test_the_archive_is_written_uncompressed_in_a_fixed_order(tmp_path: Path, arrays: Arrays) -> None:
+def test_the_archive_is_written_uncompressed_in_a_fixed_order(tmp_path, arrays):
     save_npz(tmp_path / "a.npz", arrays)
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
         assert archive.namelist() == [f"{name}.npy" for name in NAMES]
@@ -92,9 +90,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize(("change", "message"), REFUSED.values(), ids=REFUSED)
-def test_a_damaged_archive_or_one_of_other_arrays_is_refused_by_its_name(
-    tmp_path: Path, arrays: Arrays, change: Callable[[bytes], bytes], message: str
-) -> None:
+def test_a_damaged_archive_or_one_of_other_arrays_is_refused_by_its_name(tmp_path, arrays, change, message):
     path = tmp_path / "a.npz"
     save_npz(path, arrays)
     path.write_bytes(change(path.read_bytes()))
@@ -103,9 +99,7 @@ def test_a_damaged_archive_or_one_of_other_arrays_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("write", [packed, write_idx])
-def test_arrays_larger_than_the_limit_are_refused_before_they_are_unpacked(
-    tmp_path: Path, arrays: Arrays, write: Callable[[Path, Arrays], Path]
-) -> None:
+def test_arrays_larger_than_the_limit_are_refused_before_they_are_unpacked(tmp_path, arrays, write):
     source = write(tmp_path, arrays | {"x_test": np.zeros((8, 300, 300), np.uint8)})
     with pytest.raises(ValueError, match=f"^{tmp_path}.* more bytes, unpacked, than are allowed"):
         read_arrays(source, MOST)
@@ -121,14 +115,14 @@ def test_arrays_larger_than_the_limit_are_refused_before_they_are_unpacked(
         gzip.compress(bytes(1000), mtime=0)[:-9],
     ],
 )
-def test_a_broken_idx_file_is_refused_by_its_name(tmp_path: Path, arrays: Arrays, content: bytes) -> None:
+def test_a_broken_idx_file_is_refused_by_its_name(tmp_path, arrays, content):
     path = write_idx(tmp_path, arrays) / IDX_FILES["x_train"]
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"^{path}: not an IDX file that can be read: "):
         read_arrays(tmp_path, MOST)
 
 
-def test_a_folder_has_one_idx_file_of_each_array_and_may_have_others(tmp_path: Path, arrays: Arrays) -> None:
+def test_a_folder_has_one_idx_file_of_each_array_and_may_have_others(tmp_path, arrays):
     (tmp_path / "LICENSE").write_text("MIT")
     with pytest.raises(ValueError, match=f"^{tmp_path}: expected the IDX files train-images-idx3-ubyte"):
         read_arrays(tmp_path, MOST)

@@ -32,7 +32,7 @@ def as_bytes(arrays: Arrays) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("colour", [False, True])
-def test_train_and_test_are_read_as_they_are_split(tmp_path: Path, colour: bool) -> None:
+def test_train_and_test_are_read_as_they_are_split(tmp_path, colour):
     files = split_set("train/dog", "train/cat", "test/cat", "test/dog", "train/cat", colour=colour)
     arrays, classes = read(write(tmp_path, files))
     assert classes == ("cat", "dog")
@@ -42,15 +42,13 @@ def test_train_and_test_are_read_as_they_are_split(tmp_path: Path, colour: bool)
     assert arrays["y_train"].dtype == np.uint8
 
 
-def test_classes_are_in_the_order_of_keras_and_torchvision(tmp_path: Path) -> None:
+def test_classes_are_in_the_order_of_keras_and_torchvision(tmp_path):
     names = ["Zebra", "10", "9", "ant", "été", "train"]
     files = {f"{name}/{row}.png": WHOLE for name in names for row in range(5)}
     assert read(write(tmp_path, files))[1] == tuple(sorted(names))
 
 
-def test_the_arrays_have_the_same_bytes_in_whatever_order_a_folder_is_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_arrays_have_the_same_bytes_in_whatever_order_a_folder_is_listed(tmp_path, monkeypatch):
     write(tmp_path, two_classes(12))
     expected, iterdir = as_bytes(read(tmp_path)[0]), Path.iterdir
     random = np.random.default_rng(0)
@@ -60,9 +58,7 @@ def test_the_arrays_have_the_same_bytes_in_whatever_order_a_folder_is_listed(
 
 
 @pytest.mark.parametrize(("share", "counts"), [(0.25, [10, 2, 1]), (0.001, [1, 1, 1]), (0.999, [39, 9, 4])])
-def test_each_class_gives_its_share_to_test_and_keeps_an_image_in_both(
-    tmp_path: Path, share: float, counts: list[int]
-) -> None:
+def test_each_class_gives_its_share_to_test_and_keeps_an_image_in_both(tmp_path, share, counts):
     sizes = {"a": 40, "b": 10, "c": 5}
     files = {f"{name}/{row}.png": encoded(pixels(row)) for name, count in sizes.items() for row in range(count)}
     arrays, _ = read(write(tmp_path, files), share=share)
@@ -70,7 +66,7 @@ def test_each_class_gives_its_share_to_test_and_keeps_an_image_in_both(
     assert np.bincount(arrays["y_train"]).tolist() == [40 - counts[0], 10 - counts[1], 5 - counts[2]]
 
 
-def test_the_seed_draws_the_split_of_each_class_alone(tmp_path: Path) -> None:
+def test_the_seed_draws_the_split_of_each_class_alone(tmp_path):
     before = read(write(tmp_path, two_classes(20)), seed=1)[0]
     drawn = list_images(tmp_path, 1, 0.2)["test"]
     assert [path.name for path in drawn[:4]] != [path.name for path in drawn[4:]]
@@ -85,7 +81,7 @@ LEFT += ["cat/0.png:Zone.Identifier", "cat/0.pngZone.Identifier", "cat/._1.png",
 LEFT += ["cat/ehthumbs_vista.db", "cat/index.html", "cat/0.png~", "dog/1.png.part", "dog/IMG.AAE", "$RECYCLE.BIN/0.png"]
 
 
-def test_what_tools_leave_is_skipped_as_predict_skips_it_and_links_are_followed(tmp_path: Path) -> None:
+def test_what_tools_leave_is_skipped_as_predict_skips_it_and_links_are_followed(tmp_path):
     images = write(tmp_path / "images", two_classes())
     (tmp_path / "linked").mkdir()
     for name in ("cat", "dog"):
@@ -99,9 +95,7 @@ def test_what_tools_leave_is_skipped_as_predict_skips_it_and_links_are_followed(
 
 
 @pytest.mark.parametrize("names", [("training", "Testing", "VAL"), ("Train", "test", "validation")])
-def test_splits_have_the_usual_names_and_the_validation_images_join_the_training_images(
-    tmp_path: Path, names: tuple[str, ...]
-) -> None:
+def test_splits_have_the_usual_names_and_the_validation_images_join_the_training_images(tmp_path, names):
     files = split_set(*(f"{split}/{name}" for split in names for name in ("cat", "dog")))
     arrays, classes = read(write(tmp_path, files), notes=(notes := []))
     assert classes == ("cat", "dog")
@@ -112,9 +106,7 @@ def test_splits_have_the_usual_names_and_the_validation_images_join_the_training
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO"])
-def test_pictures_stand_as_their_exif_says_and_as_predict_reads_them(
-    tmp_path: Path, kind: str, orientation: int
-) -> None:
+def test_pictures_stand_as_their_exif_says_and_as_predict_reads_them(tmp_path, kind, orientation):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     content = encoded(np.arange(200, dtype=np.uint8).reshape(10, 20), kind, exif=exif)
@@ -126,7 +118,7 @@ def test_pictures_stand_as_their_exif_says_and_as_predict_reads_them(
     np.testing.assert_array_equal(image, np.asarray(predicted.decode(content)[0].convert("L")))
 
 
-def test_images_of_several_kinds_are_read_as_one_kind_if_no_pixel_changes(tmp_path: Path) -> None:
+def test_images_of_several_kinds_are_read_as_one_kind_if_no_pixel_changes(tmp_path):
     grey, colour = Image.fromarray(GREY), Image.fromarray(COLOUR)
     palette = colour.quantize(16)
     kinds = {"L": grey, "LA": grey.convert("LA"), "P": grey.convert("P"), "1": grey.convert("1"), "again": grey}
@@ -163,12 +155,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("files", "message"), REFUSED.values(), ids=REFUSED)
-def test_a_folder_of_another_form_is_refused(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
+def test_a_folder_of_another_form_is_refused(tmp_path, files, message):
     with pytest.raises(ValueError, match=f"^{tmp_path}{message}"):
         read(write(tmp_path, files))
 
 
-def test_images_of_any_size_are_resized_as_the_same_arrays_are(tmp_path: Path) -> None:
+def test_images_of_any_size_are_resized_as_the_same_arrays_are(tmp_path):
     sizes = [(200, 300), (8, 8), (1, 1), (12, 16), (500, 10)]
     files = {
         f"{label}/{row}.png": encoded(np.full(size, 90, np.uint8)) for label in "ab" for row, size in enumerate(sizes)
@@ -200,14 +192,12 @@ ODD = {
 
 
 @pytest.mark.parametrize(("content", "message"), ODD.values(), ids=ODD)
-def test_an_image_that_is_not_whole_8_bit_and_like_the_first_is_refused(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_an_image_that_is_not_whole_8_bit_and_like_the_first_is_refused(tmp_path, content, message):
     with pytest.raises(ValueError, match=rf"^{tmp_path}/dog/odd\.png: .*{message}"):
         read(write(tmp_path, two_classes() | {"dog/odd.png": content}))
 
 
-def test_more_images_than_the_limit_are_refused(tmp_path: Path) -> None:
+def test_more_images_than_the_limit_are_refused(tmp_path):
     assert read(write(tmp_path, two_classes()), most=800)[0]["x_test"].shape == (2, 10, 8)
     with pytest.raises(ValueError, match="images of 10x8 grey have more bytes, unpacked, than are allowed"):
         read(tmp_path, most=799)

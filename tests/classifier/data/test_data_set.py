@@ -1,6 +1,4 @@
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,7 +7,7 @@ from classifier.data.data_set import Array, DataSet, read_data_set
 
 
 @pytest.mark.parametrize("data_set", DATA_SETS.values(), ids=list(DATA_SETS))
-def test_what_is_written_about_a_data_set_is_read_again(tmp_path: Path, data_set: DataSet) -> None:
+def test_what_is_written_about_a_data_set_is_read_again(tmp_path, data_set):
     data_set.save(tmp_path / "dataset.json")
     again = read_data_set(tmp_path / "dataset.json")
     for field in ("name", "classes", "arrays", "noun", "licence", "source", "image_shape"):
@@ -17,7 +15,7 @@ def test_what_is_written_about_a_data_set_is_read_again(tmp_path: Path, data_set
     assert again.warning() is None
 
 
-def test_the_shape_of_an_image_has_channels_and_only_classes_with_other_names_than_numbers_are_named() -> None:
+def test_the_shape_of_an_image_has_channels_and_only_classes_with_other_names_than_numbers_are_named():
     assert MNIST.image_shape == (28, 28, 1)
     assert DataSet("own", ("a", "b"), {"x_train": Array((5, 96, 64, 3), "")}).image_shape == (96, 64, 3)
     assert [data_set.named for data_set in (MNIST_5K, FASHION_MNIST)] == [False, True]
@@ -35,7 +33,7 @@ def test_the_shape_of_an_image_has_channels_and_only_classes_with_other_names_th
         (None, "Expecting value"),
     ],
 )
-def test_a_malformed_description_is_refused(tmp_path: Path, changed: dict[str, Any] | None, message: str) -> None:
+def test_a_malformed_description_is_refused(tmp_path, changed, message):
     path = tmp_path / "dataset.json"
     MNIST.save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | changed) if changed else "<<<<<<< HEAD")

@@ -33,9 +33,7 @@ def read(folder: Path, arrays: Arrays, size: tuple[int, int] | None = None) -> t
     ("classes", "shape", "dtype"),
     [(2, (128, 96), ">i4"), (3, (32, 32, 3), "uint64"), (256, (8, 8), "u1"), (257, (8, 8), "u2"), (1000, (8, 8), "i8")],
 )
-def test_an_archive_is_read_whatever_integers_its_labels_are(
-    tmp_path: Path, classes: int, shape: tuple[int, ...], dtype: str
-) -> None:
+def test_an_archive_is_read_whatever_integers_its_labels_are(tmp_path, classes, shape, dtype):
     arrays, names = read(tmp_path, made(classes, shape, dtype))
     assert names == tuple(map(str, range(classes)))
     assert arrays["y_test"].dtype == (np.uint8 if classes <= 256 else np.uint16)
@@ -43,7 +41,7 @@ def test_an_archive_is_read_whatever_integers_its_labels_are(
         np.testing.assert_array_equal(arrays[name], expected)
 
 
-def test_images_of_one_channel_and_labels_in_a_column_are_taken(tmp_path: Path) -> None:
+def test_images_of_one_channel_and_labels_in_a_column_are_taken(tmp_path):
     expected = made()
     changed = {"x_train": expected["x_train"][..., None], "x_test": expected["x_test"][..., None]}
     arrays, _ = read(tmp_path, expected | changed | {"y_test": expected["y_test"][:, None]})
@@ -53,14 +51,14 @@ def test_images_of_one_channel_and_labels_in_a_column_are_taken(tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", ["U", "S"])
 @pytest.mark.parametrize("first", [0, 1])
-def test_an_archive_can_name_its_classes_and_labels_may_begin_at_1(tmp_path: Path, first: int, kind: str) -> None:
+def test_an_archive_can_name_its_classes_and_labels_may_begin_at_1(tmp_path, first, kind):
     given = made() | {name: made()[name] + np.uint8(first) for name in ("y_train", "y_test")}
     arrays, classes = read(tmp_path, given | {"classes": np.array(["cat", "dog", "cow"], kind)})
     assert (classes, arrays["y_test"].tolist()) == (("cat", "dog", "cow"), [0, 1, 2])
     assert read(tmp_path, given)[1] == tuple(str(label + first) for label in range(3))
 
 
-def test_idx_files_and_colour_images_are_resized_as_well(tmp_path: Path) -> None:
+def test_idx_files_and_colour_images_are_resized_as_well(tmp_path):
     source = write_idx(tmp_path, made(shape=(200, 300, 3)))
     arrays, _ = read_own(source, 0, 0.2, (10, 20), 2 * MOST, [])
     assert arrays["x_train"].shape == (6, 10, 20, 3)
@@ -74,9 +72,7 @@ def test_idx_files_and_colour_images_are_resized_as_well(tmp_path: Path) -> None
         ("balanced", "0 48\n2 97\n1 49\n\n", "01a"),
     ],
 )
-def test_images_of_emnist_are_turned_and_its_mapping_or_the_publisher_names_the_classes(
-    tmp_path: Path, name: str, mapping: str | None, named: str
-) -> None:
+def test_images_of_emnist_are_turned_and_its_mapping_or_the_publisher_names_the_classes(tmp_path, name, mapping, named):
     expected, path = made(), tmp_path / f"gzip/emnist-{name}-mapping.txt"
     raw = {key: rows.swapaxes(1, 2) if key[0] == "x" else rows + (name == "letters") for key, rows in expected.items()}
     write_idx(path.parent, raw, [f"emnist-{name}-{{}}-{{}}-idx{{}}-ubyte.gz"], "test")
@@ -93,7 +89,7 @@ def test_images_of_emnist_are_turned_and_its_mapping_or_the_publisher_names_the_
         read_own(tmp_path, 0, 0.2, None, MOST, [])
 
 
-def test_labels_of_qmnist_are_the_first_of_eight_columns_and_may_be_there_as_in_mnist_too(tmp_path: Path) -> None:
+def test_labels_of_qmnist_are_the_first_of_eight_columns_and_may_be_there_as_in_mnist_too(tmp_path):
     expected = made()
     columns = {key: (expected[key][:, None] + 300 * np.arange(8)).astype(">i4") for key in ("y_train", "y_test")}
     write_idx(tmp_path, expected | columns, ["qmnist-{}-{}-idx{}-int"], "test")
@@ -126,6 +122,6 @@ REFUSED: dict[str, tuple[Arrays, str]] = {
 
 
 @pytest.mark.parametrize(("changed", "message"), REFUSED.values(), ids=REFUSED)
-def test_an_archive_of_another_form_is_refused_by_its_name(tmp_path: Path, changed: Arrays, message: str) -> None:
+def test_an_archive_of_another_form_is_refused_by_its_name(tmp_path, changed, message):
     with pytest.raises(ValueError, match=rf"^{tmp_path}/a\.npz: .*{message}"):
         read(tmp_path, made() | changed)
