@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from classifier.command import command
 from classifier.files import markdown_table
 from classifier.paths import METRICS, PIPELINE, PROVENANCE
 from trials.git import git
@@ -41,6 +42,7 @@ class Run(NamedTuple):
     accuracy: float = math.nan
 
 
+@command("bench", refused=1)
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; return 0, or 1 if the arguments are wrong or a run fails."""
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=(__doc__ or "").splitlines()[0])
@@ -50,17 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recipe", action="append", default=[], type=Path, help="another params.yaml to time as well")
     parser.add_argument("--once", action="append", default=[], type=Path, help="the same, in the first round only")
     options = parser.parse_args(arguments)
-    try:
-        archive, commit = options.mirror.resolve(strict=True), measured_commit()
-        always, once = ({path.name: path.read_text() for path in paths} for paths in (options.recipe, options.once))
-        rounds = []
-        for number in range(1, options.rounds + 1):
-            print(f"bench: round {number} of {options.rounds}", flush=True)
-            runs, machine = measure(archive, always | once if number == 1 else always)
-            rounds.append(runs)
-    except (OSError, ValueError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
+    archive, commit = options.mirror.resolve(strict=True), measured_commit()
+    always, once = ({path.name: path.read_text() for path in paths} for paths in (options.recipe, options.once))
+    rounds = []
+    for number in range(1, options.rounds + 1):
+        print(f"bench: round {number} of {options.rounds}", flush=True)
+        runs, machine = measure(archive, always | once if number == 1 else always)
+        rounds.append(runs)
     goals = GOALS if machine["precision"] == "mixed_bfloat16" else {}
     print(f"\nCommit {commit}; {machine['kernels']}, {machine['precision']}; rounds: {options.rounds}; medians:\n")
     print(markdown_table(table(rounds, goals), "---:"))
