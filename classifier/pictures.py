@@ -1,10 +1,9 @@
 """Draw the pictures of evaluate; equal results give equal bytes."""
 
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
 import numpy as np
 from matplotlib import style
@@ -16,9 +15,7 @@ MOST_DRAWN = 30  # classes in a matrix; more would be too small to read
 LONGEST = 14  # characters of a class's name
 
 
-def draw_matrix(
-    counts: np.ndarray, names: Sequence[str], title: str, file: Path | IO[bytes], base: np.ndarray | None = None
-) -> None:
+def draw_matrix(counts: np.ndarray, names: Sequence[str], title: str, base: np.ndarray | None = None) -> bytes:
     """Draw a confusion matrix, int (classes, classes): rows actual, columns predicted; or what it has more than base's.
 
     Errors are shaded, and not the diagonal. Of many classes, the MOST_DRAWN with the most errors are drawn.
@@ -39,7 +36,7 @@ def draw_matrix(
             axes, shown[np.ix_(drawn, drawn)], most, [shorten(names[label]) for label in drawn], base is not None
         )
         axes.set_title(title)
-        save(figure, file)
+        return png(figure)
 
 
 def _draw_counts(axes: Axes, counts: np.ndarray, most: int, names: Sequence[str], signed: bool) -> None:
@@ -62,7 +59,7 @@ def errors_of(counts: np.ndarray) -> np.ma.MaskedArray:
     return np.ma.array(counts, mask=np.eye(len(counts), dtype=bool))
 
 
-def draw_images(images: np.ndarray, captions: Sequence[str], title: str, path: Path) -> None:
+def draw_images(images: np.ndarray, captions: Sequence[str], title: str) -> bytes:
     """Draw `images` (n, height, width, 1 or 3), 0..1, in rows of five, with a caption above each."""
     width, height = 1.6, 2.1  # inches for an image with its caption
     longer = max(images.shape[1:3], default=1)
@@ -80,7 +77,7 @@ def draw_images(images: np.ndarray, captions: Sequence[str], title: str, path: P
             size = 12 if len(caption) < 2 * LONGEST else 10
             axes.text(centre, bottom - high - 0.05, caption, fontsize=size, ha="center", va="bottom")
         axes.set(xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))
-        save(figure, path)
+        return png(figure)
 
 
 def shorten(name: str) -> str:
@@ -95,8 +92,10 @@ def plain_style() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, file: Path | IO[bytes]) -> None:
-    """Write a figure as PNG."""
+def png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    file = io.BytesIO()
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a name in a script that the font lacks
         # Without `Software`, the file does not name Matplotlib's version.
         figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+    return file.getvalue()

@@ -1,6 +1,5 @@
 """Draw the seeds of two revisions, their learning curves and what their confusion matrices differ in, as equal PNGs."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from classifier.pictures import draw_matrix, plain_style, save
+from classifier.pictures import draw_matrix, plain_style, png
 from review.results import Predictions
 from review.statistics import Estimate, Readings
 
@@ -56,7 +55,7 @@ def draw_seeds(recipes: Mapping[str, Readings], split: str, estimate: Estimate |
         for axes in (seeds, *below):
             axes.grid(axis="x", alpha=0.3)
             axes.xaxis.set_major_locator(MaxNLocator(5))
-        return _png(figure)
+        return png(figure)
 
 
 def draw_learning_curve(metric: str, base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[float]]) -> bytes:
@@ -80,7 +79,7 @@ def draw_learning_curve(metric: str, base: Mapping[str, Sequence[float]], head: 
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set(major_formatter="{x:g}", minor_formatter=NullFormatter())
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
-        return _png(figure)
+        return png(figure)
 
 
 def draw_difference(base: Predictions, head: Predictions, names: Sequence[str], about: str) -> bytes:
@@ -92,12 +91,4 @@ def draw_difference(base: Predictions, head: Predictions, names: Sequence[str], 
     for matrix, side in zip(counts, (base, head), strict=True):
         np.add.at(matrix, (side.actual, side.predicted), 1)
     title = f"{about}\nhead - base: {len(head.misread()):,} - {len(base.misread()):,} misread"
-    file = io.BytesIO()
-    draw_matrix(counts[1], names, title, file, base=counts[0])
-    return file.getvalue()
-
-
-def _png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    save(figure, file)
-    return file.getvalue()
+    return draw_matrix(counts[1], names, title, base=counts[0])

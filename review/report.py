@@ -9,7 +9,6 @@ import argparse
 import base64
 import html
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
@@ -144,10 +143,7 @@ def images(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:
         yield f"They are not drawn: `{PROCESSED}` of this data set is not in the folder."
         return
     title = "image: actual, and how many seeds of base and of head misread it"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / IMAGES
-        pictures.draw_images(pixels[[image["image"] for image in listed]], captions, title, path)
-        drawn[IMAGES] = path.read_bytes()
+    drawn[IMAGES] = pictures.draw_images(pixels[[image["image"] for image in listed]], captions, title)
     yield f"![The {len(listed)} images of this table]({IMAGES})"
 
 

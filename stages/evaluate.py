@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,9 +36,9 @@ def main() -> None:
     save_csv(PER_CLASS, *per_class(data_set, counts))
     with whole_file(CONFUSION_MATRIX) as path:
         misread = f"{metrics['test']['errors']:,} of {counts.sum():,} misread"
-        pictures.draw_matrix(counts, data_set.classes, f"Test images: {misread}", path)
+        path.write_bytes(pictures.draw_matrix(counts, data_set.classes, f"Test images: {misread}"))
     with whole_file(MISCLASSIFIED) as path:
-        draw_errors(outcomes["test"], data_set, path)
+        path.write_bytes(draw_errors(outcomes["test"], data_set))
     with whole_file(METRICS) as path:
         path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     for split, measured in metrics.items():
@@ -97,8 +96,8 @@ def per_class(data_set: DataSet, counts: np.ndarray) -> tuple[Sequence[str], Ite
     return list(table), zip(*table.values(), strict=True)
 
 
-def draw_errors(outcome: Outcome, data_set: DataSet, path: Path) -> None:
-    """Draw the images with the most confident errors."""
+def draw_errors(outcome: Outcome, data_set: DataSet) -> bytes:
+    """Draw the images with the most confident errors, as a PNG."""
     rows, names = outcome.errors()[:25], [pictures.shorten(name) for name in data_set.classes]
     columns = outcome.actual[rows], outcome.predicted[rows], outcome.confidence[rows]
     arrow = " → " if max(map(len, names)) < 4 else "\n→ "
@@ -109,9 +108,8 @@ def draw_errors(outcome: Outcome, data_set: DataSet, path: Path) -> None:
     # Grey is drawn as ink on paper, which is what inverted images were.
     restore = data_set.inverted and data_set.image_shape[2] > 1
     images = 1 - outcome.images[rows] if restore else outcome.images[rows]
-    pictures.draw_images(
-        images, captions, "The most confidently misclassified test images:\nactual → predicted, confidence", path
-    )
+    title = "The most confidently misclassified test images:\nactual → predicted, confidence"
+    return pictures.draw_images(images, captions, title)
 
 
 if __name__ == "__main__":

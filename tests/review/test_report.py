@@ -53,10 +53,9 @@ def repository_of_module(repository_of_module: Repository) -> Repository:
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
     """Call a function of review.drawing and return its figure."""
-    figures: list[Figure] = []
     for module in (drawing, pictures):
-        monkeypatch.setattr(module, "save", lambda figure, _: figures.append(figure))
-    return lambda draw, *sides: (draw(*sides), figures.pop())[1]
+        monkeypatch.setattr(module, "png", lambda figure: figure)
+    return lambda draw, *sides: draw(*sides)
 
 
 @pytest.fixture
