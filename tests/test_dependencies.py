@@ -36,7 +36,7 @@ def names(*lists: list[str]) -> set[str]:
     return {canonicalize_name(package.name) for package in packages if not package.marker or package.marker.evaluate()}
 
 
-def test_every_imported_package_is_declared_and_every_declared_package_is_used() -> None:
+def test_every_imported_package_is_declared_and_every_declared_package_is_used():
     (walk,) = re.findall(r'\$ python -c "import (.*?);', (REPOSITORY / "README.md").read_text())
     of_walk = {name.split(" ")[0] for name in walk.split(", ")}
     assert packages(imported_in(*FOLDERS) | of_walk) | USED_BY_OTHERS == names(DEPENDENCIES) | EXTRA
@@ -64,14 +64,14 @@ def locked(name: str) -> dict[str, set[str]]:
         ("requirements/uv.txt", GROUPS["uv"]),
     ],
 )
-def test_a_lock_has_versions_that_pyproject_allows(lock: str, lines: list[str]) -> None:
+def test_a_lock_has_versions_that_pyproject_allows(lock, lines):
     versions = locked(lock)
     for requirement in map(Requirement, lines):
         assert requirement.specifier
         assert all(map(requirement.specifier.contains, versions[canonicalize_name(requirement.name)])), requirement
 
 
-def test_the_extra_lock_has_the_versions_of_the_main_lock() -> None:
+def test_the_extra_lock_has_the_versions_of_the_main_lock():
     main, extra = locked("requirements.txt"), locked("requirements/extra.txt")
     assert {name: extra[name] for name in main.keys() & extra} == {name: main[name] for name in main.keys() & extra}
     assert not main.keys() & {Requirement(line).name for line in GROUPS["extra"]}, "the main lock is for everyone"

@@ -67,7 +67,7 @@ def make_old(clone: Clone, stage: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("victim", ["stage", "writing stage", "dvc", "both"])
 @pytest.mark.parametrize("stage", OUTPUTS)
-def test_after_a_kill_outputs_are_whole_and_the_next_run_succeeds(clone: Clone, stage: str, victim: str) -> None:
+def test_after_a_kill_outputs_are_whole_and_the_next_run_succeeds(clone, stage, victim):
     whole, old = contents(clone, stage), make_old(clone, stage)
     dvc = clone.start(f"dvc repro --force --single-item {stage}")
     process = stage_process(dvc)
@@ -96,7 +96,7 @@ def test_after_a_kill_outputs_are_whole_and_the_next_run_succeeds(clone: Clone, 
     assert partial_files(clone, stage) == []
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_bytes_of_one_left_alone(clone: Clone) -> None:
+def test_a_killed_training_goes_on_and_ends_with_the_bytes_of_one_left_alone(clone):
     chance = random.Random(0)
     clone.set("train.epochs", 20)
     seconds = float(clone.run("python -m stages.train").split(" s -> ")[0].split()[-1])
@@ -122,7 +122,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_bytes_of_one_left_alone(clo
     assert list((clone.folder / ".dvc/tmp/checkpoints").iterdir()) == []
 
 
-def test_while_dvc_runs_a_stage_others_are_refused_and_the_stage_ends_with_its_dvc(clone: Clone) -> None:
+def test_while_dvc_runs_a_stage_others_are_refused_and_the_stage_ends_with_its_dvc(clone):
     before = contents(clone, "train")
     clone.set("train.epochs", 500)  # runs longer than the test
     dvc = clone.start("dvc repro")
@@ -146,7 +146,7 @@ def test_while_dvc_runs_a_stage_others_are_refused_and_the_stage_ends_with_its_d
 
 
 @pytest.mark.parametrize("stage", OUTPUTS)
-def test_on_a_full_disk_a_stage_fails_with_one_line_and_changes_no_output(clone: Clone, stage: str) -> None:
+def test_on_a_full_disk_a_stage_fails_with_one_line_and_changes_no_output(clone, stage):
     done = clone.attempt(f"ulimit -f 1 && python -m stages.{stage}")
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if "warning" not in line]

@@ -99,9 +99,7 @@ def copy(checkout: Clone, folder: Path) -> Clone:
 
 @pytest.mark.slow
 @pytest.mark.walks
-def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_nothing(
-    built_once: Clone, tmp_path: Path
-) -> None:
+def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_nothing(built_once, tmp_path):
     copied = copy(built_once, tmp_path / "a copy's place")
     moved = Clone(tmp_path / "moved")
     for here in (copied, moved):
@@ -115,9 +113,7 @@ def test_a_copied_and_a_moved_checkout_use_their_own_environment_and_install_not
 
 
 @pytest.mark.slow
-def test_the_environment_is_built_again_if_its_python_is_gone_or_one_of_another_version_is_named(
-    built_once: Clone, tmp_path: Path
-) -> None:
+def test_the_environment_is_built_again_if_its_python_is_gone_or_one_of_another_version_is_named(built_once, tmp_path):
     checkout = copy(built_once, tmp_path / "checkout")
     python = checkout.folder / ".venv/bin/python"
     named = tmp_path / "python"
@@ -145,8 +141,8 @@ def test_the_environment_is_built_again_if_its_python_is_gone_or_one_of_another_
 @pytest.mark.walks
 @pytest.mark.parametrize("setting", ["UV_DEFAULT_INDEX", "UV_CONFIG_FILE"])
 def test_where_only_pip_knows_the_index_it_downloads_the_packages_and_the_environment_is_the_same(
-    checkout: Clone, tmp_path: Path, setting: str
-) -> None:
+    checkout, tmp_path, setting
+):
     (tmp_path / "uv.toml").write_text(f"[[index]]\nurl = '{NO_NETWORK}'\ndefault = true\n")
     wrong = {setting: str(tmp_path / "uv.toml") if setting == "UV_CONFIG_FILE" else NO_NETWORK}
     (checkout.folder / "old/uv").unlink()
@@ -161,7 +157,7 @@ def test_where_only_pip_knows_the_index_it_downloads_the_packages_and_the_enviro
 
 @pytest.mark.slow
 @pytest.mark.walks
-def test_a_package_with_another_hash_is_not_installed(built_once: Clone, tmp_path: Path) -> None:
+def test_a_package_with_another_hash_is_not_installed(built_once, tmp_path):
     checkout = copy(built_once, tmp_path / "checkout")
     wheel = checkout.folder / "wheels/small-1-py3-none-any.whl"
     wheel.write_bytes(wheel.read_bytes() + b"!")
@@ -170,20 +166,20 @@ def test_a_package_with_another_hash_is_not_installed(built_once: Clone, tmp_pat
 
 
 @pytest.mark.parametrize("target", ["repro", "report", "test", "slow", "bench"])
-def test_a_target_that_needs_a_git_repository_fails_before_it_installs(checkout: Clone, target: str) -> None:
+def test_a_target_that_needs_a_git_repository_fails_before_it_installs(checkout, target):
     done = checkout.attempt(f"make --jobs=2 {target} BASE=main")
     assert (done.returncode != 0, done.stdout) == (True, "")
     assert f"make: {checkout.folder} is not a git repository with a commit: run `git init`, " in done.stderr
     assert not (checkout.folder / ".venv").exists()
 
 
-def test_make_help_lists_what_users_need_and_each_lock_for_extras_is_in_a_folder(checkout: Clone) -> None:
+def test_make_help_lists_what_users_need_and_each_lock_for_extras_is_in_a_folder(checkout):
     listed = re.findall(r"(?m)^make (\w+) +\S", checkout.run("make help"))
     assert listed == ["help", "setup", "repro", "report", "test", "extra", "noise", "bench"]
     assert {path.name for path in REPOSITORY.glob("requirements*")} == {"requirements", "requirements.txt"}
 
 
-def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(checkout: Clone) -> None:
+def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(checkout):
     checkout.run("git init -q")
     checkout.commit("A checkout")
     checkout.environment["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"  # as if another user owned it
@@ -196,7 +192,7 @@ def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(
 @pytest.mark.parametrize(
     "name", ["PYTHONSAFEPATH", "PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"]
 )
-def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(checkout: Clone, name: str) -> None:
+def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(checkout, name):
     with (checkout.folder / "Makefile").open("a") as file:
         file.write(f'\n.PHONY: seen\nseen:\n\t@echo "seen: $${{{name}-nothing}}"\n')
     assert checkout.run("make seen", **{name: "1"}) == "seen: nothing\n"
@@ -204,7 +200,7 @@ def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(
 
 @pytest.mark.slow
 @pytest.mark.walks
-def test_on_a_stand_in_make_repro_downloads_again_and_ends_with_the_metrics(clone: Clone) -> None:
+def test_on_a_stand_in_make_repro_downloads_again_and_ends_with_the_metrics(clone):
     clone.set("download.dataset", "mnist")
     repro = "make --old-file=.venv/installed repro"
     clone.run(repro)

@@ -1,7 +1,5 @@
 """bench.notebook has the network of the notebook, and recipes/notebook.yaml trains the same in the same way."""
 
-from types import ModuleType
-
 import numpy as np
 
 from classifier.data.catalogue import MNIST
@@ -10,7 +8,7 @@ from stages import train
 from tests.conftest import REPOSITORY
 
 
-def test_the_recipe_of_the_notebook_trains_the_same_network_in_the_same_way(keras: ModuleType) -> None:
+def test_the_recipe_of_the_notebook_trains_the_same_network_in_the_same_way(keras):
     from bench import notebook
 
     recipe = read_section("train", train.Parameters, REPOSITORY / "recipes/notebook.yaml")

@@ -1,8 +1,6 @@
 """bench.run compares runs of one round, refuses what it would not measure, and ignores the user's DVC settings."""
 
 import os
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,8 +11,8 @@ from trials.git import git
 
 @pytest.mark.parametrize(("precision", "goals"), [("mixed_bfloat16", ("0.30", "1.15")), ("float32", ("", ""))])
 def test_a_ratio_is_the_median_of_those_of_each_round_and_its_goal_is_for_kernels_with_bfloat16(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], precision: str, goals: Any
-) -> None:
+    tmp_path, monkeypatch, capsys, precision, goals
+):
     # A machine that becomes slower; the ratio of the medians would be 12 / 20 = 0.6.
     idle = {NO_OP: Run(3.0), TRIVIAL: Run(2.0)}
     rounds = [
@@ -37,22 +35,20 @@ def test_a_ratio_is_the_median_of_those_of_each_round_and_its_goal_is_for_kernel
     ]
 
 
-def test_trivial_stages_have_nothing_to_do_in_a_clone_with_the_settings_of_this_project(tmp_path: Path) -> None:
+def test_trivial_stages_have_nothing_to_do_in_a_clone_with_the_settings_of_this_project(tmp_path):
     environment = run.environment_in(tmp_path, tmp_path / "mnist.npz")
     clone = run.trivial_pipeline(tmp_path / "clone", ["one", "two"], environment)
     assert (clone / ".dvc/config").read_bytes() == (run.REPOSITORY / ".dvc/config").read_bytes()
     assert run.repro(clone, environment, []) > 0
 
 
-def test_an_archive_that_is_not_here_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_archive_that_is_not_here_is_refused(capsys):
     for mirror in ("absent.npz", "https://example.org/mnist.npz"):  # a download would be timed
         assert run.main(["--mirror", mirror]) == 1
         assert capsys.readouterr().err.endswith(": No such file or directory\n")
 
 
-def test_a_change_outside_bench_is_refused_and_one_in_bench_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_change_outside_bench_is_refused_and_one_in_bench_is_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bench").mkdir()
     for name in ("bench/run.py", "params.yaml"):
@@ -69,9 +65,7 @@ def test_a_change_outside_bench_is_refused_and_one_in_bench_is_not(
 
 
 @pytest.mark.parametrize("expected", [["download", "train"], []])
-def test_a_pipeline_that_fails_or_runs_other_stages_than_expected_is_not_measured(
-    expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pipeline_that_fails_or_runs_other_stages_than_expected_is_not_measured(expected, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "run_command", lambda *_: (["Running stage 'train':", "> python"], 1.0))
     with pytest.raises(ValueError, match=r"ran the stages \['train'\], expected"):
         run.repro(tmp_path, {}, expected)
@@ -80,7 +74,7 @@ def test_a_pipeline_that_fails_or_runs_other_stages_than_expected_is_not_measure
         run.run_command(["python", "-c", "print('why'); exit(3)"], tmp_path, os.environ)
 
 
-def test_the_users_dvc_settings_and_caches_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_dvc_settings_and_caches_are_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_CACHE_DIR", "theirs")
     environment = run.environment_in(tmp_path, tmp_path / "mnist.npz")
     settings = {name: value for name, value in environment.items() if name.startswith("DVC_")}

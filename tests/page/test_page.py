@@ -4,21 +4,19 @@ import base64
 import io
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from classifier.data.catalogue import FASHION_MNIST
-from classifier.data.data_set import DataSet
 from classifier.model import onnx_file
 from classifier.page import document
 from review import report
 from tests.classifier.data.pictures import encoded
 from tests.classifier.page.test_document import own, some_layers, some_misread
 from tests.classifier.page.test_network import computed
-from tests.page.conftest import Visit, Visitor
+from tests.page.conftest import Visitor
 from tests.predict.hand import STROKES, Point, line, on_pad, on_paper
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
@@ -28,9 +26,7 @@ SIZES = {390: 0.25, 820: 0.5, 1440: 0.85}  # of a window in pixels, and of the d
 
 @pytest.mark.parametrize("pointer", ["mouse", "touch"])
 @pytest.mark.parametrize("width", SIZES)
-def test_of_twenty_digits_of_each_size_in_both_colour_schemes_at_least_19_are_read(
-    page_file: Path, visit: Visit, pointer: str, width: int
-) -> None:
+def test_of_twenty_digits_of_each_size_in_both_colour_schemes_at_least_19_are_read(page_file, visit, pointer, width):
     random = np.random.default_rng(0)
     answers = []
     for scheme in ("light", "dark"):
@@ -46,7 +42,7 @@ def strokes_of(digit: int) -> list[list[Point]]:
     return [[(0.2 + x / 167, 0.05 + y / 178) for x, y in stroke] for stroke in STROKES[digit]]
 
 
-def test_a_pen_draws_but_a_second_finger_and_the_right_mouse_button_do_not(page_file: Path, visit: Visit) -> None:
+def test_a_pen_draws_but_a_second_finger_and_the_right_mouse_button_do_not(page_file, visit):
     page = visit(page_file)
     page.tab.evaluate("addEventListener('pointerdown', (event) => (window.used = event.pointerType))")
     page.tab.locator("#pad").click(button="right")
@@ -57,7 +53,7 @@ def test_a_pen_draws_but_a_second_finger_and_the_right_mouse_button_do_not(page_
     assert page.draw(strokes_of(3), "touch").answer == ""
 
 
-def test_undo_takes_back_each_step_and_clear_too(page_file: Path, visit: Visit) -> None:
+def test_undo_takes_back_each_step_and_clear_too(page_file, visit):
     page = visit(page_file).press("Clear")
     first, second = strokes_of(4)
     page.draw([first])
@@ -91,7 +87,7 @@ def hand_over(visitor: Visitor, kind: str, name: str, content: bytes, sentence: 
 
 
 @pytest.mark.parametrize("kind", ["paste", "drop", "open"])
-def test_a_picture_is_read_and_what_is_no_picture_is_refused(page_file: Path, visit: Visit, kind: str) -> None:
+def test_a_picture_is_read_and_what_is_no_picture_is_refused(page_file, visit, kind):
     page = visit(page_file)
     hand_over(page, kind, "photo.png", encoded(on_paper(line("5", (200, 160), 120, 12), 210, 30)), "It reads 5, with")
     hand_over(page, kind, "line.png", encoded(on_paper(line("207", (540, 160), 120, 12))), "It reads 2 0 7. The least")
@@ -107,9 +103,7 @@ def test_a_picture_is_read_and_what_is_no_picture_is_refused(page_file: Path, vi
     assert page.draw(strokes_of(7)).answer == "7"  # on an empty pad, not on the picture
 
 
-def test_a_browser_that_falsifies_canvas_reads_is_named_and_strokes_are_read_all_the_same(
-    page_file: Path, visit: Visit
-) -> None:
+def test_a_browser_that_falsifies_canvas_reads_is_named_and_strokes_are_read_all_the_same(page_file, visit):
     page = visit(page_file)
     white = "(x, y, width, height) => ({ data: new Uint8Array(4 * width * height).fill(255) })"
     page.tab.evaluate(f"() => {{ CanvasRenderingContext2D.prototype.getImageData = {white}; }}")
@@ -118,7 +112,7 @@ def test_a_browser_that_falsifies_canvas_reads_is_named_and_strokes_are_read_all
     assert page.draw(strokes_of(7)).answer == "7"
 
 
-def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file: Path, visit: Visit) -> None:
+def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file, visit):
     page = visit(page_file)
     lit = """[...document.querySelectorAll('#layers canvas')].filter((map) => map.getContext('2d')
         .getImageData(0, 0, map.width, map.height).data.some((level) => level > 30 && level < 255)).length"""
@@ -139,7 +133,7 @@ def test_the_probabilities_the_maps_and_the_misread_images_are_shown(page_file: 
     assert page.settle().said.startswith(f"A test image of {actual}, which it reads as {predicted}, with")
 
 
-def test_nothing_is_wider_than_a_phone_and_what_is_no_digit_is_uncertain(page_file: Path, visit: Visit) -> None:
+def test_nothing_is_wider_than_a_phone_and_what_is_no_digit_is_uncertain(page_file, visit):
     page = visit(page_file, 390)
     assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
     star = [[(0.5, 0.1), (0.7, 0.9), (0.1, 0.4), (0.9, 0.4), (0.3, 0.9), (0.5, 0.1)]]
@@ -160,9 +154,7 @@ REPORT = """\
 """
 
 
-def test_a_report_on_a_dark_phone_has_a_verdict_of_two_lines_a_table_that_scrolls_and_a_dark_picture(
-    tmp_path: Path, visit: Visit
-) -> None:
+def test_a_report_on_a_dark_phone_has_a_verdict_of_two_lines_a_table_that_scrolls_and_a_dark_picture(tmp_path, visit):
     white = encoded(np.full((300, 600), 255, np.uint8))
     (tmp_path / "report.html").write_text(report.as_page("", REPORT, {"seeds.png": white}))
     page = visit(tmp_path / "report.html", 390, "dark")
@@ -191,8 +183,8 @@ COUNTRIES = tuple(f"<b>country & {number}</b>" for number in range(20))
     ids=["fashion-mnist", "twenty colours", "photographs", "dark ink", "light photographs"],
 )
 def test_on_the_page_of_another_data_set_a_picture_has_the_probabilities_that_python_computes(
-    tmp_path: Path, visit: Visit, data_set: DataSet, misread: int, count: int
-) -> None:
+    tmp_path, visit, data_set, misread, count
+):
     layers, classes = some_layers(data_set), data_set.classes
     wrong, normalization = some_misread(data_set, misread), onnx_file.normalization(data_set)
     opening = some_misread(data_set, 1)[0][0], 1

@@ -41,17 +41,17 @@ def classes(picture: np.ndarray, model: Model) -> str:
     return "".join(digit["class"] for digit in read(encoded(picture), model))
 
 
-def test_of_twenty_pictures_made_by_hand_at_most_one_is_misread(model: Model) -> None:
+def test_of_twenty_pictures_made_by_hand_at_most_one_is_misread(model):
     answers = [(str(digit), classes(picture, model)) for digit, picture in by_hand()]
     assert sum(digit != answer for digit, answer in answers) <= 1, answers
 
 
-def test_a_photographed_line_is_read(model: Model) -> None:
+def test_a_photographed_line_is_read(model):
     photo = photographed(line("2026198", (900, 220), height=120, pen=12), np.random.default_rng(0))
     assert classes(photo, model) == "2026198"
 
 
-def test_the_model_is_uncertain_of_most_that_it_reads_in_noise(model: Model) -> None:
+def test_the_model_is_uncertain_of_most_that_it_reads_in_noise(model):
     random = np.random.default_rng(0)
     images = [digit.image for _ in range(20) for digit in normalize(random.integers(0, 256, (120, 160), np.uint8))]
     largest = model.predict(np.stack(images)[..., np.newaxis]).max(axis=1)

@@ -23,7 +23,7 @@ IMAGES = [[pixels(image) for image in case["images"]] for case in CASES]
 
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=[case["name"] for case in CASES])
-def test_a_picture_gives_its_digits_within_one_grey_level(case: int) -> None:
+def test_a_picture_gives_its_digits_within_one_grey_level(case):
     digits = normalize(PICTURES[case])
     assert [list(digit.box) for digit in digits] == CASES[case]["boxes"]
     for digit, image in zip(digits, IMAGES[case], strict=True):
@@ -31,17 +31,17 @@ def test_a_picture_gives_its_digits_within_one_grey_level(case: int) -> None:
 
 
 @pytest.mark.parametrize("grey", [np.full((30, 40), 255), np.zeros((1, 1))], ids=["white", "a black pixel"])
-def test_without_ink_there_is_no_digit(grey: np.ndarray) -> None:
+def test_without_ink_there_is_no_digit(grey):
     assert normalize(grey.astype(np.uint8)) == []
 
 
-def test_a_box_ends_where_a_picture_ends_that_is_reduced() -> None:
+def test_a_box_ends_where_a_picture_ends_that_is_reduced():
     grey = np.full((401, 401), 255, np.uint8)
     grey[301:, 341:] = 0
     assert [digit.box[2:] for digit in normalize(grey)] == [(401, 401)]
 
 
-def test_pixels_that_touch_and_pieces_one_above_the_other_are_one_digit_and_specks_are_none() -> None:
+def test_pixels_that_touch_and_pieces_one_above_the_other_are_one_digit_and_specks_are_none():
     picture = """
         .11..222..333
         1....222....3
@@ -75,13 +75,13 @@ LINKED = {
 
 
 @pytest.mark.parametrize(("grey", "count"), LINKED.values(), ids=LINKED)
-def test_a_fainter_stroke_links_the_pieces_of_a_digit_but_no_neighbours(grey: np.ndarray, count: int) -> None:
+def test_a_fainter_stroke_links_the_pieces_of_a_digit_but_no_neighbours(grey, count):
     digits = normalize(grey)
     assert len(digits) == count
     assert [bool(digit.image[:, 6:10].any()) for digit in digits] == [count == 1] * count  # the bar is in the image
 
 
-def test_what_is_outside_of_the_image_is_cut_off() -> None:
+def test_what_is_outside_of_the_image_is_cut_off():
     ink = np.zeros((40, 40))
     ink[0, :] = 1  # nearly all mass in the first row, which comes to the centre
     ink[:, 0] = 0.01

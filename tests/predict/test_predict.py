@@ -35,9 +35,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def test_a_picture_is_a_line_with_its_digits_from_left_to_right(
-    photos: Path, templates: Path, predicted: Predicted, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_is_a_line_with_its_digits_from_left_to_right(photos, templates, predicted, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((photos / "seven.png").read_bytes())))
     status, out, err = predicted(templates, photos, "-")
     assert (status, err) == (0, "")
@@ -45,9 +43,7 @@ def test_a_picture_is_a_line_with_its_digits_from_left_to_right(
     assert [text.split(" (0.")[0] for text in out.splitlines()] == expected
 
 
-def test_json_has_the_probabilities_the_boxes_and_the_refusals(
-    photos: Path, templates: Path, predicted: Predicted
-) -> None:
+def test_json_has_the_probabilities_the_boxes_and_the_refusals(photos, templates, predicted):
     (photos / "text.png").write_text("no picture")
     status, out, err = predicted(templates, "--json", photos)
     assert (status, err) == (1, f"predict: {photos}/text.png: not a PNG or JPEG picture\n")
@@ -62,8 +58,8 @@ def test_json_has_the_probabilities_the_boxes_and_the_refusals(
 
 @pytest.mark.parametrize("orientation", [1, 6])  # 6: the camera was turned by 90 degrees
 def test_the_box_is_in_the_pixels_of_a_large_photo_that_is_decoded_in_a_smaller_size(
-    tmp_path: Path, templates: Path, predicted: Predicted, orientation: int
-) -> None:
+    tmp_path, templates, predicted, orientation
+):
     small = draw(7, np.random.default_rng(0), (210, 170), centre=(60, 85), height=100, pen=12)
     photo = Image.fromarray(on_paper(small)).resize((4201, 3401))
     exif = Image.Exif()
@@ -78,9 +74,7 @@ def test_the_box_is_in_the_pixels_of_a_large_photo_that_is_decoded_in_a_smaller_
     assert np.abs(np.array(digit["box"]) - expected).max() <= 30
 
 
-def test_what_is_refused_is_named_in_a_line_and_the_others_are_read(
-    photos: Path, templates: Path, predicted: Predicted
-) -> None:
+def test_what_is_refused_is_named_in_a_line_and_the_others_are_read(photos, templates, predicted):
     Image.new("RGBA", (50, 50), (255, 255, 255, 0)).save(photos / "clear.png")
     status, out, err = predicted(templates, *(photos / name for name in ("clear.png", "\x1b[2J\n.png", "seven.png")))
     assert (status, out.startswith(f"{photos}/seven.png: 7 (")) == (1, True)
@@ -98,9 +92,7 @@ def with_metadata(path: Path, key: str, value: str | None) -> Path:
     return path.parent / "changed.onnx"
 
 
-def test_of_several_rows_the_warning_says_that_a_picture_has_one_line(
-    tmp_path: Path, templates: Path, predicted: Predicted
-) -> None:
+def test_of_several_rows_the_warning_says_that_a_picture_has_one_line(tmp_path, templates, predicted):
     strict = with_metadata(templates, "confidence_floor", "0.9999")
     for name, rows in {"one.png": ["204"], "two.png": ["204", "317"]}.items():
         (tmp_path / name).write_bytes(encoded(on_paper(np.vstack([line(row) for row in rows]))))
@@ -109,7 +101,7 @@ def test_of_several_rows_the_warning_says_that_a_picture_has_one_line(
         assert [text.split(": cut out")[0] for text in said if " ink " in text] == expected * (len(rows) > 1)
 
 
-def test_a_class_below_the_floor_of_the_model_is_uncertain(photos: Path, templates: Path, predicted: Predicted) -> None:
+def test_a_class_below_the_floor_of_the_model_is_uncertain(photos, templates, predicted):
     strict = with_metadata(templates, "confidence_floor", "0.9999")
     status, out, err = predicted(strict, photos / "seven.png")
     assert (status, out.startswith(f"{photos}/seven.png: 7 (0.9")) == (0, True)
@@ -119,8 +111,8 @@ def test_a_class_below_the_floor_of_the_model_is_uncertain(photos: Path, templat
 
 @pytest.mark.parametrize(("normalization", "classes"), [("resize", "left right"), ("negative", "right left")])
 def test_pictures_of_another_data_set_are_resized_as_download_does_it_and_that_is_said_once(
-    tmp_path: Path, sides: Path, predicted: Predicted, normalization: str, classes: str
-) -> None:
+    tmp_path, sides, predicted, normalization, classes
+):
     model = with_metadata(sides, "normalization", normalization)
     for side in (0, 1):
         picture = np.random.default_rng(side).integers(0, 100, (30, 50, 3), np.uint8)
@@ -140,13 +132,13 @@ def test_pictures_of_another_data_set_are_resized_as_download_does_it_and_that_i
     ("key", "value", "reason"),
     [("noun", None, "'noun'"), ("normalization", "magic", "magic images"), ("classes", '["0", "1"]', "of 2 classes")],
 )
-def test_a_model_that_export_did_not_write_is_refused(templates: Path, key: str, value: str, reason: str) -> None:
+def test_a_model_that_export_did_not_write_is_refused(templates, key, value, reason):
     with pytest.raises(ValueError, match=f"changed.onnx: not a model that `export` wrote: .*{reason}.*; run `dvc"):
         load_model(with_metadata(templates, key, value))
 
 
 @pytest.mark.parametrize("name", ["missing.onnx", "damaged.onnx"])
-def test_without_a_whole_model_the_line_says_how_to_get_one(tmp_path: Path, predicted: Predicted, name: str) -> None:
+def test_without_a_whole_model_the_line_says_how_to_get_one(tmp_path, predicted, name):
     (tmp_path / "damaged.onnx").write_text("damaged")
     status, _, err = predicted(tmp_path / name, "photo.png")
     assert (status, err.startswith(f"predict: {tmp_path}/{name}")) == (2, True)
@@ -162,7 +154,7 @@ print(status, sorted(heavy), *re.findall(r"VmHWM:\\s+(\\d+)", open("/proc/self/s
 """
 
 
-def test_the_command_imports_no_tensorflow_and_reads_16_million_pixels_in_120_mb(photos: Path, templates: Path) -> None:
+def test_the_command_imports_no_tensorflow_and_reads_16_million_pixels_in_120_mb(photos, templates):
     Image.open(photos / "seven.png").resize((4000, 4000)).save(photos / "photo.jpg")
     command = [sys.executable, "-c", LOADED, "--model", str(templates), str(photos / "photo.jpg")]
     done = finish(command, folder=REPOSITORY)
@@ -171,7 +163,7 @@ def test_the_command_imports_no_tensorflow_and_reads_16_million_pixels_in_120_mb
     assert 20_000 < int(peak) * 1.024 < 120_000  # kB
 
 
-def test_an_output_that_cannot_be_written_ends_the_command_without_a_traceback(photos: Path, templates: Path) -> None:
+def test_an_output_that_cannot_be_written_ends_the_command_without_a_traceback(photos, templates):
     command = f"'{sys.executable}' -m predict --model '{templates}' '{photos}' > /dev/full"
     done = finish(["sh", "-c", command], folder=REPOSITORY)
     message = "predict: the output could not be written: No space left on device\n"

@@ -1,7 +1,6 @@
 """The example of docs/serving.md, where FastAPI is installed."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -11,9 +10,7 @@ from tests.predict.hand import line, on_paper
 
 
 @pytest.mark.model
-def test_the_server_of_the_document_reads_a_posted_picture_and_refuses_a_text(
-    templates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_server_of_the_document_reads_a_posted_picture_and_refuses_a_text(templates, tmp_path, monkeypatch):
     pytest.importorskip("fastapi", reason="FastAPI is not installed")
     testclient = pytest.importorskip("fastapi.testclient", reason="httpx, for FastAPI's test client, is missing")
     (tmp_path / "models").mkdir()

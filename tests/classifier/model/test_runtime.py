@@ -42,9 +42,7 @@ def test_auto_is_bfloat16_only_if_the_hardware_has_it_within_the_limit_that_the_
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_start_that_takes_long_gives_signs_of_life_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, is_terminal: bool
-) -> None:
+def test_a_start_that_takes_long_gives_signs_of_life_on_a_terminal(monkeypatch, is_terminal):
     stdout = io.StringIO()
     monkeypatch.setattr(stdout, "isatty", lambda: is_terminal)
     monkeypatch.setattr(sys, "stdout", stdout)
@@ -57,8 +55,8 @@ def test_a_start_that_takes_long_gives_signs_of_life_on_a_terminal(
 
 
 def test_bfloat16_within_a_limit_without_it_is_refused_and_the_line_names_what_to_set(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    monkeypatch,
+):
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     with pytest.raises(ValueError, match=r"ONEDNN_MAX_CPU_ISA=AVX2: set train\.precision to auto or float32"):
         runtime.start(seed=0, precision="mixed_bfloat16")

@@ -1,9 +1,7 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
-import pytest
 import yaml
 
 from classifier.data.catalogue import MNIST, MNIST_5K
@@ -15,9 +13,7 @@ from tests.conftest import REPOSITORY, describe
 MEASURED = {"accuracy": 0.9937, "loss": 0.052967, "errors": 63}
 
 
-def test_the_end_of_make_repro_fits_80_columns_and_names_the_page(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_end_of_make_repro_fits_80_columns_and_names_the_page(project, capsys):
     describe(project)
     shutil.copy(REPOSITORY / "dvc.yaml", project)
     here = Clone(project)
@@ -37,9 +33,7 @@ def test_the_end_of_make_repro_fits_80_columns_and_names_the_page(
     assert printed.err == ""
 
 
-def test_the_command_after_a_stand_in_restores_each_file_in_git_that_a_run_writes(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_after_a_stand_in_restores_each_file_in_git_that_a_run_writes(project, capsys):
     shutil.copy(REPOSITORY / "dvc.yaml", project)
     stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"].values()
     written = [out for stage in stages for kind in ("outs", "metrics") for out in stage.get(kind, [])]
@@ -69,9 +63,7 @@ def test_the_command_after_a_stand_in_restores_each_file_in_git_that_a_run_write
     assert capsys.readouterr().err == ""
 
 
-def test_results_of_another_machine_are_explained_in_one_line_and_those_of_another_recipe_are_not(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_of_another_machine_are_explained_in_one_line_and_those_of_another_recipe_are_not(project, capsys):
     shutil.copy(REPOSITORY / "dvc.yaml", project)
     describe(project, MNIST)
     provenance = {

@@ -52,7 +52,7 @@ def network_in(html: str) -> Any:
     return json.loads(elements(html, "script")[0])
 
 
-def test_the_page_loads_nothing_and_its_policy_allows_exactly_its_script_and_its_style(tmp_path: Path) -> None:
+def test_the_page_loads_nothing_and_its_policy_allows_exactly_its_script_and_its_style(tmp_path):
     html = write(tmp_path / "page.html")
     (style,), (_, script) = elements(html, "style"), elements(html, "script")
     assert re.findall(r'\s(?:src|href|action|srcset|on\w+|style)="([^"]*)"', html.replace(script, "")) == ["data:,"]
@@ -64,14 +64,14 @@ def test_the_page_loads_nothing_and_its_policy_allows_exactly_its_script_and_its
     assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", script) == []
 
 
-def test_the_name_of_a_class_cannot_end_the_script_or_start_an_element(tmp_path: Path) -> None:
+def test_the_name_of_a_class_cannot_end_the_script_or_start_an_element(tmp_path):
     names = ("</script><script>alert(1)</script>", "<!--<script>", "{{style}}", "naïve\u2028")
     html = write(tmp_path / "page.html", own((8, 8), names))
     assert network_in(html)["classes"] == list(names)
     assert html.count("<script") == 2
 
 
-def test_the_page_holds_the_weights_to_the_last_bit_with_their_shapes(tmp_path: Path) -> None:
+def test_the_page_holds_the_weights_to_the_last_bit_with_their_shapes(tmp_path):
     network = network_in(write(tmp_path / "page.html", FASHION_MNIST))
     layers = some_layers(FASHION_MNIST)
     weights = np.frombuffer(base64.b64decode(network["weights"]), "<f4")
@@ -82,9 +82,7 @@ def test_the_page_holds_the_weights_to_the_last_bit_with_their_shapes(tmp_path: 
 @pytest.mark.parametrize(
     ("shape", "misread", "count"), [((28, 28), 63, 60), ((28, 28), 0, 0), ((96, 64, 3), 63, 3), ((32, 32, 3), 30, 21)]
 )
-def test_the_gallery_has_the_first_60_images_and_fewer_if_they_are_large(
-    tmp_path: Path, shape: tuple[int, ...], misread: int, count: int
-) -> None:
+def test_the_gallery_has_the_first_60_images_and_fewer_if_they_are_large(tmp_path, shape, misread, count):
     data_set = own(shape, ("cat", "dog"))
     network = network_in(write(tmp_path / "page.html", data_set, misread))
     assert network["misread"] == misread

@@ -18,7 +18,7 @@ pytestmark = needs_node
 NORMALIZE = "give(input.map((picture) => normalize(picture).map(({ image, stacked }) => [[...image], stacked])));"
 
 
-def test_the_digits_of_a_picture_are_those_that_predict_finds_within_one_grey_level(tmp_path: Path) -> None:
+def test_the_digits_of_a_picture_are_those_that_predict_finds_within_one_grey_level(tmp_path):
     random = np.random.default_rng(0)
     photo = photographed(draw(9, random, (810, 640), pen=20), random)  # 3 pixels in one, with some left at the edge
     rows = on_paper(np.vstack([line("204"), line("317")]))
@@ -36,7 +36,7 @@ SQUASH = "give(input.pictures.map((picture) => [...squash(planesOf(picture, inpu
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 1), (32, 32, 3), (96, 64, 3)])
-def test_a_picture_is_resized_as_pillow_does_it_within_one_grey_level(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_a_picture_is_resized_as_pillow_does_it_within_one_grey_level(tmp_path, shape):
     height, width, channels = shape
     random = np.random.default_rng(0)
     noise = [random.integers(0, 256, (*size, 4), np.uint8) for size in ((150, 97), (20, 61), (1, 1))]  # with opacity
@@ -60,7 +60,7 @@ def drawing(factor: float, left: float = 0, top: float = 0) -> list[list[list[fl
     return [[[left + factor * x, top + factor * y] for x, y in stroke] for stroke in strokes]
 
 
-def test_a_small_drawing_and_a_large_one_elsewhere_give_the_same_picture(tmp_path: Path) -> None:
+def test_a_small_drawing_and_a_large_one_elsewhere_give_the_same_picture(tmp_path):
     small, large = pictures_of("pictureOfDigits", [drawing(0.5, 20, 200), drawing(2.5, 10, 5)], tmp_path)
     assert small.shape == large.shape
     assert np.abs(small.astype(int) - large).max() <= 1
@@ -68,7 +68,7 @@ def test_a_small_drawing_and_a_large_one_elsewhere_give_the_same_picture(tmp_pat
     assert small.sum() == small[1:-1, 1:-1].sum()  # with a margin
 
 
-def test_a_line_of_digits_has_the_pen_of_one_digit_and_a_dot_stays_small(tmp_path: Path) -> None:
+def test_a_line_of_digits_has_the_pen_of_one_digit_and_a_dot_stays_small(tmp_path):
     line = drawing(0.6) + drawing(0.6, 80) + drawing(0.6, 160)
     alone, of_line, dot = pictures_of("pictureOfDigits", [drawing(0.6), line, [[[100, 100]]]], tmp_path)
     # The share of ink in the height of a digit is the same: three digits have three times the ink of one.

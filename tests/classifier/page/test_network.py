@@ -61,7 +61,7 @@ EVEN = [layer("convolution", 4, 4, 1, 3), POOL, layer("scale", 3), RELU, layer("
     ],
     ids=["dense alone", "colour, odd sides, hidden units", "even kernels, a scale behind the pooling"],
 )
-def test_the_reader_computes_the_probabilities(tmp_path: Path, shape: tuple[int, ...], layers: list[Layer]) -> None:
+def test_the_reader_computes_the_probabilities(tmp_path, shape, layers):
     data_set = own(shape, tuple(map(str, range(len(layers[-2].bias)))))
     images = RANDOM.uniform(size=(5, *data_set.image_shape)).astype(np.float32)
     description = json.loads(json.dumps(document.describe(layers, data_set, [], "resize", 0, (images[0], 1))))
