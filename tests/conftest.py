@@ -43,7 +43,7 @@ def describe(folder: Path, data_set: DataSet = MNIST, requested: str | None = No
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path, monkeypatch) -> Path:
     """A folder with only the params.yaml of the tests, which becomes the current directory."""
     shutil.copy(PARAMS, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
@@ -52,7 +52,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Callable[[], None]], str]:
+def refusal(capsys) -> Callable[[str, Callable[[], None]], str]:
     """Run a stage's main, which must exit with 1 and no traceback; return the last line on stderr."""
 
     def run(name: str, main: Callable[[], None]) -> str:
@@ -76,7 +76,7 @@ def keras() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone_of_session(tmp_path_factory) -> Path:
     """A clone of the files that Git has or would add here, with the params.yaml of the tests and committed results.
 
     It is made once for all processes that run tests, without a network. Tests do not change it.
@@ -102,7 +102,7 @@ def clone_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def clone(clone_of_session: Path) -> Iterator[Clone]:
+def clone(clone_of_session) -> Iterator[Clone]:
     """A copy of the clone of the session, with its cache; it has 40 MB and is removed after the test.
 
     All copies have the same HOME. Matplotlib keeps its list of fonts there, which takes seconds to make.

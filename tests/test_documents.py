@@ -88,7 +88,7 @@ def committed(path: str) -> str:
 
 
 @pytest.fixture
-def results(monkeypatch: pytest.MonkeyPatch) -> Results:
+def results(monkeypatch) -> Results:
     """The results in HEAD, if they are of the data set that the documents are about."""
     monkeypatch.chdir(REPOSITORY)
     results = read_results("HEAD")

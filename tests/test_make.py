@@ -73,7 +73,7 @@ def write_checkout(folder: Path) -> Clone:
 
 
 @pytest.fixture(scope="module")
-def built_once(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def built_once(tmp_path_factory) -> Clone:
     """A checkout whose environment was built without an index, by the lines of docs/offline.md."""
     checkout = write_checkout(tmp_path_factory.mktemp("built") / "first")
     checkout.run("git init -q -b main")
@@ -87,7 +87,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Clone:
+def checkout(tmp_path) -> Clone:
     """The files of a checkout, without a commit and without an environment."""
     return write_checkout(tmp_path / "checkout")
 
@@ -140,9 +140,7 @@ def test_the_environment_is_built_again_if_its_python_is_gone_or_one_of_another_
 @pytest.mark.slow
 @pytest.mark.walks
 @pytest.mark.parametrize("setting", ["UV_DEFAULT_INDEX", "UV_CONFIG_FILE"])
-def test_where_only_pip_knows_the_index_it_downloads_the_packages_and_the_environment_is_the_same(
-    checkout, tmp_path, setting
-):
+def test_where_only_pip_knows_the_index_it_downloads_and_the_environment_is_the_same(checkout, tmp_path, setting):
     (tmp_path / "uv.toml").write_text(f"[[index]]\nurl = '{NO_NETWORK}'\ndefault = true\n")
     wrong = {setting: str(tmp_path / "uv.toml") if setting == "UV_CONFIG_FILE" else NO_NETWORK}
     (checkout.folder / "old/uv").unlink()

@@ -1,7 +1,6 @@
 """Two branches with real results, merged in the ways of Git and GitHub: verify accepts only the results of one."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -27,7 +26,7 @@ WAYS = [
 
 
 @pytest.fixture(scope="session")
-def branches(clone_of_session: Path) -> Clone:
+def branches(clone_of_session) -> Clone:
     """On the branches a and b are other parameters of training, of which two stand side by side, and their results."""
     branches = Clone(clone_of_session.parent / "branches")
     with FileLock(f"{branches.folder}.lock"):
@@ -51,7 +50,7 @@ def reasons() -> list[str]:
 
 @pytest.mark.parametrize("merged_by_lines", ["", "dvc.lock !merge"], ids=["attributes", "none of dvc.lock"])
 @pytest.mark.parametrize("way", WAYS)
-def test_after_a_merge_the_results_are_those_of_one_side_or_verify_says_what_does_not_match(
+def test_after_a_merge_results_are_of_one_side_or_verify_says_why_not(
     branches, tmp_path, monkeypatch, way, merged_by_lines
 ):
     here = Clone(tmp_path / "here")

@@ -15,7 +15,7 @@ TYPED = commands("README.md")
 
 
 @pytest.fixture
-def reader(clone: Clone) -> Clone:
+def reader(clone) -> Clone:
     """A clone as a reader of README has it; its .venv is the environment of these tests."""
     (clone.folder / ".venv").symlink_to(sys.prefix)
     who = [f"GIT_{role}_{key}" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")]

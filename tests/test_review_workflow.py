@@ -22,7 +22,7 @@ LIAR = "from pathlib import Path\nPath('{mark}').touch()\nprint('verify: dvc.loc
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def origin(tmp_path_factory) -> Repository:
     """A repository whose branch main, the base, has this project's review and small results that match dvc.lock."""
     origin = Repository(tmp_path_factory.mktemp("origin") / "project")
     for name in ("classifier", "review", "trials"):

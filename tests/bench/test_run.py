@@ -10,7 +10,7 @@ from trials.git import git
 
 
 @pytest.mark.parametrize(("precision", "goals"), [("mixed_bfloat16", ("0.30", "1.15")), ("float32", ("", ""))])
-def test_a_ratio_is_the_median_of_those_of_each_round_and_its_goal_is_for_kernels_with_bfloat16(
+def test_a_ratio_is_the_median_of_those_of_each_round_and_goals_are_for_bfloat16(
     tmp_path, monkeypatch, capsys, precision, goals
 ):
     # A machine that becomes slower; the ratio of the medians would be 12 / 20 = 0.6.

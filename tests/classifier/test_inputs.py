@@ -46,9 +46,7 @@ def fail() -> None:
         (write("code.py", CODE), None),
     ],
 )
-def test_an_input_that_changes_while_a_stage_runs_is_named_and_all_outputs_stay_the_old_ones(
-    project, refusal, edit, line
-):
+def test_an_input_that_changes_while_a_stage_runs_is_named_and_no_output_changes(project, refusal, edit, line):
     Path("models").mkdir()
     for path, text in {"code.py": CODE, "images.npy": "0" * (SMALL + 1), "params.yaml": "train: {epochs: 1}"}.items():
         Path(path).write_text(text)

@@ -18,7 +18,7 @@ TOUCH = {"Pressed": "touchStart", "Moved": "touchMove", "Released": "touchEnd"}
 
 
 @pytest.fixture(scope="session")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page_file(tmp_path_factory) -> Path:
     """A copy of the page of `make repro` in a folder whose name has spaces."""
     page = REPOSITORY / "page/index.html"
     if not page.exists() or '"normalization":"mnist"' not in page.read_text(encoding="utf-8"):
@@ -86,7 +86,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Visit]:
+def visit(browser) -> Iterator[Visit]:
     """Open a page at a width, in a colour scheme, offline."""
     opened: list[Visitor] = []
 

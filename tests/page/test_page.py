@@ -182,9 +182,7 @@ COUNTRIES = tuple(f"<b>country & {number}</b>" for number in range(20))
     ],
     ids=["fashion-mnist", "twenty colours", "photographs", "dark ink", "light photographs"],
 )
-def test_on_the_page_of_another_data_set_a_picture_has_the_probabilities_that_python_computes(
-    tmp_path, visit, data_set, misread, count
-):
+def test_on_the_page_of_another_data_set_a_picture_is_read_as_in_python(tmp_path, visit, data_set, misread, count):
     layers, classes = some_layers(data_set), data_set.classes
     wrong, normalization = some_misread(data_set, misread), onnx_file.normalization(data_set)
     opening = some_misread(data_set, 1)[0][0], 1

@@ -23,7 +23,7 @@ def write_model(path: Path, data_set: DataSet, weights: np.ndarray, bias: np.nda
 
 
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def templates(tmp_path_factory) -> Path:
     """A model whose class is the one of ten drawn digits, normalized, that has the smallest squared distance."""
     images = [normalize(on_paper(line(digit, (90, 90))))[0].image.astype(float) / 255 for digit in "0123456789"]
     weights = np.stack(images, axis=-1) / 4  # without the 4, all would be certain
@@ -33,7 +33,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sides(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sides(tmp_path_factory) -> Path:
     """A model of colour images, 4 pixels high and 6 wide, which says where there is more red."""
     weights = np.zeros((4, 6, 3, 2))
     weights[:, :3, 0, 0] = weights[:, 3:, 0, 1] = 1

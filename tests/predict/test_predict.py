@@ -21,13 +21,13 @@ Predicted = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def predicted(capsys: pytest.CaptureFixture[str]) -> Predicted:
+def predicted(capsys) -> Predicted:
     """Run the command on files; return its exit status and what it prints on stdout and on stderr."""
     return lambda *arguments: (predict.main(["--model", *map(str, arguments)]), *capsys.readouterr())
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def photos(tmp_path) -> Path:
     """A folder with a 7, and a line of 2, 0 and 4."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/seven.png").write_bytes(encoded(on_paper(line("7", (90, 90)))))
@@ -57,9 +57,7 @@ def test_json_has_the_probabilities_the_boxes_and_the_refusals(photos, templates
 
 
 @pytest.mark.parametrize("orientation", [1, 6])  # 6: the camera was turned by 90 degrees
-def test_the_box_is_in_the_pixels_of_a_large_photo_that_is_decoded_in_a_smaller_size(
-    tmp_path, templates, predicted, orientation
-):
+def test_the_box_is_in_the_pixels_of_a_large_photo_that_is_decoded_smaller(tmp_path, templates, predicted, orientation):
     small = draw(7, np.random.default_rng(0), (210, 170), centre=(60, 85), height=100, pen=12)
     photo = Image.fromarray(on_paper(small)).resize((4201, 3401))
     exif = Image.Exif()
@@ -110,9 +108,7 @@ def test_a_class_below_the_floor_of_the_model_is_uncertain(photos, templates, pr
 
 
 @pytest.mark.parametrize(("normalization", "classes"), [("resize", "left right"), ("negative", "right left")])
-def test_pictures_of_another_data_set_are_resized_as_download_does_it_and_that_is_said_once(
-    tmp_path, sides, predicted, normalization, classes
-):
+def test_pictures_of_another_data_set_are_resized_as_by_download(tmp_path, sides, predicted, normalization, classes):
     model = with_metadata(sides, "normalization", normalization)
     for side in (0, 1):
         picture = np.random.default_rng(side).integers(0, 100, (30, 50, 3), np.uint8)

@@ -180,7 +180,7 @@ class Team:
 
 
 @pytest.fixture(scope="session", params=[Folder, SSH, S3], ids=lambda kind: kind.section)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+def server(request, tmp_path_factory) -> Iterator[Folder]:
     """The running server, stopped after the tests whether they pass or not."""
     kind: type[Folder] = request.param
     if absent := [name for name in kind.modules if find_spec(name) is None]:
@@ -194,6 +194,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
-def team(server: Folder, tmp_path_factory: pytest.TempPathFactory) -> Team:
+def team(server, tmp_path_factory) -> Team:
     """A team whose owner has typed the lines of docs/sharing.md."""
     return Team(server, tmp_path_factory.mktemp("team"))

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from tests.review.stand_in import InProcess, Project
 
 
 @pytest.fixture(scope="module")
-def repository_of_module(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def repository_of_module(tmp_path_factory) -> Repository:
     """On main, which is tagged v1, the model misreads images 0 to 9 of both splits."""
     repository = Repository(tmp_path_factory.mktemp("review") / "project")
     (repository.folder / ".dvc").mkdir(parents=True)
@@ -28,7 +27,7 @@ def repository_of_module(tmp_path_factory: pytest.TempPathFactory) -> Repository
 
 
 @pytest.fixture
-def repository(repository_of_module: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+def repository(repository_of_module, tmp_path, monkeypatch) -> Repository:
     """A copy of that repository, as the current directory."""
     folder = tmp_path / "project"
     shutil.copytree(repository_of_module.folder, folder)
@@ -38,7 +37,7 @@ def repository(repository_of_module: Repository, tmp_path: Path, monkeypatch: py
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def here(tmp_path, monkeypatch) -> Project:
     """A project whose stages take no time, as the current directory; its trials need no Dask."""
     project = Project(tmp_path / "project")
     project.make()
@@ -52,7 +51,7 @@ Run = Callable[..., tuple[int, list[str], str]]
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(request, capsys) -> Run:
     """Run the command that the test's module is of; return its exit status, its sentences on stdout, and stderr."""
     command = import_module(request.module.__name__.removeprefix("tests.").replace("test_", ""))
 

@@ -33,7 +33,7 @@ def other(repository: Repository, name: str, seeds: Sequence[Any], **changes: An
 
 
 @pytest.fixture(scope="module")
-def repository_of_module(repository_of_module: Repository) -> Repository:
+def repository_of_module(repository_of_module) -> Repository:
     """Five seeds are measured on main, and of other recipes on better, alike and worse; the rest is one run each."""
     repository = repository_of_module
     repository.measure(*BASE)
@@ -48,7 +48,7 @@ def repository_of_module(repository_of_module: Repository) -> Repository:
 
 
 @pytest.fixture
-def compare(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Compare:
+def compare(repository, capsys) -> Compare:
     """Run the command; return its exit status, and the document of `--json` or the text, a sentence a line.
 
     The results have no pipeline, so verify, which test_verify.py is of, refuses them.
@@ -176,9 +176,7 @@ ONE_RECIPE = "verdict: this folder is no worse than `main`: both are runs of one
         (write(seed=7, lock=lock(evaluation={"stages/evaluate.py": "c"})), "verdict: undecided.*"),
     ],
 )
-def test_what_counts_as_the_same_recipe_its_seeds_and_its_losses_is_said_with_the_reason(
-    repository, compare, change, line
-):
+def test_what_counts_as_the_recipe_its_seeds_and_its_losses_is_said_with_the_reason(repository, compare, change, line):
     change(repository)
     assert [text for text in compare("main")[1].splitlines() if re.fullmatch(line, text)]
 

@@ -12,7 +12,7 @@ from msgspec import convert
 from review import decide
 from review.results import Record
 from review.statistics import PLAN
-from tests.review.repository import Repository, record
+from tests.review.repository import record
 from tests.review.stand_in import trained
 
 FLIPS = [{30}, {31, 32}, {33}, {34, 35}, {36}, {37}, {38, 30}, {31}, {32, 34}, {39}]  # images that one seed misreads
@@ -43,7 +43,7 @@ class Trainings:
 
 
 @pytest.fixture
-def trainings(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Trainings:
+def trainings(repository, monkeypatch) -> Trainings:
     """On main and on the branch head is one run of a recipe each, of seed 0; nothing is measured."""
     trainings = Trainings()
     for name in ("load_recipe", "measure"):

@@ -25,7 +25,7 @@ TABLE = ("table", "thead", "tbody", "tr", "th", "td")
 
 
 @pytest.fixture
-def hostile(repository: Repository) -> Repository:
+def hostile(repository) -> Repository:
     """Main is plain, and a branch has the payload wherever the commands show a text."""
     text, visible, hidden = PAYLOAD, VISIBLE, f"EVIL{HIDDEN}"
     parameters = {"epochs": 5, visible: 1, "note": text, "list": [text, {text: text}]}

@@ -14,7 +14,7 @@ Noise = Callable[..., str]
 
 
 @pytest.fixture
-def run_noise(here: Project, capsys: pytest.CaptureFixture[str]) -> Noise:
+def run_noise(here, capsys) -> Noise:
     """Run the command in this process; it must exit with 0, and what it prints is returned."""
 
     def run(*arguments: str) -> str:
@@ -27,7 +27,7 @@ def run_noise(here: Project, capsys: pytest.CaptureFixture[str]) -> Noise:
 
 
 @pytest.fixture
-def ran(here: Project) -> Project:
+def ran(here) -> Project:
     """The project after `dvc repro` with seed 1."""
     here.run("dvc repro -q")
     here.commit("Results")

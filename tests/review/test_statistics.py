@@ -90,9 +90,7 @@ def table(random: np.random.Generator, seeds: int, images: int = 60) -> np.ndarr
         (SPIN_ECHO, 0.9200000, 0.03741657, 7.575855, 0.8328691, 1.0000000),  # printed cut at 1
     ],
 )
-def test_one_recipe_has_the_error_and_the_degrees_of_freedom_that_mrmcaov_prints(
-    misread, accuracy, error, freedom, low, high
-):
+def test_one_recipe_has_the_error_and_the_freedom_that_mrmcaov_prints(misread, accuracy, error, freedom, low, high):
     # Smith, Hillis and Pesce, user guide of MRMCaov: `summary(mrmc(binary_sens(truth, rating >= 3), ...))` of VanDyke,
     # "each analysis based only on data for the specified treatment". Against a test that misses nothing, the difference
     # has the error of the one test.

@@ -64,7 +64,7 @@ def files(items: list[Any]) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def plain(repository: Repository) -> Repository:
+def plain(repository) -> Repository:
     """What `git clone` gives of a pipeline whose dvc.lock matches."""
     for path, text in FILES.items():
         repository.put(path, text)

@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -55,7 +54,7 @@ def write_recipe(**changed: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def run_of_session(tmp_path_factory: pytest.TempPathFactory, keras: ModuleType) -> tuple[Path, str]:
+def run_of_session(tmp_path_factory, keras) -> tuple[Path, str]:
     """A folder in which train, export and evaluate ran with RECIPE, and what they printed."""
     folder = tmp_path_factory.mktemp("trained")
     printed = io.StringIO()
@@ -69,7 +68,7 @@ def run_of_session(tmp_path_factory: pytest.TempPathFactory, keras: ModuleType) 
 
 
 @pytest.fixture
-def trained(project: Path, run_of_session: tuple[Path, str], keras: ModuleType) -> str:
+def trained(project, run_of_session, keras) -> str:
     """What the stages printed; the current folder is a copy of theirs. The names of layers begin anew."""
     folder, printed = run_of_session
     shutil.copytree(folder, project, dirs_exist_ok=True)
@@ -78,6 +77,6 @@ def trained(project: Path, run_of_session: tuple[Path, str], keras: ModuleType) 
 
 
 @pytest.fixture
-def network(trained: str, keras: ModuleType) -> Any:
+def network(trained, keras) -> Any:
     """The trained network, in whose folder the test runs."""
     return keras.models.load_model(MODEL, compile=False)

@@ -15,7 +15,7 @@ import pytest
 
 from classifier import command
 from classifier.data import mirrors
-from classifier.data.arrays import IDX_FILES, Arrays, check_arrays, identify, read_npz, save_npz
+from classifier.data.arrays import IDX_FILES, check_arrays, identify, read_npz, save_npz
 from classifier.data.catalogue import DATA_SETS, DIGITS, MNIST_5K
 from classifier.data.data_set import DataSet, own_data_changed, read_data_set
 from classifier.paths import RAW, SOURCE
@@ -78,7 +78,7 @@ def body(content: bytes, length: int | None = None) -> Reply:
 
 
 @pytest.fixture
-def server(monkeypatch: Patch) -> Iterator[Server]:
+def server(monkeypatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(mirrors, "RETRIES", 0)
     monkeypatch.setattr(mirrors, "MOST", 100_000)
@@ -94,7 +94,7 @@ def parameters(dataset: str, **changed: Any) -> str:
 
 
 @pytest.fixture
-def tiny(project: Path, arrays: Arrays, monkeypatch: Patch) -> Use:
+def tiny(project, arrays, monkeypatch) -> Use:
     """Put the digits of `arrays` into the catalogue as `mnist`, with these mirrors."""
 
     def use(*locations: str) -> None:
@@ -105,7 +105,7 @@ def tiny(project: Path, arrays: Arrays, monkeypatch: Patch) -> Use:
     return use
 
 
-def test_every_kind_of_mirror_gives_the_same_bytes_and_no_secret_is_printed_or_stored(
+def test_every_kind_of_mirror_gives_the_same_bytes_and_shows_no_secret(
     tiny, server, project, arrays, monkeypatch, capfd
 ):
     save_npz(project / "source.npz", arrays)
@@ -140,7 +140,7 @@ WRONG: dict[str, tuple[Reply | None, str]] = {
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "in the catalogue"])
 @pytest.mark.parametrize(("reply", "message"), WRONG.values(), ids=WRONG)
-def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_file_stays(
+def test_a_wrong_answer_of_a_mirror_is_refused_and_the_old_file_stays(
     tiny, server, monkeypatch, capfd, reply, message, named
 ):
     if "ReadTimeout" in message:
@@ -174,9 +174,7 @@ def test_a_wrong_answer_of_a_mirror_is_refused_without_its_secrets_and_the_old_f
         ("ftp://user:s3cr3t@example.org/mnist.npz?s3cr3t", "example.org: the download failed with InvalidSchema"),
     ],
 )
-def test_a_wrong_name_of_a_mirror_and_other_images_are_refused(
-    tiny, project, arrays, monkeypatch, refusal, location, message
-):
+def test_a_wrong_mirror_and_other_images_are_refused(tiny, project, arrays, monkeypatch, refusal, location, message):
     save_npz(project / "other.npz", arrays | {"x_test": 255 - arrays["x_test"]})
     monkeypatch.setattr(mirrors, "RETRIES", 0)
     monkeypatch.setenv("DATASET_MIRROR", location)
@@ -186,9 +184,7 @@ def test_a_wrong_name_of_a_mirror_and_other_images_are_refused(
     assert not RAW.exists()
 
 
-def test_after_mirrors_that_do_not_answer_or_serve_wrong_data_the_next_one_is_used(
-    tiny, server, project, arrays, capsys
-):
+def test_after_mirrors_without_an_answer_or_with_wrong_data_the_next_is_used(tiny, server, project, arrays, capsys):
     server.serve(packed(project, arrays | {"x_test": 255 - arrays["x_test"]}))
     server.serve(*write_idx(project / "idx", arrays).iterdir())
     tiny(NO_SERVER, server.url("/files/a.npz"), server.url("/files/"))
@@ -200,7 +196,7 @@ def test_after_mirrors_that_do_not_answer_or_serve_wrong_data_the_next_one_is_us
     assert server.requests[1:] == [f"/files/{name}" for name in IDX_FILES.values()]
 
 
-def test_a_request_that_fails_is_sent_again_and_none_if_an_earlier_run_left_the_arrays(
+def test_a_request_that_fails_is_sent_again_and_none_if_the_arrays_are_there(
     tiny, server, project, arrays, monkeypatch
 ):
     monkeypatch.setattr(mirrors, "RETRIES", 1)

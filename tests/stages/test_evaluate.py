@@ -25,7 +25,7 @@ OUTPUTS = (METRICS, PREDICTIONS, PER_CLASS, CONFUSION_MATRIX, MISCLASSIFIED)
 
 
 @pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+def figures(monkeypatch) -> list[Figure]:
     """The figures, in the order in which they are drawn; their files are empty."""
     drawn: list[Figure] = []
     monkeypatch.setattr(pictures, "png", lambda figure: drawn.append(figure) or b"")

@@ -24,7 +24,7 @@ def write_parameters(project: Path, validation_images: int = 0, seed: int = 0) -
 
 
 @pytest.fixture
-def save_raw(project: Path) -> Save:
+def save_raw(project) -> Save:
     """Write arrays and their description, as download does."""
 
     def save(arrays: Arrays, classes: tuple[str, ...] = DIGITS) -> None:
@@ -62,9 +62,7 @@ def test_blocks_of_any_size_give_the_bytes_that_numpy_saves(save_raw, project, m
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_colour_images_and_labels_above_255_keep_their_shape_and_class_and_light_images_are_inverted(
-    save_raw, capsys, inverted
-):
+def test_colour_images_and_labels_above_255_are_kept_and_light_images_are_inverted(save_raw, capsys, inverted):
     images, labels = np.random.default_rng(0).integers(0, 256, (16, 9, 10, 3), np.uint8), np.arange(285, 301, 1, "u2")
     save_raw({"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}, tuple(map(str, range(301))))
     replace(read_data_set(), inverted=inverted).save(SOURCE)
@@ -87,9 +85,7 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE)
-def test_other_raw_arrays_than_those_described_are_refused_and_the_old_outputs_stay(
-    save_raw, arrays, refusal, damage, message
-):
+def test_other_raw_arrays_than_those_described_are_refused_and_outputs_stay(save_raw, arrays, refusal, damage, message):
     save_raw(arrays)
     preprocess.main()
     before = outputs()

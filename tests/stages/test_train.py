@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -47,7 +46,7 @@ OTHER: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def precision(keras: ModuleType) -> Any:
+def precision(keras) -> Any:
     """A test may train in another precision; the next one begins with float32, as a new process does."""
     yield
     keras.config.set_dtype_policy("float32")
@@ -58,7 +57,7 @@ def outputs() -> list[bytes]:
 
 
 @pytest.fixture
-def begun(trained: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def begun(trained, monkeypatch) -> Callable[..., dict[str, Any]]:
     """Return what a training with a changed recipe begins with: the network, how it learns, and all batches."""
 
     def begin(**changed: Any) -> dict[str, Any]:
@@ -132,9 +131,7 @@ def edited() -> None:
 
 @pytest.mark.faults
 @pytest.mark.parametrize("case", [(1, VARIED, killed), (3, {}, killed), (3, {}, edited)])
-def test_a_training_that_is_interrupted_or_refused_leaves_the_outputs_and_goes_on_to_the_same_bytes(
-    trained, keras, monkeypatch, capsys, case
-):
+def test_a_training_that_is_interrupted_or_refused_goes_on_to_the_same_bytes(trained, keras, monkeypatch, capsys, case):
     epochs, changed, end = case
     shutil.copy(REPOSITORY / "dvc.yaml", "dvc.yaml")
     write_recipe(epochs=3, **changed)

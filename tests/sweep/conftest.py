@@ -1,7 +1,6 @@
 """The project of the tests of sweeps."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -10,14 +9,14 @@ from tests.sweep.project import Project
 
 
 @pytest.fixture(scope="module")
-def project_of_module(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project_of_module(tmp_path_factory) -> Project:
     project = Project(tmp_path_factory.mktemp("sweep") / "project")
     project.make()
     return project
 
 
 @pytest.fixture
-def project(project_of_module: Project, tmp_path: Path) -> Project:
+def project(project_of_module, tmp_path) -> Project:
     """A copy of the project of the module."""
     shutil.copytree(project_of_module.folder, tmp_path / "project")
     return Project(tmp_path / "project")

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.sweeps, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def cluster_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster_of_module(tmp_path_factory) -> Iterator[Cluster]:
     if reason := reason_to_skip():
         pytest.skip(reason)
     cluster = Cluster(tmp_path_factory.mktemp("hosts"))
@@ -26,7 +26,7 @@ def cluster_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clus
 
 
 @pytest.fixture
-def cluster(cluster_of_module: Cluster) -> Iterator[Cluster]:
+def cluster(cluster_of_module) -> Iterator[Cluster]:
     """The cluster with all workers."""
     cluster_of_module.start()
     yield cluster_of_module
@@ -166,9 +166,7 @@ def test_trials_of_a_worker_whose_network_is_gone_run_elsewhere(cluster):
     cluster.check(rates)
 
 
-def test_a_remote_that_refuses_pushes_and_a_stage_that_fails_are_named_and_the_same_command_ends(
-    cluster,
-):
+def test_a_remote_that_refuses_pushes_and_a_stage_that_fails_are_named_and_the_same_command_ends(cluster):
     rates, hook = cluster.rates(2), cluster.storage.path("project.git/hooks/pre-receive")
     for host in cluster.workers:
         host.path("broken").write_text(rates[0])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.clone import PATIENCE
 from tests.sweep.hosts import PATH, wait_until
-from tests.sweep.project import IMPATIENT, Project
+from tests.sweep.project import IMPATIENT
 
 pytestmark = [pytest.mark.sweeps, pytest.mark.slow]
 
@@ -44,9 +44,7 @@ PartitionName=main Nodes=ALL Default=YES
 
 
 @pytest.fixture
-def slurm(
-    project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def slurm(project, tmp_path_factory, monkeypatch) -> Iterator[None]:
     """Slurm, to which the settings of this process and of the project point."""
     programs = ["setpriv", "sbatch", "scancel", *(daemon.split()[0] for daemon in DAEMONS)]
     if absent := [name for name in programs if shutil.which(name, path=PATH) is None]:

@@ -12,7 +12,7 @@ from trials.trial import Trial
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+def here(tmp_path, monkeypatch) -> Clone:
     """A repository with two files, as the current directory."""
     clone = Clone(tmp_path / "project")
     for path, text in {"a": "a", "b": "b", ".gitignore": "/ignored\n"}.items():

@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from tests.conftest import describe
 
 
 @pytest.fixture
-def numbered(project: Path) -> None:
+def numbered(project) -> None:
     """25 training images; each pixel of an image, and each entry of its label, is the number of the image."""
     describe(project)
     splits.PROCESSED.mkdir(parents=True)

@@ -25,9 +25,7 @@ def test_where_there_are_gpus_they_decide_on_bfloat16():
         (ZEN_4, "AVX3", ("avx512_core_bf16", "mixed_bfloat16")),  # oneDNN knows no such level
     ],
 )
-def test_auto_is_bfloat16_only_if_the_hardware_has_it_within_the_limit_that_the_user_sets(
-    keras, monkeypatch, hardware, limit, expected
-):
+def test_auto_is_bfloat16_only_if_the_hardware_has_it_within_the_limit(keras, monkeypatch, hardware, limit, expected):
     import tensorflow as tf
 
     monkeypatch.setattr(runtime, "instruction_sets", lambda: hardware)
@@ -54,9 +52,7 @@ def test_a_start_that_takes_long_gives_signs_of_life_on_a_terminal(monkeypatch, 
     assert stdout.getvalue().splitlines()[:2] == said * is_terminal
 
 
-def test_bfloat16_within_a_limit_without_it_is_refused_and_the_line_names_what_to_set(
-    monkeypatch,
-):
+def test_bfloat16_within_a_limit_without_it_is_refused_and_the_line_names_what_to_set(monkeypatch):
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     with pytest.raises(ValueError, match=r"ONEDNN_MAX_CPU_ISA=AVX2: set train\.precision to auto or float32"):
         runtime.start(seed=0, precision="mixed_bfloat16")
