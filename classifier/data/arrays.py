@@ -36,6 +36,7 @@ OTHER_FORMATS = {
     (".parquet", ".arrow"): f"read it with pandas.read_parquet, {SAVE}",
     (".pkl.gz", ".pkl", ".pickle"): f"read it with pickle, if you trust it (pixels of 0 to 1: `x * 255`), {SAVE}",
     (".npy", ".mat", ".h5", ".hdf5", ".pt"): f"read it with the library that wrote it, {SAVE}",
+    ("ubyte", "ubyte.gz"): "name the folder of the four IDX files",
     (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"): "unpack it and name the folder",
 }
 

@@ -20,7 +20,7 @@ HOW_TO_GET_ALL = "for the full set, run `dvc repro --force download` online, or 
 LEFT_BY_TOOLS = re.compile(
     r"\..*|.*\.\w+:.*|.*zone\.identifier|__macosx|@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found"
     r"|icon\r|(eh)?thumbs.*\.db|zbthumbnail\.info|desktop\.(ini|db)|picasa\.ini|descript\.ion|pspbrwse\.jbf"
-    r"|index\.html?|.*(~|\.(aae|bak|cache|crdownload|lnk|part|swp|thm|tmp|url|xmp))|__pycache__",
+    r"|index\.html?|.*(~|\.(aae|bak|cache|crdownload|downloading|lnk|part|swp|thm|tmp|url|xmp))|__pycache__",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -131,6 +131,8 @@ def test_a_folder_has_one_idx_file_of_each_array_and_may_have_others(tmp_path, a
     write_idx(other, arrays | {"y_test": arrays["y_test"] + np.uint8(1)})
     with pytest.raises(ValueError, match=f"^{tmp_path}/{labels} is no copy of {other}/{labels}: name, or make"):
         read_arrays(tmp_path, MOST)
+    with pytest.raises(ValueError, match=f"^{other}/{labels}: not a format that is read; name the folder of the four"):
+        read_arrays(other / labels, MOST)
     for path in tmp_path.rglob(labels):
         path.unlink()
     expected = f"^{tmp_path}: expected one IDX file of each of x_train, .*, found t10k-images-idx3-ubyte.gz, .*train-im"
