@@ -28,9 +28,8 @@ def missing(document: Path) -> list[str]:
 
     `../../actions/workflows/NAME.yml`, in a document at the top, is GitHub's page about .github/workflows/NAME.yml.
     """
-    tokens = [
-        token for block in MarkdownIt().enable("table").parse(document.read_text()) for token in block.children or []
-    ]
+    blocks = MarkdownIt().enable("table").parse(document.read_text())
+    tokens = [token for block in blocks for token in block.children or []]
     dead = []
     for link in (str(token.attrGet("href") or token.attrGet("src") or "https://") for token in tokens):
         path, _, anchor = link.partition("#")
@@ -82,9 +81,7 @@ def test_the_licence_is_the_unmodified_text_that_pyproject_names():
 
 def committed(path: str) -> str:
     """The text of a file in HEAD; in the folder, a run on another machine may have changed it."""
-    return subprocess.run(
-        ["git", "show", f"HEAD:{path}"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout
+    return subprocess.check_output(["git", "show", f"HEAD:{path}"], cwd=REPOSITORY, text=True)
 
 
 @pytest.fixture

@@ -187,13 +187,11 @@ def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(
     assert checkout.run("make repository") == ""
 
 
-@pytest.mark.parametrize(
-    "name", ["PYTHONSAFEPATH", "PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"]
-)
-def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(checkout, name):
+@pytest.mark.parametrize("setting", ["SAFEPATH", "PATH", "OPTIMIZE", "HOME", "DONTWRITEBYTECODE"])
+def test_variables_that_change_which_modules_or_asserts_python_runs_are_removed(checkout, setting):
     with (checkout.folder / "Makefile").open("a") as file:
-        file.write(f'\n.PHONY: seen\nseen:\n\t@echo "seen: $${{{name}-nothing}}"\n')
-    assert checkout.run("make seen", **{name: "1"}) == "seen: nothing\n"
+        file.write(f'\n.PHONY: seen\nseen:\n\t@echo "seen: $${{PYTHON{setting}-nothing}}"\n')
+    assert checkout.run("make seen", **{f"PYTHON{setting}": "1"}) == "seen: nothing\n"
 
 
 @pytest.mark.slow

@@ -27,9 +27,8 @@ def templates(tmp_path_factory) -> Path:
     """A model whose class is the one of ten drawn digits, normalized, that has the smallest squared distance."""
     images = [normalize(on_paper(line(digit, (90, 90))))[0].image.astype(float) / 255 for digit in "0123456789"]
     weights = np.stack(images, axis=-1) / 4  # without the 4, all would be certain
-    return write_model(
-        tmp_path_factory.mktemp("templates") / "model.onnx", MNIST, weights, -2 * (weights**2).sum((0, 1))
-    )
+    path = tmp_path_factory.mktemp("templates") / "model.onnx"
+    return write_model(path, MNIST, weights, -2 * (weights**2).sum((0, 1)))
 
 
 @pytest.fixture(scope="session")

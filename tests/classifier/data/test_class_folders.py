@@ -161,10 +161,8 @@ def test_a_folder_of_another_form_is_refused(tmp_path, files, message):
 
 
 def test_images_of_any_size_are_resized_as_the_same_arrays_are(tmp_path):
-    sizes = [(200, 300), (8, 8), (1, 1), (12, 16), (500, 10)]
-    files = {
-        f"{label}/{row}.png": encoded(np.full(size, 90, np.uint8)) for label in "ab" for row, size in enumerate(sizes)
-    }
+    images = [encoded(np.full(size, 90, np.uint8)) for size in ((200, 300), (8, 8), (1, 1), (12, 16), (500, 10))]
+    files = {f"{label}/{row}.png": image for label in "ab" for row, image in enumerate(images)}
     assert np.unique(read(write(tmp_path / "any", files), size=(12, 16))[0]["x_train"]).tolist() == [90]
     source = write(tmp_path / "files", two_classes(colour=True))
     np.savez(tmp_path / "a.npz", **read(source)[0])  # type: ignore[arg-type]
