@@ -38,7 +38,7 @@ PICTURES = ["seeds.png", "learning_curve_loss.png", "learning_curve_accuracy.png
 
 
 @pytest.fixture(scope="module")
-def repository_of_module(repository_of_module: Repository) -> Repository:
+def repository_of_module(repository_of_module) -> Repository:
     """On main there is a history and five seeds, and on the branch better a recipe that misreads fewer images."""
     repository = repository_of_module
     repository.put(".gitignore", "/.dvc/tmp\n/report\n/data\n")
@@ -51,7 +51,7 @@ def repository_of_module(repository_of_module: Repository) -> Repository:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
+def drawn(monkeypatch) -> Callable[..., Figure]:
     """Call a function of review.drawing and return its figure."""
     for module in (drawing, pictures):
         monkeypatch.setattr(module, "png", lambda figure: figure)
@@ -59,7 +59,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Figure]:
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def undrawn(monkeypatch) -> dict[str, Any]:
     """Draw no picture, which takes a second, where a test is of the text; return what would be drawn."""
     asked: dict[str, Any] = {}
     monkeypatch.setattr(report, "draw_learning_curve", lambda metric, *sides: asked.update({metric: sides}) or b"PNG")
@@ -77,9 +77,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_a_report_has_the_verdict_first_all_that_compare_says_and_a_page_that_loads_nothing(
-    repository: Repository, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_report_has_the_verdict_first_all_that_compare_says_and_a_page_that_loads_nothing(repository, capsys):
     assert main(["main", "better"]) == 0
     printed = capsys.readouterr().out
     assert printed.endswith("\nreport: report.html, report.md and 4 pictures -> report\n")
@@ -106,16 +104,14 @@ def test_a_report_has_the_verdict_first_all_that_compare_says_and_a_page_that_lo
     assert files(repository.folder / "report/again") == written
 
 
-def test_test_images_are_in_the_report_only_if_asked_for(repository: Repository, undrawn: dict[str, Any]) -> None:
+def test_test_images_are_in_the_report_only_if_asked_for(repository, undrawn):
     for options, is_there in (([], False), (["--final"], True)):
         main(["main", "better", *options])
         assert ("| `test.errors` | 11 | 11 | 0 |" in repository.read("report/report.md")) == is_there
         assert ("test.errors" in repository.read("report/report.html")) == is_there
 
 
-def test_the_pictures_are_of_the_split_that_decided_first_base_and_then_head(
-    repository: Repository, undrawn: dict[str, Any]
-) -> None:
+def test_the_pictures_are_of_the_split_that_decided_first_base_and_then_head(repository, undrawn):
     repository.branch("older", validation=None, test=set(range(10)))
     repository.put("evaluation/history.csv", "epoch,accuracy,loss\n1,0.900000,0.300000\n")
     repository.write(validation=None, test={3, 13, 29})  # of four images of each digit
@@ -130,8 +126,8 @@ def test_the_pictures_are_of_the_split_that_decided_first_base_and_then_head(
 
 @pytest.mark.parametrize(("images", "shift"), [(IMAGES, 0), (0, 0), (IMAGES + 1, 0), (IMAGES, 1)])
 def test_the_images_that_the_seeds_read_most_differently_are_listed_and_drawn_if_the_folder_has_them(
-    repository: Repository, undrawn: dict[str, Any], images: int, shift: int
-) -> None:
+    repository, undrawn, images, shift
+):
     describe(repository.folder, replace(MNIST, classes=("zero", "|@user", *map("class {}".format, range(2, 10)))))
     if images:
         labels = np.eye(10, dtype=np.float32)[(np.arange(images) + shift) % 10]
@@ -149,9 +145,7 @@ def test_the_images_that_the_seeds_read_most_differently_are_listed_and_drawn_if
     assert ("(images_that_differ.png)" in text) == is_drawn == ("They are not drawn: `data/processed`" not in text)
 
 
-def test_loss_curves_that_do_not_compare_and_a_missing_history_are_said(
-    repository: Repository, undrawn: dict[str, Any]
-) -> None:
+def test_loss_curves_that_do_not_compare_and_a_missing_history_are_said(repository, undrawn):
     repository.write(validation=BASE[0], train={"label_smoothing": 0.1})
     (repository.folder / "evaluation/history.csv").unlink()
     assert main(["main"]) == 0
@@ -164,8 +158,8 @@ def test_loss_curves_that_do_not_compare_and_a_missing_history_are_said(
 
 
 def test_a_folder_that_cannot_be_made_and_a_full_disk_are_refused_and_leave_what_was_there(
-    repository: Repository, undrawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    repository, undrawn, monkeypatch, capsys
+):
     assert main(["main", "--output", "params.yaml"]) == 2
     assert capsys.readouterr().err == "report: params.yaml/seeds.png could not be written: File exists\n"
     assert main(["main", "better"]) == 0
@@ -185,8 +179,8 @@ def test_a_folder_that_cannot_be_made_and_a_full_disk_are_refused_and_leave_what
 
 
 def test_a_dot_for_each_seed_the_means_and_the_interval_of_the_difference_are_drawn(
-    drawn: Callable[..., Figure],
-) -> None:
+    drawn,
+):
     base, head = (Readings.of(seeds, IMAGES) for seeds in ([[0], [1, 2]], [[0, 1, 2], [1, 2], [3, 4, 5, 6]]))
     change, recipes = estimate(base, head), {"base": base, "epochs=2": head}
     seeds, difference = drawn(drawing.draw_seeds, recipes, "validation", change).axes
@@ -202,7 +196,7 @@ def test_a_dot_for_each_seed_the_means_and_the_interval_of_the_difference_are_dr
     assert list(difference.lines[1].get_xdata()) == [change.difference]
 
 
-def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn: Callable[..., Figure]) -> None:
+def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn):
     shorter = {"loss": [0.3], "accuracy": [0.9], "validation_loss": [0.2]}
     figure = drawn(drawing.draw_learning_curve, "loss", parse_history(HISTORY), shorter)
     (axes,) = figure.axes
@@ -222,8 +216,8 @@ def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn: Callable[
 
 
 def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_classes_with_most_errors(
-    drawn: Callable[..., Figure],
-) -> None:
+    drawn,
+):
     pairs = [(4, 9)] * 3 + [(7, 2)] * 8 + [(label, label + 1) for label in range(10, 40)] + [(0, 0)] * 59
     actual, predicted = np.array(pairs).T
     base = Predictions(np.arange(100), actual, np.where(np.arange(100) < 3, predicted, actual))
@@ -239,7 +233,7 @@ def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_class
     assert axes.get_title() == "seed 0\nhead - base: 39 - 3 misread\nthe 30 of 50 classes with the most errors"
 
 
-def test_make_report_hands_on_the_revisions_as_they_are_and_says_what_to_name(tmp_path: Path) -> None:
+def test_make_report_hands_on_the_revisions_as_they_are_and_says_what_to_name(tmp_path):
     runner = Runner(tmp_path / "checkout")
     for name in ("Makefile", "requirements.txt"):
         shutil.copy(REPOSITORY / name, runner.folder)
