@@ -11,7 +11,6 @@ The files of the folder stay as they are. Trials that exist are not run again, s
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from statistics import mean
 
 from classifier.command import command
@@ -23,12 +22,11 @@ from review.text import as_columns, wrap
 from review.training import add_places, changed_params, place_of
 from stages import download, preprocess, train
 from sweep.proposals import Changes, Search, grid, tried_at
-from sweep.table import SPLIT, accuracies_of, judge_trials, rank
+from sweep.table import PICTURE, SPLIT, accuracies_of, judge_trials, rank
 from trials.engine import Engine
 from trials.git import snapshot
 from trials.trial import Trial
 
-PICTURE = Path("report/sweep.png")
 STAGES = {"download": download, "preprocess": preprocess, "train": train}  # with parameters
 
 
@@ -57,13 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
     for line in sweep.failed:
         print(f"sweep: {line}", file=sys.stderr)
     table, grounds, recipes = judge_trials(sweep.ended)
-    if recipes:
-        with whole_file(PICTURE) as path:
-            path.write_bytes(draw_seeds(recipes, SPLIT))
-        grounds += f"; each seed is drawn in {PICTURE}"
     if len(table) > 1:
         first_seed = sweep.ended[next(iter(rank(sweep.ended)))][0]
         print(f"\n{as_columns(table)}\n\n{wrap(grounds)}\n\nthe best recipe: dvc exp apply {first_seed[:10]}")
+    if recipes:
+        with whole_file(PICTURE) as path:
+            path.write_bytes(draw_seeds(recipes, SPLIT))
     return 1 if sweep.failed else 0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from statistics import mean, stdev
 
 from classifier.paths import METRICS
@@ -16,6 +17,7 @@ from review.text import Table
 from sweep.proposals import Changes
 
 SPLIT = "validation"
+PICTURE, MOST_DRAWN = Path("report/sweep.png"), 30  # recipes
 Compared = tuple[Comparison, Readings, bool]  # of the first seed with base; of all seeds; whether their machines differ
 
 
@@ -39,7 +41,7 @@ def judge_trials(trials: Mapping[Changes, Sequence[str]]) -> tuple[Table, str, d
     """Judge each recipe against the results of this folder by the commits of its seeds.
 
     Return a row for each recipe that has a validation accuracy, the best first: its parameters, its mean accuracy, and
-    the verdict; a sentence on what the verdicts rest on; and, of base and of the recipes compared with it, what their
+    the verdict; a sentence on what the verdicts rest on; and, of base and the best recipes compared with it, what their
     seeds misread.
     """
     base = None
@@ -70,8 +72,9 @@ def judge_trials(trials: Mapping[Changes, Sequence[str]]) -> tuple[Table, str, d
     of_base = readings_of(base, holding_records(base, base)[0], SPLIT)
     level = f"p < {ALPHA:g} / {comparisons} = {ALPHA / comparisons:.2g} (Bonferroni)"
     grounds = f"base: this folder, validation accuracy {spread(of_base)}; better than base takes {level}"
-    recipes = {" ".join(changes) or "unchanged": compared[changes][1] for changes in ranked if changes in compared}
-    return table, grounds, {"base": of_base} | recipes
+    drawn = [changes for changes in ranked if changes in compared][:MOST_DRAWN]
+    recipes = {" ".join(changes) or "unchanged": compared[changes][1] for changes in drawn}
+    return table, f"{grounds}; each seed: {PICTURE}", {"base": of_base} | recipes
 
 
 def _compare(base: Results, commits: Sequence[str]) -> Compared | None:

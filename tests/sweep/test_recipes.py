@@ -40,7 +40,7 @@ def test_recipes_are_judged_by_validation_at_the_level_for_all_of_them(repositor
         ["`6`", "`unchanged`", "0.0250 ± 0.0250 over 3 seeds", "worse"],
     ]
     assert next(iter(rank(trials))) == ("train.epochs=7",)
-    limit = "better than base takes p < 0.05 / 3 = 0.017 (Bonferroni)"
+    limit = "better than base takes p < 0.05 / 3 = 0.017 (Bonferroni); each seed: report/sweep.png"
     assert grounds == f"base: this folder, validation accuracy 0.5000 ± 0.0000 over 5 seeds; {limit}"
     drawn = {name: readings.errors.tolist() for name, readings in recipes.items()}
     assert list(drawn) == ["base", "train.epochs=7", "train.epochs=5", "train.epochs=8 train.zoom=0", "train.epochs=6"]
