@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from predict import pictures
@@ -25,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m predict", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a PNG or JPEG file, a folder, a pattern, or -")
     parser.add_argument("--json", action="store_true", help="print a JSON list with all probabilities")
-    parser.add_argument("--model", type=Path, default=MODEL, help=f"the model that export wrote ({MODEL})")
+    parser.add_argument("--model", default=MODEL, help=f"the model that export wrote ({MODEL})")
     options = parser.parse_args(arguments)
     try:
         model = load_model(options.model)

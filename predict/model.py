@@ -29,19 +29,19 @@ class Model:
         return np.asarray(self.session.run(["probabilities"], {"images": scaled})[0])
 
 
-def load_model(path: Path = MODEL) -> Model:
+def load_model(path: Path | str = MODEL) -> Model:
     """Load the model, to run on one thread: a network as small as this is not faster with more.
 
     Raises:
         FileNotFoundError: there is no such file. ValueError: it is not a model that export wrote.
     """
-    if not path.is_file():
+    if not Path(path).is_file():
         raise FileNotFoundError(f"{path} is missing: {HOW_TO_GET}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4  # fatal errors alone; the exception says the others
     try:
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(Path(path).read_bytes(), options, providers=["CPUExecutionProvider"])
         return _describe(session, session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # ONNX Runtime has exceptions of its own, without a common class
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]

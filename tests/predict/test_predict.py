@@ -133,11 +133,12 @@ def test_a_model_that_export_did_not_write_is_refused(templates, key, value, rea
         load_model(with_metadata(templates, key, value))
 
 
-@pytest.mark.parametrize("name", ["missing.onnx", "damaged.onnx"])
-def test_without_a_whole_model_the_line_says_how_to_get_one(tmp_path, predicted, name):
-    (tmp_path / "damaged.onnx").write_text("damaged")
-    status, _, err = predicted(tmp_path / name, "photo.png")
-    assert (status, err.startswith(f"predict: {tmp_path}/{name}")) == (2, True)
+@pytest.mark.parametrize("name", ["missing.onnx", "damaged.onnx", "https://example.com/model.onnx"])
+def test_without_a_whole_model_the_line_says_how_to_get_one(tmp_path, predicted, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("damaged.onnx").write_text("damaged")
+    status, _, err = predicted(name, "photo.png")
+    assert (status, err.startswith(f"predict: {name}")) == (2, True)
     assert err.endswith("run `dvc repro` or `make repro` to create it, or `dvc pull` to fetch it\n")
 
 
