@@ -27,7 +27,6 @@ import yaml
 from classifier.command import command
 from classifier.files import markdown_table
 from classifier.paths import METRICS, PIPELINE, PROVENANCE
-from trials.git import git
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOTEBOOK, DEFAULT, NO_OP, TRIVIAL = "notebook", "params.yaml", "nothing to do", "nothing to do, trivial stages"
@@ -67,9 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measured_commit() -> str:
     """Return the short hash of HEAD. Raises ValueError if a file outside bench/ differs from it."""
-    if changed := git("diff", "--name-only", "HEAD", "--", ".", ":(exclude)bench").split():
+    if changed := git("diff", "--name-only", "HEAD", "--", ".", ":(exclude)bench"):
         raise ValueError(f"the bench measures HEAD, and this folder differs: {', '.join(changed)}; commit or stash")
-    return git("rev-parse", "--short", "HEAD")
+    return git("rev-parse", "--short", "HEAD")[0]
 
 
 def measure(archive: Path, recipes: Mapping[str, str]) -> tuple[dict[str, Run], dict[str, Any]]:
@@ -153,6 +152,11 @@ def run_command(command: list[str], folder: Path, environment: Mapping[str, str]
     if done.returncode:
         raise OSError(f"`{' '.join(command)}` exited with {done.returncode}: {' '.join(lines[-1:])}")
     return lines, seconds
+
+
+def git(*arguments: str) -> list[str]:
+    """Run git in this folder and return the lines of its output. Raises OSError if it fails."""
+    return run_command(["git", *arguments], Path(), os.environ)[0]
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ import os
 import pytest
 
 from bench import run
-from bench.run import DEFAULT, NO_OP, NOTEBOOK, TRIVIAL, Run
-from trials.git import git
+from bench.run import DEFAULT, NO_OP, NOTEBOOK, TRIVIAL, Run, git
 
 
 @pytest.mark.parametrize(("precision", "goals"), [("mixed_bfloat16", ("0.30", "1.15")), ("float32", ("", ""))])
@@ -58,7 +57,7 @@ def test_a_change_outside_bench_is_refused_and_one_in_bench_is_not(tmp_path, mon
     author = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
     git(*author, "commit", "--quiet", "--message", "Both")
     (tmp_path / "bench/run.py").write_text("new\n")
-    assert run.measured_commit() == git("rev-parse", "--short", "HEAD")
+    assert run.measured_commit() == git("rev-parse", "--short", "HEAD")[0]
     (tmp_path / "params.yaml").write_text("new\n")
     with pytest.raises(ValueError, match=r"this folder differs: .*params\.yaml; commit or stash"):
         run.measured_commit()
