@@ -29,7 +29,7 @@ DOCUMENTS = files_in("README.md", "CONTRIBUTING.md", "docs", "bench", endings=("
 
 
 def test_the_code_and_the_tests_do_not_grow():
-    assert sum(map(lines, CODE)) <= 7_560
+    assert sum(map(lines, CODE)) <= 7_570
     assert sum(map(lines, TESTS)) <= 9_530
 
 
