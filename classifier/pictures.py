@@ -59,8 +59,12 @@ def errors_of(counts: np.ndarray) -> np.ma.MaskedArray:
     return np.ma.array(counts, mask=np.eye(len(counts), dtype=bool))
 
 
-def draw_images(images: np.ndarray, captions: Sequence[str], title: str) -> bytes:
-    """Draw `images` (n, height, width, 1 or 3), 0..1, in rows of five, with a caption above each."""
+def draw_images(images: np.ndarray, captions: Sequence[str], title: str, inverted: bool = False) -> bytes:
+    """Draw `images` (n, height, width, 1 or 3), 0..1, in rows of five, with a caption above each.
+
+    Grey is drawn as ink on paper, and images in colour that were inverted as they were.
+    """
+    images = 1 - images if inverted and images.shape[3] > 1 else images
     width, height = 1.6, 2.1  # inches for an image with its caption
     longer = max(images.shape[1:3], default=1)
     with plain_style():

@@ -42,7 +42,7 @@ PAGE = Template("""\
 <style>
 :root { color-scheme: light dark; --line: #d0d7de; --shade: #f3f5f7; }
 @media (prefers-color-scheme: dark) { :root { --line: #3d444d; --shade: #1d2229; }
-  img { filter: invert(0.9) hue-rotate(180deg); } }
+  img:not([alt*="in colour"]) { filter: invert(0.9) hue-rotate(180deg); } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem; overflow-wrap: anywhere; }
 code, th { background: var(--shade); }
 code { padding: 0.1em 0.2em; }
@@ -142,9 +142,12 @@ def images(comparison: Comparison, drawn: dict[str, bytes]) -> Iterator[str]:
     if pixels is None:
         yield f"They are not drawn: `{PROCESSED}` of this data set is not in the folder."
         return
+    described = comparison.head.data_set or comparison.base.data_set
+    inverted = bool(described and described.inverted)
     title = "image: actual, and how many seeds of base and of head misread it"
-    drawn[IMAGES] = pictures.draw_images(pixels[[image["image"] for image in listed]], captions, title)
-    yield f"![The {len(listed)} images of this table]({IMAGES})"
+    drawn[IMAGES] = pictures.draw_images(pixels[[image["image"] for image in listed]], captions, title, inverted)
+    kind = ", in colour" if pixels.shape[-1] > 1 else ""
+    yield f"![The {len(listed)} images of this table{kind}]({IMAGES})"
 
 
 def read_images(comparison: Comparison) -> np.ndarray | None:

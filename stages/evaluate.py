@@ -105,11 +105,8 @@ def draw_errors(outcome: Outcome, data_set: DataSet) -> bytes:
         f"{names[actual]}{arrow}{names[predicted]}\n{confidence:.3f}"
         for actual, predicted, confidence in zip(*columns, strict=True)
     ]
-    # Grey is drawn as ink on paper, which is what inverted images were.
-    restore = data_set.inverted and data_set.image_shape[2] > 1
-    images = 1 - outcome.images[rows] if restore else outcome.images[rows]
     title = "The most confidently misclassified test images:\nactual → predicted, confidence"
-    return pictures.draw_images(images, captions, title)
+    return pictures.draw_images(outcome.images[rows], captions, title, data_set.inverted)
 
 
 if __name__ == "__main__":

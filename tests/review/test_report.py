@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from PIL import Image
 
 from classifier import pictures
-from classifier.data.catalogue import MNIST
 from review import drawing, report
 from review.comparison import compare_results
 from review.results import Predictions, parse_history
 from review.revision import read_results
 from review.statistics import Readings, estimate
 from review.text import MOST_IMAGES, as_markdown
+from tests.classifier.page.test_document import own
 from tests.conftest import REPOSITORY, describe
 from tests.review.repository import IMAGES, Repository, record
 from tests.runner import Runner
@@ -124,16 +125,21 @@ def test_the_pictures_are_of_the_split_that_decided_first_base_and_then_head(rep
     assert "### What changed in the confusion matrix, test images" in repository.read("report/report.md")
 
 
-@pytest.mark.parametrize(("images", "shift"), [(IMAGES, 0), (0, 0), (IMAGES + 1, 0), (IMAGES, 1)])
+@pytest.mark.parametrize(
+    ("images", "shift", "channels"), [(IMAGES, 0, 1), (IMAGES, 0, 3), (0, 0, 1), (IMAGES + 1, 0, 1), (IMAGES, 1, 1)]
+)
 def test_the_images_that_the_seeds_read_most_differently_are_listed_and_drawn_if_the_folder_has_them(
-    repository, undrawn, images, shift
+    repository, undrawn, images, shift, channels
 ):
-    describe(repository.folder, replace(MNIST, classes=("zero", "|@user", *map("class {}".format, range(2, 10)))))
+    classes = ("zero", "|@user", *map("class {}".format, range(2, 10)))
+    data_set = own((28, 28, channels), classes)
+    describe(repository.folder, replace(data_set, name="mnist", inverted=channels == 3))
     if images:
         labels = np.eye(10, dtype=np.float32)[(np.arange(images) + shift) % 10]
         (repository.folder / "data/processed").mkdir(parents=True)
         np.save(repository.folder / "data/processed/validation_labels.npy", labels)
-        np.save(repository.folder / "data/processed/validation_images.npy", np.zeros((images, 28, 28, 1), np.float32))
+        black = np.zeros((images, 28, 28, channels), np.float32)
+        np.save(repository.folder / "data/processed/validation_images.npy", black)
     repository.measure(*BETTER, test=BETTER)
     assert main(["main"]) == 0
     text = repository.read("report/report.md")
@@ -143,6 +149,9 @@ def test_the_images_that_the_seeds_read_most_differently_are_listed_and_drawn_if
     is_drawn = (images, shift) == (IMAGES, 0)
     assert (repository.folder / "report/images_that_differ.png").exists() == is_drawn
     assert ("(images_that_differ.png)" in text) == is_drawn == ("They are not drawn: `data/processed`" not in text)
+    if channels == 3:  # as they were before they were inverted, and on a dark page no negative
+        assert "table, in colour]" in text
+        assert np.mean(Image.open(repository.folder / "report/images_that_differ.png").convert("L")) > 240
 
 
 def test_loss_curves_that_do_not_compare_and_a_missing_history_are_said(repository, undrawn):
