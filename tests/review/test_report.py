@@ -4,7 +4,6 @@ import base64
 import errno
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from PIL import Image
 
 from classifier import pictures
@@ -52,11 +50,10 @@ def repository_of_module(repository_of_module) -> Repository:
 
 
 @pytest.fixture
-def drawn(monkeypatch) -> Callable[..., Figure]:
-    """Call a function of review.drawing and return its figure."""
+def figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions of review.drawing return their figures."""
     for module in (drawing, pictures):
         monkeypatch.setattr(module, "png", lambda figure: figure)
-    return lambda draw, *sides: draw(*sides)
 
 
 @pytest.fixture
@@ -187,12 +184,10 @@ def test_a_folder_that_cannot_be_made_and_a_full_disk_are_refused_and_leave_what
     assert files(repository.folder / "report") == before
 
 
-def test_a_dot_for_each_seed_the_means_and_the_interval_of_the_difference_are_drawn(
-    drawn,
-):
+def test_a_dot_for_each_seed_the_means_and_the_interval_of_the_difference_are_drawn(figures):
     base, head = (Readings.of(seeds, IMAGES) for seeds in ([[0], [1, 2]], [[0, 1, 2], [1, 2], [3, 4, 5, 6]]))
     change, recipes = estimate(base, head), {"base": base, "epochs=2": head}
-    seeds, difference = drawn(drawing.draw_seeds, recipes, "validation", change).axes
+    seeds, difference = drawing.draw_seeds(recipes, "validation", change).axes
     dots = [sorted(line.get_xdata()) for line in seeds.lines]
     mean = [[accuracy] * 2 for accuracy in (base.accuracy, head.accuracy)]
     assert dots == [[0.95, 0.975], mean[0], [0.9, 0.925, 0.95], mean[1]]
@@ -200,14 +195,14 @@ def test_a_dot_for_each_seed_the_means_and_the_interval_of_the_difference_are_dr
     assert [band.get_x(), band.get_width()] == pytest.approx([base.accuracy - base.deviation, 2 * base.deviation])
     assert [label.get_text() for label in seeds.get_yticklabels()] == ["base, 2", "epochs=2, 3"]
     assert seeds.get_title().startswith("validation accuracy")
-    assert len(drawn(drawing.draw_seeds, recipes, "validation").axes) == 1
+    assert len(drawing.draw_seeds(recipes, "validation").axes) == 1
     assert tuple(difference.lines[0].get_xdata()) == change.interval()
     assert list(difference.lines[1].get_xdata()) == [change.difference]
 
 
-def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn):
+def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(figures):
     shorter = {"loss": [0.3], "accuracy": [0.9], "validation_loss": [0.2]}
-    figure = drawn(drawing.draw_learning_curve, "loss", parse_history(HISTORY), shorter)
+    figure = drawing.draw_learning_curve("loss", parse_history(HISTORY), shorter)
     (axes,) = figure.axes
     assert [(to_hex(line.get_color()), line.get_linestyle(), list(line.get_ydata())) for line in axes.lines] == [
         *(("#0072b2", "--", [0.3, 0.1]), ("#0072b2", "-", [0.2, 0.15])),
@@ -218,20 +213,18 @@ def test_curves_of_unlike_length_are_drawn_whole_in_two_colours(drawn):
     assert legend == ["base, training", "base, validation", "head, training", "head, validation"]
     low, high = axes.get_xlim()
     assert all(tick == round(tick) for tick in axes.get_xticks() if low <= tick <= high)  # epochs are whole numbers
-    figure = drawn(drawing.draw_learning_curve, "accuracy", parse_history(HISTORY), shorter)
+    figure = drawing.draw_learning_curve("accuracy", parse_history(HISTORY), shorter)
     assert len(figure.legends[0].get_texts()) == 3  # head has no validation accuracy
     for loss, scale in ((0.0, "linear"), (0.1, "log")):
-        assert drawn(drawing.draw_learning_curve, "loss", {"loss": [loss]}, {}).axes[0].get_yscale() == scale
+        assert drawing.draw_learning_curve("loss", {"loss": [loss]}, {}).axes[0].get_yscale() == scale
 
 
-def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_classes_with_most_errors(
-    drawn,
-):
+def test_the_difference_tells_errors_that_came_from_those_that_went_in_the_classes_with_most_errors(figures):
     pairs = [(4, 9)] * 3 + [(7, 2)] * 8 + [(label, label + 1) for label in range(10, 40)] + [(0, 0)] * 59
     actual, predicted = np.array(pairs).T
     base = Predictions(np.arange(100), actual, np.where(np.arange(100) < 3, predicted, actual))
     head = Predictions(np.arange(100), actual, np.where(np.arange(100) > 1, predicted, actual))
-    (axes,) = drawn(drawing.draw_difference, base, head, [f"class ${number}" for number in range(50)], "seed 0").axes
+    (axes,) = drawing.draw_difference(base, head, [f"class ${number}" for number in range(50)], "seed 0").axes
     labels = [label.get_text().removeprefix("class $") for label in axes.get_yticklabels()]
     assert len(labels) == 30
     assert {"2", "4", "7", "9"} <= set(labels)

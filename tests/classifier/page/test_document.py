@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier.data.catalogue import FASHION_MNIST, MNIST
+from classifier.data.catalogue import MNIST
 from classifier.data.data_set import NAMES, Array, DataSet
 from classifier.model.layers import Layer
 from classifier.page import document
@@ -69,14 +69,6 @@ def test_the_name_of_a_class_cannot_end_the_script_or_start_an_element(tmp_path)
     html = write(tmp_path / "page.html", own((8, 8), names))
     assert network_in(html)["classes"] == list(names)
     assert html.count("<script") == 2
-
-
-def test_the_page_holds_the_weights_to_the_last_bit_with_their_shapes(tmp_path):
-    network = network_in(write(tmp_path / "page.html", FASHION_MNIST))
-    layers = some_layers(FASHION_MNIST)
-    weights = np.frombuffer(base64.b64decode(network["weights"]), "<f4")
-    assert np.array_equal(weights, np.concatenate([layers[1].kernel.ravel(), layers[1].bias]))
-    assert (network["layers"][1]["kernel"], network["confidence_floor"]) == ([784, 10], 0.5)
 
 
 @pytest.mark.parametrize(
