@@ -34,8 +34,12 @@ def test_a_ratio_is_the_median_of_those_of_each_round_and_goals_are_for_bfloat16
     ]
 
 
-def test_trivial_stages_have_nothing_to_do_in_a_clone_with_the_settings_of_this_project(tmp_path):
+def test_trivial_stages_have_the_settings_of_this_project_and_not_those_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_CACHE_DIR", "theirs")
     environment = run.environment_in(tmp_path, tmp_path / "mnist.npz")
+    settings = [value for name, value in environment.items() if name.startswith("DVC_")]
+    assert sum(value.startswith(str(tmp_path)) for value in settings) == len(settings) == 3
+    assert environment["DATASET_MIRROR"] == str(tmp_path / "mnist.npz")
     clone = run.trivial_pipeline(tmp_path / "clone", ["one", "two"], environment)
     assert (clone / ".dvc/config").read_bytes() == (run.REPOSITORY / ".dvc/config").read_bytes()
     assert run.repro(clone, environment, []) > 0
@@ -71,12 +75,3 @@ def test_a_pipeline_that_fails_or_runs_other_stages_than_expected_is_not_measure
     monkeypatch.undo()
     with pytest.raises(OSError, match=r"exited with 3: why$"):
         run.run_command(["python", "-c", "print('why'); exit(3)"], tmp_path, os.environ)
-
-
-def test_the_users_dvc_settings_and_caches_are_not_used(tmp_path, monkeypatch):
-    monkeypatch.setenv("DVC_CACHE_DIR", "theirs")
-    environment = run.environment_in(tmp_path, tmp_path / "mnist.npz")
-    settings = {name: value for name, value in environment.items() if name.startswith("DVC_")}
-    assert len(settings) == 3
-    assert all(value.startswith(str(tmp_path)) for value in settings.values())
-    assert environment["DATASET_MIRROR"] == str(tmp_path / "mnist.npz")

@@ -48,8 +48,8 @@ def test_a_start_that_takes_long_gives_signs_of_life_on_a_terminal(monkeypatch, 
         time.sleep(0.1)
         while is_terminal and stdout.getvalue().count("\n") < 2:
             time.sleep(0.01)
-    said = ["TensorFlow starts, 0.01 s", "TensorFlow starts, 0.02 s"]
-    assert stdout.getvalue().splitlines()[:2] == said * is_terminal
+    said = stdout.getvalue().splitlines()[:2]
+    assert said == ["TensorFlow starts, 0.01 s", "TensorFlow starts, 0.02 s"] * is_terminal
 
 
 def test_bfloat16_within_a_limit_without_it_is_refused_and_the_line_names_what_to_set(monkeypatch):
