@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stages": {"classifier", "classifier/data", "classifier/model", "classifier/page"},
     "review": {"classifier", "classifier/data", "classifier/model", "trials"},
     "sweep": {"classifier", "review", "stages", "trials"},
-    "bench": {"classifier", "classifier/data", "predict", "review", "trials"},
+    "bench": {"classifier", "classifier/data", "predict"},
 }
 COMMANDS = {REPOSITORY / f"review/{name}.py" for name in ("compare", "decide", "noise", "report", "verify")}
 

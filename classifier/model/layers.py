@@ -46,7 +46,7 @@ class Network(NamedTuple):
     @property
     def outputs(self) -> int:
         """Return the number of probabilities of an image."""
-        return next(layer.bias.size for layer in reversed(self.layers) if layer.kind == "dense")
+        return next((layer.bias.size for layer in reversed(self.layers) if layer.kind == "dense"), 0)
 
 
 def read(path: Path) -> Network:

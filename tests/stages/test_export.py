@@ -186,6 +186,7 @@ def of(*names: str, shape: tuple[int, ...] = (28, 28, 1)) -> Callable[[Path], No
             of("flatten", "dense", shape=(32, 32, 3)),
             "expected images of (28, 28, 1) and 10 classes, found (32, 32, 3) and 10",
         ),
+        (of("flatten"), "expected images of (28, 28, 1) and 10 classes, found (28, 28, 1) and 0"),
         (of("flatten", "dense"), "predicts numbers that are not probabilities"),
         (of("flatten", "softmax", "rescaling"), "of classifier/model/architecture.py, found rescaling (Rescaling)"),
     ],
