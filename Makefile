@@ -46,8 +46,9 @@ rebuild:
 		{ echo "make: $(or $(PYTHON),python3) is not Python 3.11, 3.12 or 3.13: name one with PYTHON=..." >&2; exit 1; }
 .venv-uv/bin/uv: requirements/uv.txt
 	@echo "setup: pip installs uv, which installs the packages, into .venv-uv: 18 MB"
-	@{ "$(PYTHON)" -m venv --without-pip .venv-uv && .venv-uv/bin/python -m ensurepip; } || "$(PYTHON)" -m venv .venv-uv  # the latter explains
-	@.venv-uv/bin/python -m pip --disable-pip-version-check install --no-user --no-deps --require-hashes -r $< && touch -c $@
+	@python="$(PYTHON)"; into="--upgrade --target .venv-uv"; "$$python" -m pip --version >/dev/null 2>&1 || \
+		{ "$$python" -m venv .venv-uv && python=.venv-uv/bin/python && into=; } && PIP_REQUIRE_VIRTUALENV=0 PIP_ROOT_USER_ACTION=ignore "$$python" -m pip \
+		--disable-pip-version-check install $$into --no-user --no-deps --require-hashes -r $< && touch -c $@
 .venv/installed: $(REBUILD) $(if $(REBUILD),$(filter-out uv,$(UV)))
 	@echo "setup: installing the locked packages into a new .venv$(if $(wildcard .venv), instead of the one there) with $(or $(PYTHON),a Python that uv chooses): 480 MB of wheels, 2.1 GB on the disk"
 	@base=$(if $(PYTHON),$$('$(PYTHON)' -c 'import sys; print(sys._base_executable)'),'>=3.11,<3.14') && rm -rf .venv && \
@@ -62,6 +63,9 @@ SAME := python -c 'from classifier.data.data_set import own_data_changed; raise 
 repro: repository setup  ## run the pipeline; show its metrics and where the page is
 	@python -c 'from classifier.parameters import conflict; said = conflict(); raise SystemExit(said and f"make: {said}")'
 	@if [ -f data/raw/dataset.json ] && ! { $(SURE) && $(SAME); }; then dvc repro --force download; fi
+	@# The first import compiles TensorFlow, for 10 s: a second processor does so while the first stages run.
+	@ls .venv/lib/*/site-packages/keras/__pycache__ >/dev/null 2>&1 || \
+		python -c 'from classifier.model import runtime; runtime.start(0); import stages.evaluate' >/dev/null 2>&1 </dev/null &
 	dvc repro
 	@python -m classifier.model.summary
 
