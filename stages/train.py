@@ -76,7 +76,6 @@ def main() -> None:
 
     try:
         network = build(recipe, data_set, steps)
-        network.summary(line_length=80, print_fn=print)
         began = time.perf_counter()
         history = fit(network, recipe, images, belongs_to)
         seconds = time.perf_counter() - began
@@ -129,9 +128,10 @@ def check_size(recipe: Parameters, data_set: DataSet) -> None:
 
 
 def build(recipe: Parameters, data_set: DataSet, steps: int) -> "keras.Sequential":
-    """Return the network of a recipe, compiled for this number of training steps."""
+    """Return the network of a recipe, compiled for this number of training steps, and print its layers."""
     layers = recipe.filters, recipe.kernel_size, recipe.dense_units, recipe.batch_normalization
     network = architecture.build(data_set, *layers)
+    network.summary(line_length=80, print_fn=print)
     rate = learning.rate(recipe.schedule, float(recipe.learning_rate), recipe.warmup, steps)
     learning.prepare(network, rate, recipe.label_smoothing)
     return network

@@ -56,7 +56,6 @@ def resume(network: "keras.Model", belongs_to: str) -> History:
     history, owner = state.pop("history"), state.pop("belongs_to")
     if str(owner) != belongs_to:
         return []
-    network.optimizer.build(network.trainable_variables)
     for variable, value in zip(_variables(network), state.values(), strict=True):
         variable.assign(value)
     epochs: History = json.loads(str(history))

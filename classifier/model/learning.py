@@ -46,6 +46,10 @@ def prepare(network: "keras.Model", learning_rate: Any, label_smoothing: float) 
         metrics=["accuracy"],
         steps_per_execution=STEPS_PER_EXECUTION,
     )
+    # TensorFlow traces a step twice if the first time creates variables: those of Adam and of the metrics.
+    network.optimizer.build(network.trainable_variables)
+    row = keras.ops.zeros((1, *network.output_shape[1:]))
+    network.compute_metrics(None, row, row)  # `fit` begins each epoch with reset metrics
 
 
 def fit(

@@ -20,7 +20,6 @@ def begin_small(keras: ModuleType) -> Trained:
     labels = np.eye(10, dtype=np.float32)[random.integers(0, 10, 32)]
     network = architecture.build(MNIST, [4], 3, [8])
     learning.prepare(network, learning.rate("cosine", 0.001, 0.5, steps=8), label_smoothing=0.1)
-    network.optimizer.build(network.trainable_variables)
     return network, images, labels
 
 

@@ -38,10 +38,17 @@ def build() -> Any:
 
 def test_a_checkpoint_is_given_back_to_its_training_alone(project, keras):
     saved, network = build(), build()
-    saved.optimizer.build(saved.trainable_variables)
     checkpoint.save(saved, HISTORY, "this training")
     before = network.get_weights()
     assert checkpoint.resume(network, "another training") == []
     assert all(map(np.array_equal, network.get_weights(), before))
     assert checkpoint.resume(network, "this training") == HISTORY
     assert all(map(np.array_equal, network.get_weights(), saved.get_weights()))
+
+
+def test_a_training_step_is_traced_once(keras):
+    network, traced = build(), []
+    step = network.train_step
+    network.train_step = lambda batch: traced.append(batch) or step(batch)
+    network.fit(np.zeros((20, 28, 28, 1), np.float32), np.eye(10, dtype=np.float32)[[1] * 20], batch_size=10, verbose=0)
+    assert len(traced) == 1
