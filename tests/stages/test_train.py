@@ -113,6 +113,8 @@ def test_the_history_the_output_and_the_provenance_say_what_was_trained(trained)
     assert list(rows[1])[1:] == ["accuracy", "loss", "validation_accuracy", "validation_loss"]
     assert f"train: epoch 2 of 2: accuracy {float(rows[1]['accuracy']):.4f}, loss " in trained
     assert "train: 2 epochs on 40 images of mnist-5k in float32, " in trained
+    assert " Trainable params: " in trained
+    assert "Optimizer params" not in trained  # the total is that of the network
     provenance = json.loads(PROVENANCE.read_text())
     data = [SOURCE, *(path(split) for path in (splits.images_path, splits.labels_path) for split in IN_TRAINING)]
     assert provenance.pop("data") == {str(path): hashlib.md5(path.read_bytes()).hexdigest() for path in data}
