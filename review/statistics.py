@@ -68,9 +68,9 @@ def pair(actual: np.ndarray, base: np.ndarray, head: np.ndarray) -> Paired:
     for label in np.unique(actual):
         of = actual == label
         classes[int(label)] = OfClass(int(of.sum()), int((only_base & of).sum()), int((only_head & of).sum()))
-    low, high = difference_interval(b, c, images)
+    low, high, p = mcnemar(b, c, images)
     of_base, of_head = (accuracy(int(right.sum()), images) for right in (base_right, head_right))
-    return Paired(images, of_base, of_head, (c - b) / images, low, high, b, c, mcnemar(b, c), classes)
+    return Paired(images, of_base, of_head, (c - b) / images, low, high, b, c, p, classes)
 
 
 def accuracy(right: int, images: int) -> Accuracy:
@@ -79,29 +79,22 @@ def accuracy(right: int, images: int) -> Accuracy:
     return Accuracy(right, right / images, float(interval.low), float(interval.high))
 
 
-def mcnemar(only_base: int, only_head: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test (McNemar 1947).
+def mcnemar(only_base: int, only_head: int, images: int) -> tuple[float, float, float]:
+    """Return the limits of the difference in accuracy, head - base, at 95 % confidence, and McNemar's exact p-value.
 
-    Of two equally good models, either is right with probability 1/2 on an image that only one of them reads right.
-    """
-    discordant = only_base + only_head
-    return float(binomtest(only_head, discordant, 0.5).pvalue) if discordant else 1.0
-
-
-def difference_interval(only_base: int, only_head: int, images: int) -> tuple[float, float]:
-    """Return the limits of the difference in accuracy, head - base, at 95 % confidence, as exact as McNemar's test.
-
-    Of the images that only one model reads right, the share that head reads right has the limits of Clopper and Pearson
-    (1934); the difference is (2 * share - 1) * discordant / images. It excludes 0 where the test has p < 0.05. Without
-    such images, the limits are those of the share of images on which the two could differ.
+    Of two equally good models, either is right with probability 1/2 on an image that only one of them reads right
+    (McNemar 1947). The share of these images that head reads right has the limits of Clopper and Pearson (1934); the
+    difference is (2 * share - 1) * discordant / images. It excludes 0 where p < 0.05. Without such images, the limits
+    are those of the share of images on which the two could differ.
     """
     discordant = only_base + only_head
     if not discordant:
         most = float(binomtest(0, images).proportion_ci(confidence_level=0.95).high)
-        return -most, most
-    share = binomtest(only_head, discordant).proportion_ci(confidence_level=0.95)
+        return -most, most, 1.0
+    test = binomtest(only_head, discordant)
+    share = test.proportion_ci(confidence_level=0.95)
     low, high = ((2 * float(limit) - 1) * discordant / images for limit in (share.low, share.high))
-    return low, high
+    return low, high, float(test.pvalue)
 
 
 @dataclass(frozen=True)
@@ -188,14 +181,9 @@ class Estimate:
         """The two-sided p-value of no difference."""
         return float(2 * t.sf(abs(self.difference) / self.error, self.freedom))
 
-    def half_width(self, seeds: int) -> float:
-        """Return half the width of the interval that this many seeds of each side are expected to give."""
+    def half_width(self, seeds: float) -> float:
+        """Return half the width of the interval that this many seeds of each side, or inf, are expected to give."""
         return _quantile(ALPHA, 2 * (seeds - 1)) * sqrt(self.floor**2 + self.per_seed / seeds)
-
-    @property
-    def least_half_width(self) -> float:
-        """Half the width of the interval with as many seeds as one likes."""
-        return _quantile(ALPHA, inf) * self.floor
 
 
 def estimate(base: Readings, head: Readings) -> Estimate:

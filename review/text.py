@@ -104,7 +104,7 @@ def _what_would_settle(split: Split, estimate: Estimate) -> str:
     more = next((count for count in (5, 10, 20, 40) if count > most), 2 * most)
     width, (low, high) = estimate.half_width(more), estimate.interval()
     narrow = "hardly narrow it" if width >= (high - low) / 2 else f"narrow it to about ±{width:.4f}"
-    least = f"±{estimate.least_half_width:.4f} with these {split.paired.images:,} images"
+    least = f"±{estimate.half_width(np.inf):.4f} with these {split.paired.images:,} images"
     return f"{more} seeds each would {narrow}; no number of seeds gets below {least}"
 
 
