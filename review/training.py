@@ -130,9 +130,10 @@ def measure(recipe: Recipe, seeds: Iterable[int], anew: bool = False, **place: A
     An OSError has the last line of a stage that failed.
     """
     with alone(MEASURING, "noise", "this folder"):
-        runs = _measured_runs(recipe, sorted(seeds), anew, place)
-        kept = _kept_record(recipe)
-        looks = kept.looks if kept and not anew and not _differences(kept, runs[0]) else ()
+        records = [] if anew else read_noise(recipe.revision)
+        kept = next((record for record in records if record.recipe == recipe.name), None)
+        runs = _measured_runs(recipe, sorted(seeds), anew, kept, place)
+        looks = kept.looks if kept and not _differences(kept, runs[0]) else ()
         looks, alike = tuple(sorted({*looks, len(runs)})), tuple(run for one in runs for run in one.runs)
         record = replace(runs[0], parameters=recipe.parameters, looks=looks, runs=alike)
         if recipe.revision is None:
@@ -140,13 +141,14 @@ def measure(recipe: Recipe, seeds: Iterable[int], anew: bool = False, **place: A
     return record
 
 
-def _measured_runs(recipe: Recipe, seeds: list[int], anew: bool, place: dict[str, Any]) -> list[Record]:
+def _measured_runs(
+    recipe: Recipe, seeds: list[int], anew: bool, kept: Record | None, place: dict[str, Any]
+) -> list[Record]:
     """Return records of one run, of each seed and of others that were measured before; train those that are missing.
 
     A training shows the environment of the workers. The runs of another do not count, so their seeds are trained too.
     """
-    known, trained = [] if anew else _known_runs(recipe, seeds), list[Record]()
-    kept = None if anew else _kept_record(recipe)
+    known, trained = [] if anew else _known_runs(recipe, seeds, kept), list[Record]()
     if not _alike(known).keys() >= set(seeds):
         with Engine(**place) as engine:
             names = set(_experiments())
@@ -183,12 +185,12 @@ def _train(engine: Engine, recipe: Recipe, seeds: list[int], names: set[str]) ->
         yield _run_of(results)
 
 
-def _known_runs(recipe: Recipe, seeds: list[int]) -> list[Record]:
+def _known_runs(recipe: Recipe, seeds: list[int], kept: Record | None) -> list[Record]:
     """Return records of one run: of the experiments that are here, of the committed results, of the kept record."""
     names = _experiments()
     latest = [recipe.trial(seed, number - 1).name for seed in seeds if (number := _attempts(recipe, seed, names))]
     runs = [_run_of(read_results(names[name])) for name in latest]
-    committed, kept = _committed_results(recipe), _kept_record(recipe)
+    committed = _committed_results(recipe)
     training: Any = runs[0].training if runs else inputs_of_train(find_commit(recipe.revision))
     holds = kept and kept.training == training
     if committed:
@@ -208,11 +210,6 @@ def _committed_results(recipe: Recipe) -> Results | None:
     except OSError:
         return None
     return results if matches and results.recipe == recipe.name and results.model else None
-
-
-def _kept_record(recipe: Recipe) -> Record | None:
-    """Return the recipe's record as it stands in its file; None if there is none."""
-    return next((record for record in read_noise(recipe.revision) if record.recipe == recipe.name), None)
 
 
 def _run_of(results: Results) -> Record:
