@@ -1,6 +1,6 @@
 """A comparison of two revisions: parameters and metrics side by side, and what their recipes and models misread."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,11 +77,7 @@ class Comparison:
 
 
 def compare_results(
-    base: Results,
-    head: Results,
-    margin: float | None = None,
-    records: Records | None = None,
-    alpha: float = ALPHA,
+    base: Results, head: Results, margin: float | None = None, records: Records | None = None, alpha: float = ALPHA
 ) -> Comparison:
     """Compare two revisions, split by split.
 
@@ -121,24 +117,22 @@ def readings_of(side: Results, record: Record | None, split: str) -> Readings:
     return Readings.of(runs, len(predictions.image))
 
 
-def side_by_side(base: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def side_by_side(base: Mapping[str, Any], head: Mapping[str, Any], keys: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return for each key its values in "base" and in "head"; a side that lacks the key is left out."""
     both = {"base": base, "head": head}
-    return {
-        key: {side: values[key] for side, values in both.items() if key in values}
-        for key in sorted(base.keys() | head.keys())
-    }
+    return {key: {side: values[key] for side, values in both.items() if key in values} for key in keys}
 
 
 def changed_parameters(comparison: Comparison) -> dict[str, dict[str, Any]]:
     """Return `side_by_side` the parameters whose values differ, if only in type."""
     base, head = comparison.base.parameters, comparison.head.parameters
-    return {key: side_by_side(base, head)[key] for key in differing_keys(base, head)}
+    return side_by_side(base, head, differing_keys(base, head))
 
 
 def metrics(comparison: Comparison) -> dict[str, dict[str, float]]:
     """Return the metrics `side_by_side`, and of a pair its "difference", head - base."""
-    metrics = side_by_side(comparison.base.metrics, comparison.head.metrics)
+    base, head = comparison.base.metrics, comparison.head.metrics
+    metrics = side_by_side(base, head, sorted(base.keys() | head.keys()))
     for values in metrics.values():
         if len(values) == 2:
             values["difference"] = round(values["head"] - values["base"], 10)  # 0.9912 - 0.9893 is 0.0019

@@ -19,11 +19,11 @@ import msgspec
 import numpy as np
 
 from classifier.data.data_set import DataSet, parse_data_set
+from classifier.model.learning import COLUMNS
 from review.escaping import quote
 from review.statistics import Readings
 
 SPLITS = ("validation", "test")  # the first is for model selection, the second for the final estimate
-CURVES = ("accuracy", "loss", "validation_accuracy", "validation_loss")
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _predictions(rows: list[dict[str, str]]) -> Predictions:
 def parse_history(text: str) -> dict[str, list[float]]:
     """Return accuracy and loss of each epoch, in order, and of the validation images where there were any."""
     rows = list(csv.DictReader(io.StringIO(text), strict=True))
-    names = [name for name in CURVES if any(row[name] for row in rows if name in row)]
+    names = [name for name in COLUMNS if any(row[name] for row in rows if name in row)]
     if rows and not {"accuracy", "loss"} <= set(names):
         raise ValueError("expected the accuracy and the loss of each epoch")
     return {name: [float(row[name]) for row in rows] for name in names}
