@@ -87,8 +87,7 @@ def compare_results(
     Raises:
         ValueError: the two were not tested on the same images, or only one of them on validation images.
     """
-    if reason := _why_not_comparable(base, head):
-        raise ValueError(reason)
+    _refuse_incomparable(base, head)
     records = records or holding_records(base, head)
     splits = {}
     for split, predictions in base.predictions.items():
@@ -163,22 +162,20 @@ def _judged_recipes(base: Results, head: Results) -> dict[str, dict[str, Any]]:
     return judged
 
 
-def _why_not_comparable(base: Results, head: Results) -> str | None:
-    """Say why the accuracies of the two do not compare, with the way out, or return None where they do."""
+def _refuse_incomparable(base: Results, head: Results) -> None:
+    """Raise ValueError, with the way out, if the accuracies of the two do not compare."""
     both = f"{base.name} and {head.name} have"
     if base.dataset != head.dataset:
         named = f"{base.name} is of the data set {base.dataset} and {head.name} of {head.dataset}"
-        return f"{named}, whose accuracies do not compare: set download.dataset alike and `dvc repro`"
+        raise ValueError(f"{named}, whose accuracies do not compare: set download.dataset alike and `dvc repro`")
     if base.data_set and head.data_set and (changed := differing_keys(base.data_set.arrays, head.data_set.arrays)):
-        return f"{both} two versions of the data set {base.dataset}: {' and '.join(changed)} differ"
+        raise ValueError(f"{both} two versions of the data set {base.dataset}: {' and '.join(changed)} differ")
     with_validation = [side.name for side in (base, head) if "validation" in side.predictions]
     if len(with_validation) == 1:
-        return (
-            f"only {with_validation[0]} has predictions of validation images, and test images are not for choosing "
-            "among recipes: hold out as many in both by preprocess.validation_images, and `dvc repro`"
-        )
+        alone = f"only {with_validation[0]} has predictions of validation images, and test images are not for choosing"
+        remedy = "hold out as many in both by preprocess.validation_images, and `dvc repro`"
+        raise ValueError(f"{alone} among recipes: {remedy}")
     for split, of_base in base.predictions.items():
         of_head = head.predictions.get(split, of_base)
         if not (np.array_equal(of_base.image, of_head.image) and np.array_equal(of_base.actual, of_head.actual)):
-            return f"{both} different {split} images: set the section preprocess alike and `dvc repro`"
-    return None
+            raise ValueError(f"{both} different {split} images: set the section preprocess alike and `dvc repro`")

@@ -11,7 +11,7 @@ import sys
 from classifier.command import command
 from classifier.paths import NOISE, RAW
 from review.comparison import Comparison, compare_results, holding_records
-from review.escaping import limits, p_value, unquote
+from review.escaping import p_value, unquote, with_limits
 from review.revision import read_results
 from review.seeds import why_stale
 from review.statistics import PLAN, estimate
@@ -64,8 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _describe(comparison: Comparison, alpha: float) -> str:
     split = comparison.splits[comparison.decided_by]
     change = estimate(split.base, split.head)
-    difference = f"{change.difference:+.4f} (95 %: {limits(*change.interval())}), {p_value(change.p)}"
-    return f"{difference}; {comparison.verdict} at p < {alpha:g}"
+    difference = with_limits(change.difference, *change.interval())
+    return f"{difference}, {p_value(change.p)}; {comparison.verdict} at p < {alpha:g}"
 
 
 if __name__ == "__main__":

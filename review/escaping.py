@@ -55,9 +55,9 @@ def cell(values: Mapping[str, Any], column: str) -> str:
     return quote(repr(value))
 
 
-def limits(low: float, high: float) -> str:
-    """Write the limits of a difference: -0.0023 to +0.0010."""
-    return f"{low:+.4f} to {high:+.4f}"
+def with_limits(difference: float, low: float, high: float) -> str:
+    """Write a difference with its limits: -0.0007 (95 %: -0.0023 to +0.0010)."""
+    return f"{difference:+.4f} (95 %: {low:+.4f} to {high:+.4f})"
 
 
 def in_10_000(share: float) -> str:

@@ -12,7 +12,7 @@ from scipy.stats import ttest_ind
 
 from classifier.files import markdown_table
 from review.comparison import Comparison, Split, changed_parameters, metrics
-from review.escaping import cell, in_10_000, limits, markdown, p_value, quote, shorten, spread, unquote
+from review.escaping import cell, in_10_000, markdown, p_value, quote, shorten, spread, unquote, with_limits
 from review.results import SPLITS, Record, Results
 from review.seeds import differing_keys, listed, why_stale
 from review.statistics import ALPHA, PROVISIONAL_ALPHA, Estimate, OfClass
@@ -41,7 +41,7 @@ def _verdict(comparison: Comparison) -> list[str]:
     of_base, of_head = split.base.seeds, split.head.seeds
     seeds = f"{of_base} seeds each" if of_base == of_head else f"{of_base} and {of_head} seeds"
     by = f"by {comparison.decided_by}, {seeds}" + (", provisional" if split.estimate.provisional else "")
-    change = f"{difference:+.4f} (95 %: {limits(low, high)})"
+    change = with_limits(difference, low, high)
     if verdict == "undecided":
         return [f"verdict: undecided between {head} and {base}: {change}", by]
     if verdict == "no worse":
@@ -65,14 +65,14 @@ def reasons(comparison: Comparison) -> Iterator[str]:
         return
     models = split.paired
     counts = f"base alone reads {models.only_base:,} right, head alone {models.only_head:,}"
-    change = f"{models.difference:+.4f} (95 %: {limits(models.low, models.high)}); McNemar's exact test"
-    yield f"these two models: {counts}: {change}, {p_value(models.p)}"
+    change = with_limits(models.difference, models.low, models.high)
+    yield f"these two models: {counts}: {change}; McNemar's exact test, {p_value(models.p)}"
     if not comparison.one_recipe:
         yield "the recipes: unknown; another seed changes the accuracy too, and `make noise` measures by how much"
 
 
 def _about_recipes(comparison: Comparison, split: Split, estimate: Estimate) -> Iterator[str]:
-    yield f"difference: {estimate.difference:+.4f} (95 %: {limits(*estimate.interval())}), {p_value(estimate.p)}"
+    yield f"difference: {with_limits(estimate.difference, *estimate.interval())}, {p_value(estimate.p)}"
     if estimate.provisional:
         single, other = ("base", "head") if split.base.seeds < 2 else ("head", "base")
         own = f"better or worse takes p < {PROVISIONAL_ALPHA:f}; `make noise` on the side of {single} measures its own"
@@ -118,7 +118,7 @@ def _loss(comparison: Comparison) -> str:
     if any(len(of_recipe) < 2 or np.ptp(of_recipe) == 0 for of_recipe in losses):
         return "loss: not compared, because that takes at least 2 seeds of each recipe, with different losses"
     test = ttest_ind(losses[1], losses[0], equal_var=False)
-    change = f"{losses[1].mean() - losses[0].mean():+.4f} (95 %: {limits(*test.confidence_interval(1 - ALPHA))})"
+    change = with_limits(losses[1].mean() - losses[0].mean(), *test.confidence_interval(1 - ALPHA))
     return f"loss: {change}, over seeds alone (Welch's t-test, {p_value(float(test.pvalue))})"
 
 
