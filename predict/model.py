@@ -42,16 +42,14 @@ def load_model(path: Path | str = MODEL) -> Model:
     options.log_severity_level = 4  # fatal errors alone; the exception says the others
     try:
         session = onnxruntime.InferenceSession(Path(path).read_bytes(), options, providers=["CPUExecutionProvider"])
-        return _describe(session, session.get_modelmeta().custom_metadata_map)
+        metadata = session.get_modelmeta().custom_metadata_map
+        classes, shape = json.loads(metadata["classes"]), json.loads(metadata["image_shape"])
+        normalization, floor = metadata["normalization"], float(metadata.get("confidence_floor", 0))
+        shapes = [node.shape[1:] for node in (*session.get_inputs(), *session.get_outputs())]
+        if shapes != [shape, [len(classes)]] or normalization not in ("mnist", "resize", "negative"):
+            raise ValueError(f"{normalization} images {shape} of {len(classes)} classes are not those of {shapes}")
+        about = metadata["dataset"], metadata["noun"], tuple(classes), tuple(shape)
+        return Model(session, *about, normalization, floor)
     except Exception as error:  # ONNX Runtime has exceptions of its own, without a common class
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ValueError(f"{path}: not a model that `export` wrote: {reason}; {HOW_TO_GET}") from error
-
-
-def _describe(session: onnxruntime.InferenceSession, metadata: dict[str, str]) -> Model:
-    classes, shape = json.loads(metadata["classes"]), json.loads(metadata["image_shape"])
-    normalization, floor = metadata["normalization"], float(metadata.get("confidence_floor", 0))
-    shapes = [node.shape[1:] for node in (*session.get_inputs(), *session.get_outputs())]
-    if shapes != [shape, [len(classes)]] or normalization not in ("mnist", "resize", "negative"):
-        raise ValueError(f"{normalization} images {shape} of {len(classes)} classes are not those of {shapes}")
-    return Model(session, metadata["dataset"], metadata["noun"], tuple(classes), tuple(shape), normalization, floor)
