@@ -150,16 +150,11 @@ def end_with_starter(name: str) -> None:
     stderr = os.dup(2)  # the import of TensorFlow holds back stderr itself
 
     def watch() -> None:
-        while _is_running(starter):
-            time.sleep(POLL)
+        with suppress(psutil.NoSuchProcess):
+            while starter.is_running() and starter.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(POLL)
         with suppress(OSError):  # nobody may read the pipe
             os.write(stderr, f"{name}: dvc (process {starter.pid}) has ended, so this stage ends too\n".encode())
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _is_running(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import numpy as np
 from matplotlib import style
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 READ_RIGHT = "0.93"  # grey of the diagonal, in Matplotlib's notation
@@ -20,11 +19,11 @@ def draw_matrix(counts: np.ndarray, names: Sequence[str], title: str, base: np.n
 
     Errors are shaded, and not the diagonal. Of many classes, the MOST_DRAWN with the most errors are drawn.
     """
-    matrices = [counts] if base is None else [counts, base]
-    errors = np.sum([errors_of(each).filled(0) for each in matrices], axis=0)
+    signed, before = base is not None, np.zeros_like(counts) if base is None else base
+    errors = errors_of(counts + before).filled(0)
     of_class = errors.sum(axis=0) + errors.sum(axis=1)
     drawn = np.sort(np.argsort(-of_class, kind="stable")[:MOST_DRAWN])
-    shown = counts if base is None else counts - base
+    shown = counts - before
     most = max(1, abs(errors_of(shown)).max())
     if len(drawn) < len(names):
         title += f"\nthe {len(drawn)} of {len(names):,} classes with the most errors"
@@ -32,26 +31,19 @@ def draw_matrix(counts: np.ndarray, names: Sequence[str], title: str, base: np.n
         inches = max(5, 0.35 * len(drawn) + 1.5)
         figure = Figure(figsize=(inches, inches), layout="constrained")
         axes = figure.subplots()
-        _draw_counts(
-            axes, shown[np.ix_(drawn, drawn)], most, [shorten(names[label]) for label in drawn], base is not None
-        )
-        axes.set_title(title)
+        cells, labels = shown[np.ix_(drawn, drawn)], [shorten(names[label]) for label in drawn]
+        axes.imshow(errors_of(cells), cmap="PuOr_r" if signed else "Oranges", vmin=-most if signed else 0, vmax=most)
+        axes.set_facecolor(READ_RIGHT)  # visible where the diagonal is masked
+        for actual, predicted in zip(*np.nonzero(cells), strict=True):
+            count, right = cells[actual, predicted], actual == predicted
+            text = f"{count:+d}" if signed else f"{count:d}"
+            colour = "0.4" if right else "white" if abs(count) > most * 0.6 else "black"
+            size = 7 if right else 9
+            axes.text(predicted, actual, text, ha="center", va="center", color=colour, fontsize=size)
+        axes.set_xticks(range(len(labels)), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set(title=title, xlabel="predicted", ylabel="actual")
         return png(figure)
-
-
-def _draw_counts(axes: Axes, counts: np.ndarray, most: int, names: Sequence[str], signed: bool) -> None:
-    """Draw counts; `most` has the darkest shade, and `-most` that of another colour if they are signed."""
-    axes.imshow(errors_of(counts), cmap="PuOr_r" if signed else "Oranges", vmin=-most if signed else 0, vmax=most)
-    axes.set_facecolor(READ_RIGHT)  # visible where the diagonal is masked
-    for actual, predicted in zip(*np.nonzero(counts), strict=True):
-        count, right = counts[actual, predicted], actual == predicted
-        text = f"{count:+d}" if signed else f"{count:d}"
-        colour = "0.4" if right else "white" if abs(count) > most * 0.6 else "black"
-        size = 7 if right else 9
-        axes.text(predicted, actual, text, ha="center", va="center", color=colour, fontsize=size)
-    axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
-    axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="predicted", ylabel="actual")
 
 
 def errors_of(counts: np.ndarray) -> np.ma.MaskedArray:

@@ -36,7 +36,7 @@ def main() -> None:
     held_out = hold_out(raw["y_train"], recipe.validation_images, recipe.seed)
     everything = np.ones(len(raw["y_test"]), dtype=bool)
     splits = {"train": ("train", ~held_out), "validation": ("train", held_out), "test": ("test", everything)}
-    scale = scale_negative if data_set.inverted else scale_pixels
+    scale = (lambda block: scale_pixels(255 - block)) if data_set.inverted else scale_pixels
     one_hot = np.eye(len(data_set.classes), dtype=np.float32)
     for split, (part, chosen) in splits.items():
         images, labels = raw[f"x_{part}"].reshape(-1, *data_set.image_shape), raw[f"y_{part}"]
@@ -69,11 +69,6 @@ def scale_pixels(images: np.ndarray) -> np.ndarray:
     """Map uint8 pixels 0..255 to float32 0..1; the shape is kept."""
     scaled: np.ndarray = np.divide(images, np.float32(255), dtype=np.float32)
     return scaled
-
-
-def scale_negative(images: np.ndarray) -> np.ndarray:
-    """Map uint8 pixels 0..255 to float32 1..0; the shape is kept."""
-    return scale_pixels(255 - images)
 
 
 def save_rows(path: Path, array: np.ndarray, rows: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> None:

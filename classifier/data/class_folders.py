@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from classifier.data.arrays import TOO_LARGE, Arrays, fault_of, refuse_other_formats
-from classifier.data.data_set import left_by_tools
+from classifier.data.data_set import LEFT_BY_TOOLS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")  # as predict has them
 SPLITS = {  # by the name of a folder in small letters
@@ -106,7 +106,8 @@ def _list_classes(folder: Path) -> list[list[Path]]:
 
 def _visible(folder: Path) -> list[Path]:
     """Return the paths in a folder by name, but for what systems and tools leave there."""
-    return sorted((path for path in folder.iterdir() if not left_by_tools(path.name)), key=lambda path: path.name)
+    paths = (path for path in folder.iterdir() if not LEFT_BY_TOOLS.fullmatch(path.name))
+    return sorted(paths, key=lambda path: path.name)
 
 
 @contextmanager

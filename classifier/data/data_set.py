@@ -114,17 +114,12 @@ def parse_data_set(content: bytes) -> DataSet:
     return data_set
 
 
-def left_by_tools(name: str) -> bool:
-    """Return whether a file or folder of this name is none of the user's."""
-    return bool(LEFT_BY_TOOLS.fullmatch(name))
-
-
 def fingerprint(source: Path) -> str:
     """Return the number of files and an MD5 of names and contents, of a file or of all that a user has in a folder."""
     paths = [] if source.is_dir() else [source]
     for folder, folders, names in os.walk(source, followlinks=True):
-        folders[:] = sorted(name for name in folders if not left_by_tools(name))
-        paths += [Path(folder, name) for name in sorted(names) if not left_by_tools(name)]
+        folders[:] = sorted(name for name in folders if not LEFT_BY_TOOLS.fullmatch(name))
+        paths += [Path(folder, name) for name in sorted(names) if not LEFT_BY_TOOLS.fullmatch(name)]
     digest = hashlib.md5(usedforsecurity=False)
     for path in paths:
         content = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

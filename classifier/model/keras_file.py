@@ -3,6 +3,8 @@
 import json
 import re
 import zipfile
+from collections import defaultdict
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +29,7 @@ def save(model: "keras.Model", path: Path) -> None:
     metadata = json.loads(members["metadata.json"]) | {"date_saved": NO_DATE}
     members["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
     config = json.dumps(json.loads(members["config.json"]), sort_keys=True)
-    numbers: dict[str, int] = {}
-
-    def number_of(address: re.Match[str]) -> str:
-        return str(numbers.setdefault(address[0], len(numbers)))
-
-    members["config.json"] = re.sub(r'(?<="shared_object_id": )\d+', number_of, config).encode()
+    numbers = defaultdict[str, int](count().__next__)
+    renumbered = re.sub(r'(?<="shared_object_id": )\d+', lambda address: str(numbers[address[0]]), config)
+    members["config.json"] = renumbered.encode()
     write_stored_zip(path, members.items())

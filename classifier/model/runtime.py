@@ -134,19 +134,14 @@ def has_bfloat16(cpu: str, gpus: Sequence[tuple[int, int]]) -> bool:
     return all(gpu >= (8, 0) for gpu in gpus) if gpus else "avx512bf16" in LEVELS.get(cpu, ())
 
 
-def instruction_sets() -> frozenset[str]:
-    """Return the instruction sets of the processor, by their names in archspec."""
-    from archspec.cpu.detect import detected_info
-
-    return frozenset(detected_info().features)
-
-
 def kernels() -> str:
     """Return the level of the kernels that oneDNN uses here: ONEDNN_MAX_CPU_ISA, say AVX2, is the highest it may be.
 
     So one machine can give the bytes of another. NumPy's and ONNX Runtime's kernels have no such limit.
     """
-    return level(instruction_sets(), os.environ.get(LIMIT, "").lower())
+    from archspec.cpu.detect import detected_info
+
+    return level(detected_info().features, os.environ.get(LIMIT, "").lower())
 
 
 def level(flags: Iterable[str], highest: str = "") -> str:

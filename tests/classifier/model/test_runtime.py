@@ -2,6 +2,7 @@ import io
 import os
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_where_there_are_gpus_they_decide_on_bfloat16():
 def test_auto_is_bfloat16_only_if_the_hardware_has_it_within_the_limit(keras, monkeypatch, hardware, limit, expected):
     import tensorflow as tf
 
-    monkeypatch.setattr(runtime, "instruction_sets", lambda: hardware)
+    monkeypatch.setattr("archspec.cpu.detect.detected_info", lambda: SimpleNamespace(features=hardware))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: [])
     try:
