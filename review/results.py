@@ -222,11 +222,6 @@ def parse_lock(document: Any) -> dict[str, Stage]:
     return stages
 
 
-def parse_record(text: str) -> Record:
-    """Return the measurement of a recipe."""
-    return msgspec.json.decode(text, type=Record)
-
-
 def parse_description(text: str) -> DataSet | None:
     """Return the description of the data set; None if there are only names, as in the project's first versions."""
     return None if json.loads(text).keys() <= {"dataset", "requested"} else parse_data_set(text.encode())

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from classifier.parameters import ConflictError, conflict, parse_yaml
 from classifier.paths import HISTORY, LOCK, METRICS, MODEL, NOISE, ONNX, PARAMS, PREDICTIONS, PROVENANCE, SOURCE
 from review import results
@@ -61,7 +63,7 @@ def read_noise(revision: str | None) -> list[Record]:
         paths = [Path(name) for name in listed.split("\0") if name.endswith(".json")]
     else:
         paths = sorted(NOISE.glob("[!.]*.json"))
-    return [_parse(revision, commit, path, results.parse_record) for path in paths]
+    return [_parse(revision, commit, path, partial(msgspec.json.decode, type=Record)) for path in paths]
 
 
 def find_commit(revision: str | None) -> str | None:
@@ -109,14 +111,6 @@ def read_file(commit: str | None, path: str | Path) -> bytes:
     return done.stdout
 
 
-def read_text(commit: str | None, path: str | Path) -> str:
-    """Return the text of a file, as `read_file` does. Raises ConflictError if a merge left its markers in it."""
-    content = read_file(commit, path)
-    if reason := conflict(path, content):
-        raise ConflictError(reason)
-    return content.decode()
-
-
 def read_yaml(commit: str | None, path: str | Path) -> Any:
     """Return the value of a YAML or JSON file, as `read_file` does. Raises ValueError if it is neither."""
     return parse_yaml(read_file(commit, path), path)
@@ -124,9 +118,14 @@ def read_yaml(commit: str | None, path: str | Path) -> Any:
 
 def _parse(revision: str | None, commit: str | None, path: Path, parse: Callable[[Any], T], missing: Any = None) -> T:
     """Return what `parse` makes of a file, or of `missing` if there is no file; an error names the file."""
-    name, read = name_of(revision), read_yaml if path in (LOCK, PARAMS) else read_text
+    name = name_of(revision)
     try:
-        return parse(read(commit, path))
+        content = read_file(commit, path)
+        if path in (LOCK, PARAMS):
+            return parse(parse_yaml(content, path))
+        if markers := conflict(path, content):
+            raise ConflictError(markers)
+        return parse(content.decode())
     except FileNotFoundError:
         if missing is not None:
             return parse(missing)

@@ -23,11 +23,8 @@ def main(_: list[str] | None = None) -> int:
     if changed := changed_results():
         restore = f"`git checkout HEAD -- {shlex.join(changed)}` restores the committed results"
         if read_data_set().warning():
-            print(
-                f"make: these are results on a stand-in for the data set: {restore}; to use the 5,000 digits on "
-                "purpose, make a branch and run `cp recipes/mnist-5k.yaml params.yaml`",
-                file=sys.stderr,
-            )
+            keep = "to use the 5,000 digits on purpose, make a branch and run `cp recipes/mnist-5k.yaml params.yaml`"
+            print(f"make: these are results on a stand-in for the data set: {restore}; {keep}", file=sys.stderr)
         elif said := other_machine():
             print(f"make: {said}; {restore}, `git commit --all` keeps these", file=sys.stderr)
     return 0

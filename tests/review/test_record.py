@@ -1,18 +1,18 @@
 """The file of measured noise: its form, for which revision a record holds, and what verify says of a false one."""
 
 import hashlib
-import json
 import re
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec import convert
 
 from classifier.paths import NOISE
 from review.lock import mismatches
-from review.results import Predictions, Record, Results, name_recipe, parse_record
+from review.results import Predictions, Record, Results, name_recipe
 from review.seeds import why_stale, write_record
 from review.verify import main
 from tests.conftest import REPOSITORY
@@ -110,7 +110,7 @@ def second(**changes: Any) -> dict[str, Any]:
 )
 def test_a_record_of_another_form_is_refused(broken):
     with pytest.raises(ValueError, match=r"Expected|expected|missing required field|malformed"):
-        parse_record(json.dumps(broken))
+        convert(broken, Record)
 
 
 def test_two_recipes_have_two_names_that_every_system_can_write():
@@ -129,12 +129,12 @@ def test_each_committed_record_is_written_back_with_the_bytes_and_the_name_of_it
     monkeypatch.chdir(tmp_path)
     for _ in range(2):  # which replaces the files
         for content in committed.values():
-            write_record(parse_record(content.decode()))
+            write_record(msgspec.json.decode(content, type=Record))
         assert {path.name: path.read_bytes() for path in NOISE.iterdir()} == committed
     odd = {"train.a": ["x", None], "train.b": "[\n  1,\n  2\n]", "train.c": [1e-05, -2.5], "train.d": []}
-    written = parse_record(json.dumps(record(0.5, parameters=odd)))
+    written = convert(record(0.5, parameters=odd), Record)
     write_record(written)
-    assert parse_record((NOISE / f"{written.recipe}.json").read_text()) == written
+    assert msgspec.json.decode((NOISE / f"{written.recipe}.json").read_bytes(), type=Record) == written
 
 
 @pytest.mark.parametrize(
