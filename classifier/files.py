@@ -64,6 +64,12 @@ def _partial(path: Path) -> Path:
     return path.with_name(f".partial-{path.name}")
 
 
+def save(path: Path, content: str | bytes) -> None:
+    """Write a text, in UTF-8, or bytes, whole or not at all."""
+    with whole_file(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 def save_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write `header` and `rows` as CSV, whole or not at all; floats have six decimals."""
     with whole_file(path) as partial, partial.open("w", newline="") as file:

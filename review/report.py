@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from classifier import pictures
 from classifier.command import command, printable
 from classifier.data import splits
-from classifier.files import markdown_table, together, whole_file
+from classifier.files import markdown_table, save, together
 from classifier.paths import HISTORY, PROCESSED
 from review.comparison import Comparison, changed_parameters, compare_results
 from review.drawing import draw_difference, draw_learning_curve, draw_seeds
@@ -73,8 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     files = render(comparison, mismatches(options.base, options.head, options.stale), options.final)
     with together(options.output / name for name in files):
         for name, content in files.items():
-            with whole_file(options.output / name) as path:
-                path.write_bytes(content)
+            save(options.output / name, content)
     print(wrap(conclude(comparison)))
     print(f"report: report.html, report.md and {len(files) - 2} pictures -> {printable(str(options.output))}")
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from classifier.files import whole_file
+from classifier.files import save
 from classifier.paths import NOISE
 from review.escaping import cell, quote
 from review.results import Record, Results, recipe_of
@@ -100,5 +100,4 @@ def write_record(record: Record) -> None:
     text = json.dumps(msgspec.to_builtins(record), indent=2, allow_nan=False)
     # A list of numbers on one line, so that a seed is a few lines of a diff.
     text = re.sub(r"\[\n\s+([-+\d.eE,\s]+?)\n\s+\]", lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
-    with whole_file(NOISE / f"{record.recipe}.json") as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+    save(NOISE / f"{record.recipe}.json", text + "\n")

@@ -11,7 +11,7 @@ from classifier import pictures
 from classifier.command import run
 from classifier.data import splits
 from classifier.data.data_set import DataSet, read_data_set
-from classifier.files import save_csv, whole_file
+from classifier.files import save, save_csv
 from classifier.model.predictions import Outcome, open_session, predict_splits
 from classifier.paths import CONFUSION_MATRIX, METRICS, MISCLASSIFIED, ONNX, PER_CLASS, PREDICTIONS
 
@@ -34,13 +34,10 @@ def main() -> None:
     # The table of classes and the pictures show the test images only.
     counts = confusion_matrix(outcomes["test"])
     save_csv(PER_CLASS, *per_class(data_set, counts))
-    with whole_file(CONFUSION_MATRIX) as path:
-        misread = f"{metrics['test']['errors']:,} of {counts.sum():,} misread"
-        path.write_bytes(pictures.draw_matrix(counts, data_set.classes, f"Test images: {misread}"))
-    with whole_file(MISCLASSIFIED) as path:
-        path.write_bytes(draw_errors(outcomes["test"], data_set))
-    with whole_file(METRICS) as path:
-        path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+    title = f"Test images: {metrics['test']['errors']:,} of {counts.sum():,} misread"
+    save(CONFUSION_MATRIX, pictures.draw_matrix(counts, data_set.classes, title))
+    save(MISCLASSIFIED, draw_errors(outcomes["test"], data_set))
+    save(METRICS, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     for split, measured in metrics.items():
         errors = f"{measured['errors']:,} errors in {len(outcomes[split].images):,} {split} images"
         accuracies = [f"{key.replace('_', ' ')} {measured[key]:.4f}" for key in measured if "accuracy" in key]

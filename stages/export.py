@@ -9,7 +9,7 @@ import numpy as np
 from classifier.command import run
 from classifier.data import splits
 from classifier.data.data_set import DataSet, read_data_set
-from classifier.files import whole_file
+from classifier.files import save, whole_file
 from classifier.model import layers, onnx_file
 from classifier.model.predictions import Outcome, open_session, predict_splits
 from classifier.page import document
@@ -40,10 +40,8 @@ def main() -> None:
 
     floor = confidence_floor(outcomes["validation"].confidence) if "validation" in outcomes else 0.0
     model = onnx_file.build(network.layers, data_set, {"confidence_floor": f"{floor:.4f}"})
-    with whole_file(ONNX) as path:
-        path.write_bytes(model)
-    with whole_file(AGREEMENT) as path:
-        path.write_text(json.dumps({"bytes": len(model), split: agreement}, indent=2) + "\n")
+    save(ONNX, model)
+    save(AGREEMENT, json.dumps({"bytes": len(model), split: agreement}, indent=2) + "\n")
     misread = misread_images(outcomes["test"])
     normalization, opening = onnx_file.normalization(data_set), opening_image(outcomes["test"])
     description = document.describe(network.layers, data_set, misread, normalization, floor, opening)

@@ -16,7 +16,7 @@ from msgspec import Meta
 from classifier.command import printable, run
 from classifier.data import augmentation, batches, splits
 from classifier.data.data_set import DataSet, read_data_set
-from classifier.files import remove, whole_file
+from classifier.files import remove, save, whole_file
 from classifier.model import architecture, checkpoint, keras_file, learning, predictions, runtime
 from classifier.parameters import Seed, read_section
 from classifier.paths import BY_KERAS, HISTORY, MODEL, PROVENANCE, SOURCE
@@ -88,8 +88,7 @@ def main() -> None:
         keras_file.save(network, path)
     with whole_file(BY_KERAS) as path, path.open("wb") as file:
         np.save(file, by_keras)
-    with whole_file(PROVENANCE) as path:
-        path.write_text(json.dumps(provenance, indent=2) + "\n")
+    save(PROVENANCE, json.dumps(provenance, indent=2) + "\n")
     learning.save_history(HISTORY, history)
     for path in (learning.GROWING, checkpoint.PATH):
         remove(path)

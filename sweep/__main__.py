@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 
 from classifier.command import command
-from classifier.files import whole_file
+from classifier.files import save
 from classifier.parameters import read_section
 from classifier.paths import PARAMS
 from review.drawing import draw_seeds
@@ -59,8 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         first_seed = sweep.ended[next(iter(rank(sweep.ended)))][0]
         print(f"\n{as_columns(table)}\n\n{wrap(grounds)}\n\nthe best recipe: dvc exp apply {first_seed[:10]}")
     if recipes:
-        with whole_file(PICTURE) as path:
-            path.write_bytes(draw_seeds(recipes, SPLIT))
+        save(PICTURE, draw_seeds(recipes, SPLIT))
     return 1 if sweep.failed else 0
 
 
