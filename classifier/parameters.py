@@ -63,14 +63,11 @@ def conflict(path: Path | str = "", content: bytes = b"") -> str | None:
             sides[name] = sides.get(name, "") + about[-1]  # 1: before both, 2: ours, 3: theirs
     if not sides:
         return None
-    marked = shlex.join(name for name in sides if name == str(path) or _has_markers(Path(name)))
+    contents = {name: Path(name).read_bytes() for name in sides if Path(name).is_file()} | {str(path): content}
+    marked = shlex.join(name for name in sides if MARKERS.search(contents.get(name, b"")))
     gone = shlex.join(name for name, there in sides.items() if there in ("12", "13"))
     edit = f"edit what is marked, or take one side's with `git checkout --ours {marked}` (or --theirs)"
     steps = [edit] if marked else []
     steps += [f"`git rm {gone}`, which one side has deleted"] if gone else []
     steps += ["`dvc repro`, `git add --all` and `git commit` (or `git rebase --continue`) end it"]
     return f"a merge left conflicts in {', '.join(sorted(sides))}: {'; '.join(steps)}"
-
-
-def _has_markers(path: Path) -> bool:
-    return path.is_file() and bool(MARKERS.search(path.read_bytes()))

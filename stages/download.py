@@ -124,10 +124,8 @@ def refuse_changes(data_set: DataSet) -> None:
     if before.requested != data_set.requested or before.files == data_set.files:
         return
     if (before.classes, before.arrays) != (data_set.classes, data_set.arrays):
-        raise ValueError(
-            f"{data_set.requested} has changed since {SOURCE} described it: restore the files, "
-            f"or accept the change with `rm {SOURCE}` and `dvc repro`"
-        )
+        ways_out = f"restore the files, or accept the change with `rm {SOURCE}` and `dvc repro`"
+        raise ValueError(f"{data_set.requested} has changed since {SOURCE} described it: {ways_out}")
 
 
 if __name__ == "__main__":

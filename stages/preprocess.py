@@ -45,11 +45,9 @@ def main() -> None:
     counts = ", ".join(f"{chosen.sum():,} {split}" for split, (_, chosen) in splits.items())
     print(f"preprocess: {counts} images -> {PROCESSED} (float32, {'x'.join(map(str, data_set.image_shape))})")
     if held_out.sum() < recipe.validation_images:
-        print(
-            f"preprocess: warning: preprocess.validation_images is {recipe.validation_images:,}, but at most a quarter "
-            f"of the {len(held_out):,} training images can be held out, so {held_out.sum():,} are",
-            file=sys.stderr,
-        )
+        most = f"at most a quarter of the {len(held_out):,} training images can be held out, so {held_out.sum():,} are"
+        warning = f"preprocess.validation_images is {recipe.validation_images:,}, but {most}"
+        print(f"preprocess: warning: {warning}", file=sys.stderr)
 
 
 def read_raw(data_set: DataSet) -> Arrays:
@@ -67,8 +65,7 @@ def read_raw(data_set: DataSet) -> Arrays:
 
 def scale_pixels(images: np.ndarray) -> np.ndarray:
     """Map uint8 pixels 0..255 to float32 0..1; the shape is kept."""
-    scaled: np.ndarray = np.divide(images, np.float32(255), dtype=np.float32)
-    return scaled
+    return np.asarray(np.divide(images, np.float32(255), dtype=np.float32))
 
 
 def save_rows(path: Path, array: np.ndarray, rows: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> None:

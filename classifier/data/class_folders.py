@@ -49,10 +49,8 @@ def read_class_folders(
     if converted := [f"{count:,} {kind}" for kind, count in other.items()]:
         notes.append(f"{source}: read as {'colour' if mode == 'RGB' else 'grey'} without loss: {', '.join(converted)}")
     if joined := splits.pop("validation"):
-        notes.append(
-            f"{source}: {len(joined):,} validation images join the training images, "
-            "of which preprocess.validation_images are held out again"
-        )
+        again = "of which preprocess.validation_images are held out again"
+        notes.append(f"{source}: {len(joined):,} validation images join the training images, {again}")
         splits["train"] = sorted(splits["train"] + joined, key=lambda path: path.parent.name)
     first = splits["train"][0]
     shape = read_image(first, mode, size).shape

@@ -29,18 +29,14 @@ def write(path: Path, network: dict[str, Any]) -> int:
     script = "\n".join(scripts)
     # JSON may stand in a script element, which the text `</script` would end.
     data = json.dumps(network, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    parts = {"policy": policy(script, style), "style": style, "script": script, "network": data}
-    html = (SOURCES / "page.html").read_text(encoding="utf-8")
-    return path.write_bytes(re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], html).encode())
-
-
-def policy(script: str, style: str) -> str:
-    """Return the Content-Security-Policy that allows this script, this style and an icon in the page; no connection."""
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
-    return (
+    policy = (  # allows this script, this style and an icon in the page; no connection
         f"default-src 'none'; script-src 'sha256-{digests[0]}'; style-src 'sha256-{digests[1]}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
+    parts = {"policy": policy, "style": style, "script": script, "network": data}
+    html = (SOURCES / "page.html").read_text(encoding="utf-8")
+    return path.write_bytes(re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], html).encode())
 
 
 def describe(
