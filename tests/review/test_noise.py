@@ -14,16 +14,15 @@ Noise = Callable[..., str]
 
 
 @pytest.fixture
-def run_noise(here, capsys) -> Noise:
-    """Run the command in this process; it must exit with 0, and what it prints is returned."""
+def run_noise(here, run) -> Noise:
+    """Run the command, which must exit with 0, and return what it prints."""
 
-    def run(*arguments: str) -> str:
-        status = main(list(arguments))
-        printed = capsys.readouterr()
-        assert status == 0, printed.err
-        return printed.out
+    def run_noise(*arguments: str) -> str:
+        status, lines, error = run(*arguments)
+        assert status == 0, error
+        return "\n".join(lines)
 
-    return run
+    return run_noise
 
 
 @pytest.fixture
@@ -125,7 +124,7 @@ def test_committed_results_that_dvc_lock_does_not_match_are_no_run(ran, run_nois
     assert trained(run_noise("--seeds", "2")) == [0, 1]
 
 
-def test_seeds_of_another_machine_are_trained_again_and_not_mixed(ran, run_noise, monkeypatch, capsys):
+def test_seeds_of_another_machine_are_trained_again_and_not_mixed(ran, run, run_noise, monkeypatch):
     ran.replace("params.yaml", "seed: 1", "seed: 0")
     ran.run("dvc repro -q")
     monkeypatch.setenv("ELSEWHERE", "0 1 2")
@@ -133,9 +132,8 @@ def test_seeds_of_another_machine_are_trained_again_and_not_mixed(ran, run_noise
     assert ran.records()[0]["environment"] == {"kernels": "avx512_core"}
     assert trained(run_noise("--seeds", "2")) == []
     monkeypatch.setenv("ELSEWHERE", "1")
-    assert main(["--seeds", "3", "--anew"]) == 1
     why = "noise: `kernels` changed between two trainings: measure again, on machines of one kind\n"
-    assert capsys.readouterr().err == why
+    assert run("--seeds", "3", "--anew")[::2] == (1, why)
     monkeypatch.delenv("ELSEWHERE")
     printed = run_noise("--seeds", "4")
     elsewhere = "they come from another machine (`kernels` `avx512_core` -> `avx2`)"
@@ -190,16 +188,14 @@ def test_runs_are_kept_apart_by_all_that_they_depend_on(here, monkeypatch):
     assert load_recipe().tree == others[-1].tree
 
 
-def test_a_stage_that_fails_is_named_by_its_last_line_and_the_runs_before_it_are_kept(here, capsys):
+def test_a_stage_that_fails_is_named_by_its_last_line_and_the_runs_before_it_are_kept(here, run):
     failing = "if seed == '1': raise SystemExit('first\\ntrain: no memory')\nenvironment ="
     here.replace("stages/train.py", "environment =", failing)
-    assert main(["--seeds", "3"]) == 1
-    assert capsys.readouterr().err == "noise: train: no memory\n"
+    assert run("--seeds", "3")[::2] == (1, "noise: train: no memory\n")
     assert (here.runs(), here.records()) == (["0"], [])
     here.replace("stages/train.py", failing, "environment =")
     here.replace("stages/train.py", '"dataset": "mnist"', '"dataset": "mnist-5k"')
-    assert main(["--seeds", "3"]) == 1
-    assert capsys.readouterr().err == "noise: seed 0 was trained on mnist-5k, expected mnist\n"
+    assert run("--seeds", "3")[::2] == (1, "noise: seed 0 was trained on mnist-5k, expected mnist\n")
     assert here.records() == []
 
 
@@ -223,18 +219,13 @@ def written(path: str, text: str) -> Callable[[Project], object]:
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_trained(
-    here,
-    capsys,
-    change,
-    arguments,
-    message,
+    here, run, change, arguments, message
 ):
     change(here)
     before = here.run("git status --porcelain")
-    assert main(arguments.split()) == 1
-    printed = capsys.readouterr()
-    assert (printed.out, printed.err.count("\n"), printed.err.startswith("noise: ")) == ("", 1, True)
-    assert message in printed.err
+    status, lines, error = run(*arguments.split())
+    assert (status, lines, error.count("\n"), error.startswith("noise: ")) == (1, [], 1, True)
+    assert message in error
     assert (here.run("git status --porcelain"), here.runs()) == (before, [])
 
 
