@@ -77,6 +77,11 @@ class Clone:
     def commit(self, message: str) -> None:
         self.run(f"git add -A && git commit -q -m '{message}'")
 
+    def init(self, message: str) -> None:
+        """Make the folder a repository whose first commit, on main, has its files."""
+        self.run("git init -q -b main")
+        self.commit(message)
+
     def read(self, path: str) -> str:
         return (self.folder / path).read_text()
 

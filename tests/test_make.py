@@ -76,8 +76,7 @@ def write_checkout(folder: Path) -> Clone:
 def built_once(tmp_path_factory) -> Clone:
     """A checkout whose environment was built without an index, by the lines of docs/offline.md."""
     checkout = write_checkout(tmp_path_factory.mktemp("built") / "first")
-    checkout.run("git init -q -b main")
-    checkout.commit("A checkout")
+    checkout.init("A checkout")
     checkout.run(DOWNLOAD, PIP_INDEX_URL=(checkout.folder / "index").as_uri())
     shutil.rmtree(checkout.folder / "index")
     checkout.run("mkdir .venv && touch .venv/pyvenv.cfg")  # of another tool
@@ -178,8 +177,7 @@ def test_make_help_lists_what_users_need_and_each_lock_for_extras_is_in_a_folder
 
 
 def test_in_a_checkout_of_another_user_make_names_the_command_that_git_proposes(checkout):
-    checkout.run("git init -q")
-    checkout.commit("A checkout")
+    checkout.init("A checkout")
     checkout.environment["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"  # as if another user owned it
     checkout.environment["GIT_CONFIG_GLOBAL"] = str(checkout.folder.parent / "gitconfig")
     done = checkout.attempt("make repro")

@@ -164,8 +164,7 @@ def origin(tmp_path_factory) -> Repository:
     origin.write(validation=set(range(10)), test=set(range(10)))
     origin.put("dvc.yaml", PIPELINE)
     origin.put("dvc.lock", LOCK)
-    origin.run("git init -q -b main")
-    origin.commit("base")
+    origin.init("base")
     return origin
 
 

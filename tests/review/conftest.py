@@ -20,9 +20,8 @@ def repository_of_module(tmp_path_factory) -> Repository:
     shutil.copy(REPOSITORY / ".dvc/config", repository.folder / ".dvc/config")
     repository.put(".gitignore", "/.dvc/tmp\n")
     repository.write(validation=set(range(10)), test=set(range(10)))
-    repository.run("git init -q -b main")
-    repository.commit("main")
-    repository.run("git tag -a v1 -m v1", GIT_COMMITTER_NAME="Test", GIT_COMMITTER_EMAIL="test@example.org")
+    repository.init("main")
+    repository.run("git tag -a v1 -m v1")
     return repository
 
 

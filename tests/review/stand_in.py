@@ -91,8 +91,7 @@ class Project(Clone):
             "data/raw/dataset.json": json.dumps({"dataset": "mnist", "requested": "mnist"}),
         }.items():
             self.put(path, text)
-        self.run("git init -q -b main")
-        self.commit("A project")
+        self.init("A project")
 
     def records(self) -> Any:
         return [json.loads(path.read_text()) for path in sorted(self.folder.glob("evaluation/noise/*"))]

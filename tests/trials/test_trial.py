@@ -17,8 +17,7 @@ def here(tmp_path, monkeypatch) -> Clone:
     clone = Clone(tmp_path / "project")
     for path, text in {"a": "a", "b": "b", ".gitignore": "/ignored\n"}.items():
         clone.put(path, text)
-    clone.run("git init -q -b main")
-    clone.commit("Two files")
+    clone.init("Two files")
     monkeypatch.chdir(clone.folder)
     return clone
 

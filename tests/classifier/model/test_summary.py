@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 
+import pytest
 import yaml
 
 from classifier.data.catalogue import MNIST, MNIST_5K
@@ -13,12 +14,18 @@ from tests.conftest import REPOSITORY, describe
 MEASURED = {"accuracy": 0.9937, "loss": 0.052967, "errors": 63}
 
 
-def test_the_end_of_make_repro_fits_80_columns_and_names_the_page(project, capsys):
+@pytest.fixture
+def here(project) -> Clone:
+    """A repository with dvc.yaml and the description of MNIST, as the current directory."""
     describe(project)
     shutil.copy(REPOSITORY / "dvc.yaml", project)
     here = Clone(project)
-    here.run("git init -q")
-    here.commit("A checkout")
+    here.init("A checkout")
+    here.run("mkdir models")
+    return here
+
+
+def test_the_end_of_make_repro_fits_80_columns_and_names_the_page(here, capsys):
     unequal = {"accuracy": 0.5, "balanced_accuracy": 0.251, "loss": 1.0, "errors": 5_000}
     METRICS.write_text(json.dumps({"validation": MEASURED, "test": unequal}))
     assert main([]) == 0
@@ -33,21 +40,17 @@ def test_the_end_of_make_repro_fits_80_columns_and_names_the_page(project, capsy
     assert printed.err == ""
 
 
-def test_the_command_after_a_stand_in_restores_each_file_in_git_that_a_run_writes(project, capsys):
-    shutil.copy(REPOSITORY / "dvc.yaml", project)
-    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"].values()
+def test_the_command_after_a_stand_in_restores_each_file_in_git_that_a_run_writes(here, capsys):
+    stages = yaml.safe_load(here.read("dvc.yaml"))["stages"].values()
     written = [out for stage in stages for kind in ("outs", "metrics") for out in stage.get(kind, [])]
     in_git = ["dvc.lock", *(path for out in written for path, options in out.items() if "cache" in options)]
-    here = Clone(project)
 
     def run_pipeline(text: str, requested: str | None) -> None:
         for name in in_git:
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            (project / name).write_text(text)
-        describe(project, MNIST_5K if requested else MNIST, requested)
+            here.put(name, text)
+        describe(here.folder, MNIST_5K if requested else MNIST, requested)
         METRICS.write_text(json.dumps({"test": MEASURED, "run": {"errors": len(text)}}))
 
-    here.run("git init -q")
     run_pipeline("first", None)
     here.commit("Results on MNIST")
     run_pipeline("second", "mnist")
@@ -57,24 +60,14 @@ def test_the_command_after_a_stand_in_restores_each_file_in_git_that_a_run_write
     assert here.run("git status --porcelain").count("\n") == len(in_git)
     here.run(re.findall("`(git .*?)`", line)[0])
     assert here.run("git status --porcelain") == ""
-    describe(project, MNIST_5K, "mnist")
+    describe(here.folder, MNIST_5K, "mnist")
     here.commit("Results on the stand-in")
     main([])
     assert capsys.readouterr().err == ""
 
 
-def test_results_of_another_machine_are_explained_in_one_line_and_those_of_another_recipe_are_not(project, capsys):
-    shutil.copy(REPOSITORY / "dvc.yaml", project)
-    describe(project, MNIST)
-    provenance = {
-        "dataset": "mnist",
-        "images": {},
-        "data": {},
-        "versions": {"keras": "3"},
-        "kernels": "avx512_core_bf16",
-    }
-    here = Clone(project)
-    here.run("git init -q && mkdir -p models")
+def test_results_of_another_machine_are_explained_in_one_line_and_those_of_another_recipe_are_not(here, capsys):
+    provenance = {"dataset": "mnist", "images": {}, "data": {}, "versions": {"keras": "3"}}
 
     def said(kernels: str, epochs: int, accuracy: float) -> str:
         PROVENANCE.write_text(json.dumps(provenance | {"parameters": {"epochs": epochs}, "kernels": kernels}))
@@ -82,7 +75,6 @@ def test_results_of_another_machine_are_explained_in_one_line_and_those_of_anoth
         assert main([]) == 0
         return capsys.readouterr().err
 
-    here.commit("Before the first results")
     said("avx512_core_bf16", 2, 0.9937)
     here.commit("Results")
     assert said("avx2", 3, 0.9) == said("avx512_core_bf16", 2, 0.9936) == ""
