@@ -8,18 +8,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from tests.clone import PATIENCE, Clone
-from tests.conftest import REPOSITORY
+from tests.test_pipeline import STAGES, outputs
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
-OUTPUTS = {
-    name: [path for kind in ("outs", "metrics") for entry in stage.get(kind, []) for path in entry]
-    for name, stage in STAGES.items()
-}
+OUTPUTS = {stage: outputs(stage) for stage in STAGES}
 SECONDS = {"download": 2, "preprocess": 0.5, "train": 6, "export": 4, "evaluate": 4}  # about as long as each takes
 KILLED_TRAININGS = 4
 
