@@ -78,9 +78,8 @@ def test_looks_go_on_until_one_decides_and_no_further(trainings, run, head, look
 
 def test_what_cannot_be_decided_is_refused_before_anything_is_trained(repository, trainings, run):
     repository.branch("other", dataset="mnist-5k")
-    assert run("main", "other")[2].startswith(
-        "decide: `main` is of the data set mnist and `other` of mnist-5k, whose acc"
-    )
+    line = "decide: `main` is of the data set mnist and `other` of mnist-5k, whose accuracies "
+    assert run("main", "other")[2].startswith(line)
     assert run("main", "no-such-branch") == (2, [], "decide: unknown Git revision 'no-such-branch'\n")
     trainings.dataset = "digits"
     line = "decide: data/raw holds digits, the results are of mnist: `dvc repro download` first\n"

@@ -88,7 +88,7 @@ def tamper(plain: Repository, path: str, old: str, new: str | None) -> None:
         plain.put(path, text.replace(old, new, 1))
 
 
-METRICS, TRAINED_WITH = MD5["metrics.json"][:8], "the model was trained with"
+RAW, METRICS, TRAINED_WITH = "data/raw/mnist.npz", MD5["metrics.json"][:8], "the model was trained with"
 READ = f"deps:\n    - path: data/raw/mnist.npz\n      hash: md5\n      md5: {DATA}"
 
 
@@ -110,12 +110,7 @@ READ = f"deps:\n    - path: data/raw/mnist.npz\n      hash: md5\n      md5: {DAT
         ("metrics.json", "0.5", "0.9", f"evaluate: metrics.json is 7c15a721, but the stage wrote {METRICS}"),
         ("metrics.json", "0.5", None, "evaluate: missing output metrics.json, which Git should hold"),
         # as after a merge that took the entries of two branches
-        (
-            "dvc.lock",
-            DATA,
-            "0" * 32,
-            f"data/raw/mnist.npz was read as {DATA[:8]}, but download wrote 0",
-        ),  # a number in YAML
+        ("dvc.lock", DATA, "0" * 32, f"{RAW} was read as {DATA[:8]}, but download wrote 0"),  # a number in YAML
         # as DVC records an edit while the stage runs, and a merge by lines the half of a run
         ("dvc.lock", "train.epochs: 1", "train.epochs: 4", f"{TRAINED_WITH} train.epochs 1, but dvc.lock has 4"),
         ("dvc.lock", READ, f"{READ[:-32]}{'f' * 32}", f"{TRAINED_WITH} data/raw/mnist.npz {DATA}, but dvc.lock has f"),

@@ -15,7 +15,7 @@ import pytest
 
 from classifier import command
 from classifier.data import mirrors
-from classifier.data.arrays import IDX_FILES, check_arrays, identify, read_npz, save_npz
+from classifier.data.arrays import IDX_FILES, Arrays, check_arrays, identify, read_npz, save_npz
 from classifier.data.catalogue import DATA_SETS, DIGITS, MNIST_5K
 from classifier.data.data_set import DataSet, own_data_changed, read_data_set
 from classifier.paths import RAW, SOURCE
@@ -228,14 +228,19 @@ def test_without_a_network_and_a_data_set_that_may_stand_in_the_stage_stops(tiny
     assert not RAW.exists()
 
 
+def save_own(project: Path, arrays: Arrays) -> None:
+    """Write an npz, which is the data set of params.yaml."""
+    np.savez(project / "own.npz", **arrays)  # type: ignore[arg-type]
+    (project / "params.yaml").write_text(parameters("own.npz"))
+
+
 def own(project: Path, images: int = 12, shade: int = 0, classes: int = 3) -> None:
-    """Write an npz of images of 9x10 in colour, which is the data set of params.yaml."""
+    """Write an npz of images of 9x10 in colour."""
     pixels = np.random.default_rng(1).integers(shade, 256, (images + 6, 9, 10, 3), np.uint8)
     labels = np.arange(images + 6) % classes
     arrays = {"x_train": pixels[6:], "y_train": labels[6:], "x_test": pixels[:6], "y_test": labels[:6]}
     arrays["x_test"][0] = arrays["x_train"][0]
-    np.savez(project / "own.npz", **arrays)  # type: ignore[arg-type]
-    (project / "params.yaml").write_text(parameters("own.npz"))
+    save_own(project, arrays)
 
 
 def test_own_data_are_described_and_need_no_network(project, capsys, monkeypatch):
@@ -249,14 +254,13 @@ def test_own_data_are_described_and_need_no_network(project, capsys, monkeypatch
 
 
 def test_a_copy_of_a_known_data_set_is_treated_as_that_set_until_it_changes(tiny, project, arrays, capsys, refusal):
-    np.savez(project / "own.npz", **arrays | {"y_test": arrays["y_test"].astype(int)})  # type: ignore[arg-type]
-    (project / "params.yaml").write_text(parameters("own.npz"))
+    save_own(project, arrays | {"y_test": arrays["y_test"].astype(int)})
     download.main()
     assert "own.npz is mnist, by the SHA-256 of its arrays, and is treated as such\n" in capsys.readouterr().err
     copy = read_data_set()
     assert (copy.name, copy.requested, copy.classes, copy.warning()) == ("mnist", "own.npz", DIGITS, None)
     assert not own_data_changed()
-    np.savez(project / "own.npz", **arrays | {"x_test": 255 - arrays["x_test"]})  # type: ignore[arg-type]
+    save_own(project, arrays | {"x_test": 255 - arrays["x_test"]})
     assert own_data_changed()
     assert "own.npz has changed since" in refusal("download", download.main)
 
@@ -264,8 +268,7 @@ def test_a_copy_of_a_known_data_set_is_treated_as_that_set_until_it_changes(tiny
 @pytest.mark.parametrize(("shade", "inverted"), [(0, False), (100, True)])
 def test_light_images_are_described_as_inverted_and_the_arrays_are_those_of_the_file(project, arrays, shade, inverted):
     arrays["x_train"] = arrays["x_train"] // 2 + np.uint8(shade)
-    np.savez(project / "own.npz", **arrays)  # type: ignore[arg-type]
-    (project / "params.yaml").write_text(parameters("own.npz"))
+    save_own(project, arrays)
     download.main()
     assert json.loads(SOURCE.read_text()).get("inverted", False) is read_data_set().inverted is inverted
     check_arrays(arrays, read_data_set(), "own.npz")

@@ -3,7 +3,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,13 +14,13 @@ import pytest
 from PIL import Image
 
 from classifier.data import splits
-from classifier.data.catalogue import MNIST
+from classifier.data.catalogue import MNIST, MNIST_5K
 from classifier.model import architecture, keras_file, layers
 from classifier.model.predictions import Outcome
 from classifier.paths import AGREEMENT, BY_KERAS, MODEL, ONNX, PAGE
 from stages import export, train
-from tests.conftest import REPOSITORY
-from tests.stages.conftest import RECIPE
+from tests.clone import REPOSITORY, finish
+from tests.stages.conftest import RECIPE, write_arrays
 
 OUTPUTS = (ONNX, AGREEMENT, PAGE)
 
@@ -64,8 +63,7 @@ def test_the_file_names_the_confidence_that_two_in_a_hundred_validation_images_d
     assert float(metadata()["confidence_floor"]) == pytest.approx(np.quantile(confidence, 0.02) - 5e-5, abs=5.1e-5)
     assert export.confidence_floor(np.linspace(0, 1, 1001)) == 0.02
 
-    np.save(splits.images_path("validation"), np.zeros((0, 28, 28, 1), np.float32))
-    np.save(splits.labels_path("validation"), np.zeros((0, 10), np.float32))
+    write_arrays(MNIST_5K, validation=0)
     monkeypatch.setattr(splits, "COMPARED", 10)
     train.main()
     export.main()  # without validation images, no confidence is too low
@@ -145,14 +143,8 @@ def test_a_network_trained_in_bfloat16_is_compared_as_such(network, keras):
 
 def test_export_imports_neither_keras_nor_tensorflow(trained):
     script = "import sys; from stages import export; export.main(); print({'keras', 'tensorflow'} & {*sys.modules})"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.endswith("set()\n")
+    done = finish([sys.executable, "-c", script], os.environ | {"PYTHONPATH": str(REPOSITORY)})
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "set()"), done.stderr
 
 
 def of(*names: str, shape: tuple[int, ...] = (28, 28, 1)) -> Callable[[Path], None]:
@@ -173,20 +165,17 @@ def of(*names: str, shape: tuple[int, ...] = (28, 28, 1)) -> Callable[[Path], No
     return save
 
 
+OTHER_IMAGES = "expected images of (28, 28, 1) and 10 classes, found"
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (Path.unlink, "not a model that can be read: [Errno 2] No such file or directory"),
-        (
-            lambda path: path.write_bytes(path.read_bytes()[:-100]),
-            "not a model that can be read: File is not a zip file",
-        ),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a model that can be read: File is not a zip"),
         (of("flatten", "code", "dense"), "expected layers of classifier/model/architecture.py, found lambda (Lambda)"),
-        (
-            of("flatten", "dense", shape=(32, 32, 3)),
-            "expected images of (28, 28, 1) and 10 classes, found (32, 32, 3) and 10",
-        ),
-        (of("flatten"), "expected images of (28, 28, 1) and 10 classes, found (28, 28, 1) and 0"),
+        (of("flatten", "dense", shape=(32, 32, 3)), f"{OTHER_IMAGES} (32, 32, 3) and 10"),
+        (of("flatten"), f"{OTHER_IMAGES} (28, 28, 1) and 0"),
         (of("flatten", "dense"), "predicts numbers that are not probabilities"),
         (of("flatten", "softmax", "rescaling"), "of classifier/model/architecture.py, found rescaling (Rescaling)"),
     ],
@@ -209,7 +198,7 @@ def test_the_lines_in_the_document_read_a_picture_with_the_file_alone(network, t
     shutil.copy(ONNX, folder / "model.onnx")
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     Image.fromarray(pixels).save(folder / "image.png")
-    done = subprocess.run([sys.executable, "-c", lines], cwd=folder, capture_output=True, text=True, check=True)
+    done = finish([sys.executable, "-c", lines], folder=folder)
     (expected,) = network.predict_on_batch(pixels[np.newaxis, :, :, np.newaxis] / np.float32(255))
     name, probability = done.stdout.split()
     assert (name, float(probability)) == (str(expected.argmax()), pytest.approx(expected.max(), abs=1e-5))

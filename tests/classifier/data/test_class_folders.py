@@ -144,10 +144,7 @@ REFUSED = {
     "train alone": (split_set("train/cat", "train/dog"), "/train/cat: expected .* train/CLASS/... and test/CLASS"),
     "a split of another name": (split_set(*FOUR, "more/cat"), "/more/cat: expected .* train/CLASS/... and test/CLASS"),
     "two folders of one split": (split_set(*FOUR, "testing/cat"), "/test/cat: expected .* train/CLASS/... and test"),
-    "rows of pixels": (
-        {"train.csv": b"1,0,0"},
-        "/train.csv: not a format that is read; read it with pandas.read_csv",
-    ),
+    "rows of pixels": ({"train.csv": b"1,0,0"}, "/train.csv: not a format that is read; read it with pandas.read_csv"),
     "a file beside train": (split_set(*FOUR) | {"notes.md": b""}, "/notes.md: .* move the rest"),
     "a class of test alone": (split_set(*FOUR, "test/cow"), ": .* each class must have a train image; not so for cow"),
     "few images": (two_classes(4), "/cat: expected at least 5 images; add some, or split them yourself"),
