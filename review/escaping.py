@@ -44,7 +44,7 @@ def _plain(text: str) -> str:
 
 
 def cell(values: Mapping[str, Any], column: str) -> str:
-    """Write what the `sides` of a parameter or a metric hold in a column: "base", "head" or "difference"."""
+    """Write what a parameter or a metric has in a column of `side_by_side`: "base", "head" or "difference"."""
     if column not in values:
         return "" if column == "difference" else "absent"
     value = values[column]

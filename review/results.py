@@ -1,7 +1,7 @@
 """What the files of a run say: its parameters, metrics, predictions, history and provenance, and its dvc.lock.
 
-Each `parse_...` reads the text of one file. Where that has another form than its stage gives it, it raises ValueError,
-TypeError, KeyError or AttributeError.
+Each `parse_...` takes the text of one file, or its value if it is YAML. If it has another form than its stage gives it,
+it raises ValueError, TypeError, KeyError or AttributeError.
 """
 
 import csv
