@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 128  # of a side of an image, which seven poolings reduce to 1
 VALIDATION_BATCH = 250  # images; larger batches would need more memory than training
-FEW_STEPS = 200  # the recipes here have at least 1,100
+FEW_STEPS = 200  # the recipes here have at least 688
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
